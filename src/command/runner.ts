@@ -1,0 +1,27 @@
+/**
+ * Runs one command-line tool and returns its bounded output. The seam under every wrapper of this folder; promises no shell, a fixed
+ * environment, one deadline; never holds a secret in an argument.
+ */
+export interface Runner {
+  /**
+   * @throws {AppError} TOOL_MISSING when the tool is not installed, TOOL_TIMEOUT after `timeoutMs`, TOOL_FAILED on any other end but exit 0
+   * (the message holds the end of its standard error). An abort rejects with the signal's reason; the tool is ended first.
+   */
+  run(tool: Tool, args: readonly string[], options: RunOptions): Promise<RunResult>
+}
+/** The tools the product starts. */
+export type Tool =
+  | 'lsblk' | 'blkid' | 'findmnt' | 'sfdisk' | 'partx' | 'wipefs' | 'udevadm'
+  | 'dumpe2fs' | 'mkfs.ext4' | 'e2fsck' | 'tune2fs' | 'mkfs.xfs' | 'xfs_info' | 'xfs_repair' | 'xfs_admin' | 'mkswap'
+  | 'mount' | 'umount' | 'chroot' | 'unshare' | 'ip' | 'govc' | 'systemctl' | 'lsinitramfs' | 'openssl'
+export interface RunOptions {
+  signal: AbortSignal
+  timeoutMs: number
+  /** written to the tool's standard input, then closed */
+  input?: string
+  /** added to the fixed base environment (LC_ALL=C, PATH); may hold secrets, arguments may not */
+  env?: Readonly<Record<string, string>>
+  /** exit codes that are answers, not failures (e2fsck 1); default none but 0 */
+  allowedExitCodes?: readonly number[]
+}
+export interface RunResult { stdout: string, stderr: string, exitCode: number, durationMs: number }

@@ -1,0 +1,51 @@
+/**
+ * The one union of things that can be done to a file on the replica. Mirror and replication both produce it, one applier takes it.
+ * Every operation is safe to repeat. Operations of one stream are applied in their order; the receiver never follows a link and never
+ * leaves its root. `wire/operation-codec.ts` documents the bytes; `src/posix/addon` reads and writes the same bytes in batches.
+ */
+import type { RelPath } from './rel-path.ts'
+
+export interface ExtendedAttribute { name: Buffer, value: Buffer }
+
+export interface FileMetadata {
+  /** the 12 permission bits (07777), not the type */
+  mode: number
+  uid: number
+  gid: number
+  /** inode flags as of FS_IOC_GETFLAGS, reduced to those we keep (append, immutable, nodump, noatime, nocow, sync, dirsync) */
+  flags: number
+  projectId: number
+  mtimeNs: bigint
+  atimeNs: bigint
+  /** all namespaces that root can read (ACLs are system.posix_acl_*), sorted by name bytes */
+  xattrs: readonly ExtendedAttribute[]
+}
+
+/** A run of data at an offset; what no extent covers is a hole. Offsets and lengths in bytes. */
+export interface Extent { offset: number, data: Buffer }
+
+export type NodeType = 'fifo' | 'socket' | 'character' | 'block'
+
+export type FileOperation =
+  /** Make the directory, or make what is there one, and give it the metadata. An existing directory keeps its children. */
+  | { kind: 'directory', path: RelPath, metadata: FileMetadata }
+  /** Replace whatever is at path by a regular file of this size with these extents. Not `complete`: more `write`s follow and the
+      times are left alone until a `metadata` operation ends the file, so that an unfinished file never looks finished. */
+  | { kind: 'file', path: RelPath, sizeBytes: number, complete: boolean, metadata: FileMetadata, extents: readonly Extent[] }
+  /** Write into an existing regular file. */
+  | { kind: 'write', path: RelPath, offset: number, data: Buffer }
+  /** Make a hole in an existing regular file; the size stays. */
+  | { kind: 'punch', path: RelPath, offset: number, lengthBytes: number }
+  | { kind: 'resize', path: RelPath, sizeBytes: number }
+  | { kind: 'symlink', path: RelPath, target: Buffer, metadata: FileMetadata }
+  | { kind: 'node', path: RelPath, nodeType: NodeType, deviceMajor: number, deviceMinor: number, metadata: FileMetadata }
+  /** Make path another name of the file at `existing`; replaces what is at path unless it is that file already. */
+  | { kind: 'link', path: RelPath, existing: RelPath }
+  /** Move path to `to`, replacing what is there. */
+  | { kind: 'rename', path: RelPath, to: RelPath }
+  /** Remove path and all below it; nothing there is fine. Never crosses a mount. */
+  | { kind: 'remove', path: RelPath }
+  /** Give what is at path this metadata; xattrs that are not listed go away. */
+  | { kind: 'metadata', path: RelPath, metadata: FileMetadata }
+
+export type OperationKind = FileOperation['kind']

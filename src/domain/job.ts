@@ -1,0 +1,88 @@
+/** A job: the migration of one source to one replica. Records of the store and bodies of the API. */
+import { z } from 'zod'
+import { Finding } from './finding.ts'
+import { MirrorProgress, ReplicationProgress } from './progress.ts'
+import { BootProof, BuiltReplica, ReplicaPlan } from './replica.ts'
+import { DiskFormat } from './target.ts'
+import { Workload } from './workload.ts'
+
+export const JobState = z.enum(['created', 'validating', 'invalid', 'ready', 'provisioning', 'mirroring', 'protecting', 'stopped', 'cutting-over', 'completed', 'failed', 'removing', 'removed'])
+export type JobState = z.infer<typeof JobState>
+
+/** What a user can ask of a job: POST /jobs/{id}/actions/{action}. */
+export const JobAction = z.enum(['validate', 'start', 'stop', 'cutover', 'remirror', 'retry', 'remove'])
+export type JobAction = z.infer<typeof JobAction>
+
+const name = z.string().min(1).max(80).regex(/^[A-Za-z0-9][A-Za-z0-9._ -]*$/, 'letters, digits, dot, dash, underscore and blank, starting with a letter or digit')
+
+export const NetworkMapping = z.object({ sourceMac: z.string(), network: z.string().nullable() }) // null: adapter discarded
+export type NetworkMapping = z.infer<typeof NetworkMapping>
+
+export const Script = z.object({ content: z.string().max(65536), arguments: z.array(z.string()).max(64), timeoutMs: z.number().int().min(1000).max(3600_000) })
+export type Script = z.infer<typeof Script>
+
+export const JobOptions = z.object({
+  /** mount points of the volumes to migrate; the required ones are always in; empty = all that can be */
+  volumes: z.array(z.string()),
+  datastore: z.string().min(1),
+  /** display name of the replica VM */
+  vmName: name,
+  networks: z.array(NetworkMapping),
+  /** network for every adapter that `networks` does not name */
+  defaultNetwork: z.string().optional(),
+  diskFormat: DiskFormat.default('thin'),
+  sockets: z.number().int().min(1).max(128).optional(),
+  coresPerSocket: z.number().int().min(1).max(128).optional(),
+  memoryMiB: z.number().int().min(256).optional(),
+  compare: z.enum(['none', 'attributes', 'data']).default('none'),
+  orphans: z.enum(['keep', 'delete']).default('delete'),
+  cutover: z.enum(['manual', 'automatic']).default('manual'),
+  shutDownSource: z.boolean().default(true),
+  postFailover: Script.optional(),
+})
+export type JobOptions = z.infer<typeof JobOptions>
+
+export const CreateJob = z.object({ name, source: z.string().min(1), vmware: z.string().min(1), options: JobOptions })
+export type CreateJob = z.infer<typeof CreateJob>
+
+export const PhaseTime = z.object({ phase: z.string(), startedAtUtc: z.string(), endedAtUtc: z.string().optional() })
+export type PhaseTime = z.infer<typeof PhaseTime>
+
+export const JobError = z.object({ code: z.string(), message: z.string(), operator: z.string(), atUtc: z.string() })
+export type JobError = z.infer<typeof JobError>
+
+export const Job = z.object({
+  version: z.literal(1),
+  id: z.string(), name: z.string(), source: z.string(), vmware: z.string(),
+  state: JobState,
+  health: z.enum(['ok', 'warning', 'error', 'unknown']),
+  /** what is going on, one line */
+  activity: z.string(),
+  options: JobOptions,
+  workload: Workload.optional(),
+  plan: ReplicaPlan.optional(),
+  built: BuiltReplica.optional(),
+  validation: z.array(Finding),
+  /** findings of the mirror, the first 1000; `mirror.findings` counts all */
+  findings: z.array(Finding),
+  mirror: MirrorProgress.optional(),
+  replication: ReplicationProgress.optional(),
+  /** capture epoch of the agent on which replication stands; another one means that a new mirror is needed */
+  captureEpoch: z.string().optional(),
+  /** the last steps of a cutover that are done, so that a restart goes on behind them */
+  cutoverSteps: z.array(z.string()),
+  proof: BootProof.optional(),
+  phases: z.array(PhaseTime),
+  downtimeMs: z.number().optional(),
+  lastError: JobError.optional(),
+  createdAtUtc: z.string(), updatedAtUtc: z.string(),
+})
+export type Job = z.infer<typeof Job>
+
+/** What the API answers for a job: the record, the actions offered now, and whether the source is connected. */
+export const JobView = Job.extend({ actions: z.array(JobAction), sourceConnected: z.boolean() })
+export type JobView = z.infer<typeof JobView>
+
+/** One line of a job's append-only history. */
+export const JobEventRecord = z.object({ sequence: z.number().int(), jobId: z.string(), atUtc: z.string(), kind: z.string(), message: z.string() })
+export type JobEventRecord = z.infer<typeof JobEventRecord>

@@ -1,0 +1,70 @@
+/** What will be built: pure data, made by `replica/plan.ts`, shown before anything is made. */
+import { z } from 'zod'
+import { Partition, Volume } from './volume.ts'
+import { DiskFormat, VirtualDisk } from './target.ts'
+import { NetworkAddress } from './workload.ts'
+
+export const PlannedDisk = z.object({
+  /** the source disk it stands for */
+  sourceDisk: z.string(),
+  /** "[datastore] folder/name.vmdk" */
+  path: z.string(),
+  sizeBytes: z.number().int().positive(),
+  format: DiskFormat,
+  table: z.enum(['gpt', 'dos', 'none']),
+  tableId: z.string(),
+  partitions: z.array(Partition),
+})
+export type PlannedDisk = z.infer<typeof PlannedDisk>
+
+export const PlannedVolume = z.object({
+  volume: Volume,
+  /** index into the disks of the plan */
+  disk: z.number().int().nonnegative(),
+  partition: z.number().int().nonnegative(),
+  /** index on the wire: operations of this volume carry it; -1 for swap, which is re-created */
+  index: z.number().int(),
+})
+export type PlannedVolume = z.infer<typeof PlannedVolume>
+
+export const PlannedAdapter = z.object({
+  sourceName: z.string(), sourceMac: z.string(),
+  /** MAC of the replica's adapter: chosen by us, locally administered range of VMware (00:50:56:00-3f) */
+  mac: z.string(),
+  network: z.string(),
+  type: z.enum(['vmxnet3', 'e1000e', 'e1000']),
+  addresses: z.array(NetworkAddress),
+})
+export type PlannedAdapter = z.infer<typeof PlannedAdapter>
+
+export const ReplicaPlan = z.object({
+  version: z.literal(1),
+  vmName: z.string(), folder: z.string(), datastore: z.string(), guestId: z.string(), firmware: z.enum(['bios', 'uefi']),
+  sockets: z.number().int().positive(), coresPerSocket: z.number().int().positive(), memoryMiB: z.number().int().positive(),
+  controller: z.enum(['pvscsi', 'lsilogic']),
+  disks: z.array(PlannedDisk), volumes: z.array(PlannedVolume), adapters: z.array(PlannedAdapter),
+  /** what will differ from the source, one sentence each */
+  differences: z.array(z.string()),
+})
+export type ReplicaPlan = z.infer<typeof ReplicaPlan>
+
+/** What exists of a replica while a job runs; kept in the job store after each step so that a restart finds it. */
+export const BuiltReplica = z.object({
+  disks: z.array(VirtualDisk),
+  vmId: z.string().optional(),
+})
+export type BuiltReplica = z.infer<typeof BuiltReplica>
+
+/** What a replica said after its first boot. */
+export const BootProof = z.object({
+  hostName: z.string(),
+  /** `systemctl is-system-running`, or '' */
+  systemState: z.string(),
+  failedUnits: z.array(z.string()),
+  addresses: z.array(z.string()),
+  /** output of the post-failover script, at most 4 KiB */
+  scriptOutput: z.string(),
+  scriptExitCode: z.number().int().optional(),
+  bootedAtUtc: z.string(),
+})
+export type BootProof = z.infer<typeof BootProof>

@@ -1,0 +1,86 @@
+/**
+ * Every error code of the product, once. `operator` is the line that says what to do; docs, API and CLI take it from here.
+ * Exit codes: 1 unexpected, 2 wrong use, 3 not found, 4 refused in this state, 5 not allowed, 6 unreachable or timed out,
+ * 7 the data could not be copied or did not fit, 8 the hypervisor refused, 130 interrupted.
+ */
+export interface CodeEntry {
+  readonly httpStatus: number
+  readonly exitCode: number
+  /** whether the same call may succeed later without anybody changing anything */
+  readonly retryable: boolean
+  /** what a person should do, one sentence */
+  readonly operator: string
+}
+
+const entry = (httpStatus: number, exitCode: number, retryable: boolean, operator: string): CodeEntry =>
+  ({ httpStatus, exitCode, retryable, operator })
+
+export const CODES = {
+  INTERNAL: entry(500, 1, false, 'This is a defect: send the diagnostics archive to support.'),
+  REQUEST_INVALID: entry(400, 2, false, 'Correct the request as the message says and send it again.'),
+  CONFIG_INVALID: entry(500, 2, false, 'Correct the configuration file as the message says and start again.'),
+  // servers and trust
+  ACCESS_DENIED: entry(401, 5, false, 'Log in, or use a token of an account that is allowed to do this.'),
+  ACCESS_FORBIDDEN: entry(403, 5, false, 'Ask an administrator for the landfall-admin role.'),
+  SERVER_NOT_FOUND: entry(404, 3, false, 'List the servers with "landfall server list" and use one of the names shown.'),
+  SERVER_EXISTS: entry(409, 4, false, 'Choose another name, or remove the existing server first.'),
+  SERVER_IN_USE: entry(409, 4, false, 'Delete the jobs of this server first.'),
+  ENROLMENT_TOKEN_INVALID: entry(403, 5, false, 'Make a new token with "landfall server add" and enrol again.'),
+  ENROLMENT_TOKEN_USED: entry(403, 5, false, 'Make a new token with "landfall server add" and enrol again.'),
+  ENROLMENT_TOKEN_EXPIRED: entry(403, 5, false, 'Make a new token with "landfall server add" and enrol again.'),
+  CERTIFICATE_UNTRUSTED: entry(409, 5, false, 'Compare the thumbprint with the server; accept it with "--accept-thumbprint".'),
+  CERTIFICATE_CHANGED: entry(409, 5, false, 'Find out why the certificate changed; if it is right, remove the server and add it again.'),
+  PEER_UNTRUSTED: entry(403, 5, false, 'Enrol the agent with this appliance again.'),
+  // wire
+  FRAME_INVALID: entry(502, 6, false, 'The peer does not speak the replication protocol; check the address and the port.'),
+  PROTOCOL_VERSION: entry(409, 4, false, 'Install the agent version that this appliance offers.'),
+  LINK_LOST: entry(503, 6, true, 'Check the network between source and appliance; the connection is made again by itself.'),
+  LINK_REFUSED: entry(503, 6, true, 'Check the address, the port and the firewall.'),
+  SOURCE_NOT_CONNECTED: entry(503, 6, true, 'Start the agent on the source and check that it reaches the appliance.'),
+  // files
+  PATH_INVALID: entry(400, 7, false, 'The path cannot be used below a replica root.'),
+  SOURCE_MISSING: entry(404, 3, false, 'Check the path of the source directory or volume.'),
+  SOURCE_UNREADABLE: entry(500, 7, false, 'See the finding for the file and the reason; the rest was copied.'),
+  SOURCE_UNSUPPORTED: entry(409, 4, false, 'Leave this volume out of the job, or convert it to ext4, XFS or btrfs.'),
+  REPLICA_ROOT_MISSING: entry(404, 3, false, 'Check the path of the replica directory.'),
+  REPLICA_FULL: entry(507, 7, true, 'Free or add space on the replica volume, then start the job again; it goes on where it was.'),
+  REPLICA_READ_ONLY: entry(409, 7, false, 'Mount the replica volume read-write, then start the job again.'),
+  REPLICA_WRITE: entry(500, 7, true, 'Check the replica disk and the appliance log, then start the job again.'),
+  CAPTURE_UNSUPPORTED: entry(409, 4, false, 'Run the agent as root on a kernel with fanotify (5.9 or newer).'),
+  CAPTURE_OVERFLOW: entry(500, 7, true, 'Changes were missed; a new mirror is started by itself.'),
+  FREEZE_FAILED: entry(409, 4, true, 'Another program holds the file system frozen; end it and cut over again.'),
+  // tools
+  TOOL_MISSING: entry(500, 2, false, 'Install the tool named in the message.'),
+  TOOL_FAILED: entry(500, 1, false, 'The message shows the end of the output of the tool; the log has all of it.'),
+  TOOL_TIMEOUT: entry(504, 6, true, 'The tool did not end in time; try again when the machine is less busy.'),
+  TOOL_OUTPUT: entry(500, 1, false, 'The tool answered in a form that is not known; the version may not be supported.'),
+  // storage
+  DISK_NOT_FOUND: entry(404, 8, true, 'The disk did not appear in the appliance; see the events of the VM in vSphere.'),
+  VOLUME_NOT_FOUND: entry(404, 3, false, 'Check the name of the volume.'),
+  VOLUME_LAYOUT: entry(500, 7, false, 'The layout on the disk is not the planned one; delete the job with its disks and create it again.'),
+  // hypervisor
+  VSPHERE_LOGIN: entry(401, 5, false, 'Correct the user or the password of the VMware server.'),
+  VSPHERE_UNREACHABLE: entry(503, 6, true, 'Check the address of the VMware server and the network.'),
+  VSPHERE_TIMEOUT: entry(504, 6, true, 'The VMware server did not answer in time; look at its recent tasks and try again.'),
+  VSPHERE_PERMISSION: entry(403, 8, false, 'Give the account the privilege named in the message.'),
+  VSPHERE_NOT_FOUND: entry(404, 8, false, 'The object named in the message does not exist on the VMware server.'),
+  VSPHERE_EXISTS: entry(409, 8, false, 'Choose another name, or remove what exists.'),
+  VSPHERE_BUSY: entry(409, 8, true, 'The object is in use by another task or VM; try again when that has ended.'),
+  VSPHERE_NO_SPACE: entry(507, 8, false, 'Free space on the datastore, or choose another one.'),
+  VSPHERE_STATE: entry(409, 8, false, 'The object is in a state in which this is refused; see the message.'),
+  VSPHERE_FAULT: entry(502, 8, false, 'See the fault in the message and the recent tasks of the VMware server.'),
+  DATASTORE_NOT_FOUND: entry(404, 8, false, 'List the datastores with "landfall vmware list" and use one of the names shown.'),
+  DATASTORE_TOO_SMALL: entry(507, 8, false, 'Choose a datastore with more free space, or smaller disks.'),
+  NETWORK_NOT_FOUND: entry(404, 8, false, 'List the networks with "landfall vmware list" and map the adapter to one of them.'),
+  VM_NAME_TAKEN: entry(409, 8, false, 'Choose another name for the replica, or remove the existing VM.'),
+  // job
+  JOB_NOT_FOUND: entry(404, 3, false, 'List the jobs with "landfall job list" and use one of the names shown.'),
+  JOB_EXISTS: entry(409, 4, false, 'Choose another job name.'),
+  JOB_TRANSITION_INVALID: entry(409, 4, false, 'Wait for the state in which this is offered; "landfall job show" lists the actions offered now.'),
+  JOB_VALIDATION_FAILED: entry(409, 4, false, 'Correct the errors that "landfall job validate" lists.'),
+  // cutover
+  BOOT_FIXUP_FAILED: entry(500, 7, false, 'The replica was left as it was; see the message, correct it on the source, and cut over again.'),
+  BOOT_NOT_PROVEN: entry(504, 6, false, 'Look at the console of the replica; the source can be switched on again.'),
+} as const satisfies Record<string, CodeEntry>
+
+export type ErrorCode = keyof typeof CODES

@@ -1,0 +1,16 @@
+/** Where jobs live. Every write is on disk when it resolves; a job is written whole. */
+import type { Job, JobEventRecord } from '../domain/job.ts'
+
+export interface JobStore extends AsyncDisposable {
+  /** @throws {AppError} JOB_EXISTS when id or name is taken by a job that is not removed */
+  insert(job: Job): Promise<void>
+  /** @throws {AppError} JOB_NOT_FOUND */
+  update(job: Job): Promise<void>
+  /** By id or by name. @throws {AppError} JOB_NOT_FOUND */
+  get(idOrName: string): Promise<Job>
+  /** All that are not removed, oldest first, at most 1000. */
+  list(): Promise<readonly Job[]>
+  appendEvent(jobId: string, kind: string, message: string): Promise<JobEventRecord>
+  /** Events after `sequence`, in order, at most `limit`. */
+  events(jobId: string, afterSequence: number, limit: number): Promise<readonly JobEventRecord[]>
+}

@@ -1,0 +1,50 @@
+/**
+ * The appliance's conversation with one connected source server. It carries a job's mirror and replication into target trees, drains and
+ * freezes the source at cutover, and lets it go. It holds no job state: the job's steps do. One object is one connection: when the link
+ * ends every call fails with LINK_LOST and `ended` is aborted; the agent connects again by itself and a new object appears.
+ */
+import type { Finding } from '../domain/finding.ts'
+import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { Workload } from '../domain/workload.ts'
+import type { TargetTree } from '../tree/target-tree.ts'
+import type { MirrorRequest, VolumeRoot } from '../wire/messages.ts'
+
+/** Where the operations of each volume go, by the volume's index on the wire. */
+export type Targets = ReadonlyMap<number, TargetTree>
+
+export interface MirrorReport { progress: MirrorProgress, findings: readonly Finding[] }
+export interface DrainReport { changes: number, drainMs: number, frozenAtMs: number | undefined, progress: ReplicationProgress }
+
+export interface SourceServer extends AsyncDisposable {
+  readonly sourceId: string
+  readonly agentVersion: string
+  /** capture epoch and job that the agent named when it connected; '' when it captures nothing */
+  readonly captureEpoch: string
+  readonly capturingJobId: string
+  /** aborted when the connection has ended */
+  readonly ended: AbortSignal
+  describe(signal: AbortSignal): Promise<Workload>
+  /** Opens the volumes and starts the capture; when it runs for this job and these volumes already, goes on with it. @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED */
+  prepare(jobId: string, volumes: readonly VolumeRoot[], signal: AbortSignal): Promise<{ captureEpoch: string }>
+  /** Mirrors all prepared volumes; resolves when all is applied and flushed. @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+  mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport>
+  /** Replicates until the signal aborts (then pauses the agent in good order and resolves) or the link ends (LINK_LOST). */
+  replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void>
+  /** Brings every change to the replica; with `freeze` the source's file systems are frozen before the last look and stay frozen. holdMs: the source thaws by itself when nobody calls hold() for so long. */
+  drain(options: { freeze: boolean, holdMs: number }, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<DrainReport>
+  /** Keeps the source frozen; answers false when it has thawed meanwhile (then the cutover must not go on). */
+  hold(signal: AbortSignal): Promise<boolean>
+  thaw(signal: AbortSignal): Promise<void>
+  /** Switches the source off (or, as the agent is configured, leaves it frozen). */
+  powerOff(signal: AbortSignal): Promise<void>
+  /** Capture off, thawed, nothing left of the job on the source. */
+  release(signal: AbortSignal): Promise<void>
+}
+
+/** The connected sources, by source id. */
+export interface ConnectedSources {
+  /** The connection of this source, or undefined. */
+  find(sourceId: string): SourceServer | undefined
+  /** Waits until the source is connected. */
+  waitFor(sourceId: string, signal: AbortSignal): Promise<SourceServer>
+}

@@ -1,0 +1,57 @@
+/**
+ * A tree of files on the source with all its metadata, read only. Listings and operations travel as encoded bytes, so that a hundred
+ * thousand small files cost batches, not a hundred thousand objects. Promises: never crosses into a nested mount (what lies hidden below
+ * a mount point is seen instead), never follows a symbolic link, does not disturb access times, gives directory entries in name order.
+ */
+import type { RelPath } from '../domain/rel-path.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { OperationBatch } from '../wire/operation-codec.ts'
+import type { ListingPage } from '../wire/listing-codec.ts'
+
+/** One object looked at: where it is and what it is, as one entry of a listing page would say. */
+export interface ReadResult {
+  /** encoded operations in order; give it to TargetTree.apply or send it */
+  batch: OperationBatch
+  /** how many of the asked-for entries the batch (and `findings`, `large`) has dealt with */
+  taken: number
+  /** indexes (into the asked-for list) of regular files over `smallFileBytes`: metadata and data must be read through `openFile` */
+  large: number[]
+  /** what could not be read, vanished meanwhile, or is not supported */
+  findings: Finding[]
+}
+
+export interface SourceTree extends AsyncDisposable {
+  /** Entries of a directory in name order (bytes), in pages of at most about 1 MiB. A directory that is gone yields nothing. */
+  list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
+  /** A page with the one entry at path, or undefined when there is nothing (any more). The root has the empty name. */
+  look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
+  /**
+   * Operations that create the named entries of one directory as they are now: `directory`, `file` with its data when at most
+   * smallFileBytes, `symlink`, `node`. Hard links are the caller's business. Stops after about maxBatchBytes; call again with the rest.
+   */
+  read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult>
+  /** Opens a regular file for reading in pieces. @throws {AppError} SOURCE_MISSING when it is gone or no regular file, SOURCE_UNREADABLE */
+  openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile>
+  /** Operation `metadata` for path as it is now, or undefined when it is gone. */
+  readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
+}
+
+export interface ReadOptions { smallFileBytes: number, maxBatchBytes: number }
+
+/** A regular file being read; it may change meanwhile. Dispose to close. */
+export interface SourceFile extends AsyncDisposable {
+  /** size when it was opened, in bytes */
+  readonly sizeBytes: number
+  /** Runs of data at or after offset, in order; what lies between is a hole. */
+  extents(signal: AbortSignal): Promise<readonly DataRange[]>
+  /** Reads up to length bytes at offset; shorter at the end of the file. @throws {AppError} SOURCE_UNREADABLE on a read error */
+  read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer>
+  /** Strong hash (BLAKE3, 16 bytes each) of each block of blockBytes in the range, concatenated; holes hash as zeros without being read. */
+  blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
+  /** Writes back and cleans the range's pages, so that a later store through mmap is seen by capture again (capture.md). */
+  clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void>
+  /** The `metadata` operation for the file as it is now, encoded for path. */
+  metadata(signal: AbortSignal): Promise<OperationBatch>
+}
+
+export interface DataRange { offset: number, lengthBytes: number }

@@ -1,0 +1,35 @@
+/**
+ * A tree of files on the replica, written from a stream that is not trusted. Promises: nothing outside the root is read or touched, ever:
+ * every step is relative to a held descriptor, no link is followed, no mount is crossed; an operation is applied or reported, never half
+ * believed; repeating operations is harmless. It does not decide what to copy.
+ */
+import type { RelPath } from '../domain/rel-path.ts'
+import type { OperationKind } from '../domain/file-operation.ts'
+import type { OperationBatch } from '../wire/operation-codec.ts'
+import type { ListingPage } from '../wire/listing-codec.ts'
+
+export interface ApplyFailure {
+  /** position of the operation in the batch */
+  index: number
+  kind: OperationKind
+  path: RelPath
+  /** ENOENT on `link`, `write`, `metadata` ... means the replica lacks what the operation builds on: the sender must send it whole */
+  errno: string
+  message: string
+}
+export interface ApplyResult { operations: number, bytesWritten: number, failures: readonly ApplyFailure[] }
+
+export interface TargetTree extends AsyncDisposable {
+  /**
+   * Applies a batch in order; a failing operation is reported and the next one goes on.
+   * @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE (EIO): nothing after the failing operation was applied;
+   * FRAME_INVALID when the bytes are no operations (nothing is applied). Abort takes effect between batches only.
+   */
+  apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult>
+  /** As SourceTree.list. A directory that is missing, or is no directory, yields nothing. */
+  list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
+  /** As SourceFile.blockHashes, of a regular file on the replica; shorter when the file is; empty when there is no such file. */
+  blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
+  /** Everything applied so far survives a power loss when this resolves. @throws {AppError} REPLICA_WRITE, REPLICA_FULL */
+  flush(signal: AbortSignal): Promise<void>
+}

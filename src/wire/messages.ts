@@ -1,0 +1,72 @@
+/**
+ * The protocol between agent and appliance, version 1. The agent dials the appliance's replication port, TLS 1.3, both sides with
+ * certificates of the appliance's CA; then:
+ *
+ *   agent       hello (version, agent id, capture epoch)
+ *   appliance   welcome, or refuse (code, message) and close
+ *   appliance   describe -> agent: workload
+ *   appliance   prepare (job, volumes) -> agent: prepared (capture epoch); capture runs from here on
+ *   appliance   mirror -> agent: list / hash requests (answered by listing / hashes), operations, mirror-progress ..., mirror-complete
+ *   appliance   replicate -> agent: operations, replication-progress ..., until: pause -> agent: paused
+ *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
+ *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
+ *   appliance   release -> agent: released (capture off, thawed)
+ *   either      failed (answers the request it names)
+ *
+ * The appliance answers operations with acknowledge: `applied` and `durable` are sequence numbers up to which all is applied, and flushed.
+ * One stream of operations per connection, sequences from 1 without gaps. Requests carry an id; the answer repeats it.
+ */
+import { z } from 'zod'
+import { Finding } from '../domain/finding.ts'
+import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { RelPath } from '../domain/rel-path.ts'
+import { Workload } from '../domain/workload.ts'
+import type { ListingPage } from './listing-codec.ts'
+import type { OperationBatch } from './operation-codec.ts'
+
+export const PROTOCOL_VERSION = 1
+
+const id = z.number().int().nonnegative()
+const control = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.strictObject({ kind: z.literal(kind), ...shape })
+
+export const VolumeRoot = z.object({ index: z.number().int().min(0).max(65535), path: z.string() })
+export type VolumeRoot = z.infer<typeof VolumeRoot>
+
+export const MirrorRequest = z.object({ compare: z.enum(['none', 'attributes', 'data']), orphans: z.enum(['keep', 'delete']) })
+export type MirrorRequest = z.infer<typeof MirrorRequest>
+
+/** An operation of a batch that the replica could not apply. `path` is base64 of the bytes. */
+export const AppliedFailure = z.object({ sequence: id, volume: id, index: id, operation: z.string(), path: z.string(), errno: z.string() })
+export type AppliedFailure = z.infer<typeof AppliedFailure>
+
+export const Control = z.discriminatedUnion('kind', [
+  control('hello', { protocolVersion: z.number().int(), agentVersion: z.string(), captureEpoch: z.string(), jobId: z.string() }),
+  control('welcome', { applianceVersion: z.string() }),
+  control('refuse', { code: z.string(), message: z.string() }),
+  control('describe', { id }), control('workload', { id, workload: Workload }),
+  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: z.string() }),
+  control('mirror', { id, request: MirrorRequest }),
+  control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(Finding) }),
+  control('mirror-complete', { id, progress: MirrorProgress }),
+  control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(Finding) }),
+  control('pause', { id }), control('paused', { id }),
+  control('drain', { id, freeze: z.boolean(), holdMs: z.number().int() }),
+  control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), progress: ReplicationProgress }),
+  control('hold', { id }), control('held', { id, frozen: z.boolean() }),
+  control('thaw', { id }), control('thawed', { id }),
+  control('power-off', { id }), control('powering-off', { id }),
+  control('release', { id }), control('released', { id }),
+  control('acknowledge', { applied: id, durable: id, failures: z.array(AppliedFailure) }),
+  control('failed', { id, code: z.string(), message: z.string() }),
+])
+export type Control = z.infer<typeof Control>
+
+export type Message =
+  | { type: 'control', control: Control }
+  | { type: 'operations', volume: number, sequence: number, batch: OperationBatch }
+  /** asks for the whole listing of directories of the replica; several at once, answered in order */
+  | { type: 'list', volume: number, request: number, directories: readonly RelPath[] }
+  /** one page of directory number `directory` of the request; `last` ends that directory */
+  | { type: 'listing', volume: number, request: number, directory: number, last: boolean, page: ListingPage }
+  | { type: 'hash', volume: number, request: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number }
+  | { type: 'hashes', volume: number, request: number, hashes: Buffer }
