@@ -1,0 +1,46 @@
+/**
+ * The agent's end of the stream of operations, as mirror and replication use it: operations go out in one sequence per connection and
+ * come back as acknowledgements; the replica can be asked what it has. Promises: sequences count from 1 without gaps in the order of
+ * `send`; what is durable is applied; memory is bounded by the link's credit. When the link ends every wait fails with LINK_LOST.
+ */
+import type { RelPath } from '../domain/rel-path.ts'
+import type { ListingPage } from './listing-codec.ts'
+import type { AppliedFailure } from './messages.ts'
+import type { OperationBatch } from './operation-codec.ts'
+
+/** One page of the listing of a directory of the replica; `last` ends that directory, and a missing directory is one empty last page. */
+export interface ReplicaListing { directory: number, page: ListingPage, last: boolean }
+
+export interface OperationStream {
+  /**
+   * Sends a batch of one volume; resolves with its sequence when it is handed over within credit. The batch is borrowed until then. Calls
+   * may overlap: they go out in the order of the calls. An empty batch is not sent: the answer is the sequence of the last one sent.
+   * @throws {AppError} LINK_LOST
+   */
+  send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number>
+  /** sequence of the last batch sent; 0 before the first */
+  readonly sent: number
+  /** up to which sequence the replica has applied */
+  readonly applied: number
+  /** up to which sequence the replica has flushed: it survives a power loss of the appliance */
+  readonly durable: number
+  /** Resolves when `applied` has reached the sequence. @throws {AppError} LINK_LOST */
+  whenApplied(sequence: number, signal: AbortSignal): Promise<void>
+  /** Resolves when `durable` has reached the sequence. @throws {AppError} LINK_LOST */
+  whenDurable(sequence: number, signal: AbortSignal): Promise<void>
+  /** The operations that the replica reported as failed since the last call; a failure is here before its sequence counts as applied. */
+  takeFailures(): readonly AppliedFailure[]
+  /**
+   * Whole listings of directories of the replica (at most MAX_LISTED_DIRECTORIES), as they are when the appliance gets to it: first
+   * applied is what was sent before. Pages come in the order of `directories`, pulled by the consumer; leaving the loop early is fine.
+   * @throws {AppError} LINK_LOST
+   */
+  list(volume: number, directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<ReplicaListing>
+  /** As TargetTree.blockHashes of a file of the replica, after what was sent before. @throws {AppError} LINK_LOST */
+  hashes(volume: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
+  /** bytes of operations and requests sent so far, headers included, before TLS */
+  readonly bytesSent: number
+}
+
+/** How many directories one `list` request may name. */
+export const MAX_LISTED_DIRECTORIES = 1024
