@@ -12,11 +12,24 @@ export const FileSystem = z.object({
   label: z.string(),
   blockSizeBytes: z.number().int().nonnegative(),
   usedBytes: z.number().int().nonnegative(),
-  /** ext: feature names of dumpe2fs; xfs: key=value of xfs_info (crc=1, reflink=1, ...) */
+  /**
+   * What the file system can do, so that the replica's is made with exactly this.
+   * ext2/3/4: the names of the line "Filesystem features" of `dumpe2fs -h`, in its order.
+   * xfs: `key=value` as `xfs_info` prints them: crc, finobt, sparse, rmapbt, reflink, bigtime, inobtcount, nrext64, attr, projid32bit,
+   * ftype, ascii-ci, lazy-count; a key that the source's tool does not print is left out.
+   */
   features: z.array(z.string()),
   /** ext: inode size; xfs: isize */
   inodeSizeBytes: z.number().int().nonnegative(),
-  /** further properties that must be kept, by their tool's name (inode ratio, reserved percent, hash seed, agcount, log size ...) */
+  /**
+   * Further properties that must be kept, decimal numbers without separators where they are numbers. Agreed keys (src/workload records, src/storage uses):
+   * ext2/3/4 (lines of `dumpe2fs -h`): inodeCount, blockCount, reservedBlockCount, inodesPerGroup, blocksPerGroup, reservedGdtBlocks, flexBlockGroupSize,
+   * groupDescriptorSize, hashSeed (UUID), directoryHash (half_md4 ...), defaultMountOptions (words separated by a blank, '' for none), journalSizeBytes,
+   * errorsBehavior (continue | remount-ro | panic), maximumMountCount, checkIntervalSeconds, state (clean ...).
+   * xfs (`xfs_info`): agcount, agsize (blocks), blocks, sectsz, imaxpct, sunit, swidth, naming-version, naming-bsize, log (internal | external),
+   * log-blocks, log-version, log-sectsz, rtextents.
+   * swap: pageSizeBytes, version, swapfile ("yes" for a file).
+   */
   properties: z.record(z.string(), z.string()),
 })
 export type FileSystem = z.infer<typeof FileSystem>
