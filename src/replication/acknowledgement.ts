@@ -1,0 +1,61 @@
+import type { AppliedFailure } from '../wire/messages.ts'
+
+/** What the appliance tells the agent about the operations it got. Sequence numbers; `durable` never exceeds `applied`. */
+export interface Acknowledgement {
+  /** all up to here is applied (or reported as failed) */
+  applied: number
+  /** all up to here survives a power loss of the appliance */
+  durable: number
+  /** operations that could not be applied, since the last acknowledgement */
+  failures: readonly AppliedFailure[]
+}
+
+/** Failures that one acknowledgement carries at most; the rest goes into the next one. */
+const MAX_FAILURES = 1000
+
+/** Keeps what is to be acknowledged next and wakes the one who waits for it. */
+export class AcknowledgementLedger {
+  #applied = 0
+  #durable = 0
+  #said = { applied: 0, durable: 0 }
+  #failures: AppliedFailure[] = []
+  #broken: Error | undefined
+  #wake: (() => void) | undefined
+
+  get applied(): number { return this.#applied }
+  get durable(): number { return this.#durable }
+
+  noteApplied(sequence: number, failures: readonly AppliedFailure[]): void {
+    this.#applied = sequence
+    for (const failure of failures) this.#failures.push(failure)
+    this.#wake?.()
+  }
+
+  noteDurable(sequence: number): void {
+    this.#durable = Math.max(this.#durable, sequence)
+    this.#wake?.()
+  }
+
+  /** Nothing more will be acknowledged: `next` rejects with this. */
+  fail(error: Error): void {
+    this.#broken ??= error
+    this.#wake?.()
+  }
+
+  /** The next acknowledgement, as soon as there is something new to say. One waiter at a time. */
+  async next(signal: AbortSignal): Promise<Acknowledgement> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (this.#broken !== undefined) throw this.#broken
+      if (this.#applied > this.#said.applied || this.#durable > this.#said.durable || this.#failures.length > 0) {
+        this.#said = { applied: this.#applied, durable: this.#durable }
+        return { ...this.#said, failures: this.#failures.splice(0, MAX_FAILURES) }
+      }
+      await new Promise<void>(resolve => {
+        const done = (): void => { signal.removeEventListener('abort', done); this.#wake = undefined; resolve() }
+        this.#wake = done
+        signal.addEventListener('abort', done, { once: true })
+      })
+    }
+  }
+}
