@@ -1,0 +1,5 @@
+//! System calls that Node lacks, and batches of them where one call per file would be too slow (src/posix/posix.ts is the typed face).
+//! One module per family. No policy: what to do with a file, and what an errno means to a person, is decided in TypeScript.
+mod background;
+mod errno;
+mod file_system;

@@ -1,0 +1,25 @@
+/**
+ * Loads the addon (`npm run addon` builds it). Only posix.ts and the other typed faces of this folder import it; each family of calls has
+ * its interface beside its face. File descriptors are numbers; failures are errors with the message `errno <number>`.
+ */
+import { createRequire } from 'node:module'
+import { AppError } from '../errors/app-error.ts'
+
+export interface NativeFileSystem {
+  syncFileSystem(fd: number): Promise<void>
+}
+
+/** All that the addon exports; a new family joins here. */
+export type Native = NativeFileSystem
+
+function load(): Native {
+  const path = new URL('addon/landfall-posix.node', import.meta.url).pathname
+  try {
+    // the addon is built from this tree and exports exactly these functions
+    return createRequire(import.meta.url)(path) as Native
+  } catch (error) {
+    throw new AppError('TOOL_MISSING', 'the native addon cannot be loaded; run "npm run addon"', { cause: error })
+  }
+}
+
+export const native: Native = load()
