@@ -53,7 +53,9 @@ export type JobError = z.infer<typeof JobError>
 
 export const Job = z.object({
   version: z.literal(1),
-  id: z.string(), name: z.string(), source: z.string(), vmware: z.string(),
+  id: z.string(), name: z.string(),
+  /** ids in the store; names in a JobView */
+  source: z.string(), vmware: z.string(),
   state: JobState,
   health: z.enum(['ok', 'warning', 'error', 'unknown']),
   /** what is going on, one line */
@@ -67,11 +69,15 @@ export const Job = z.object({
   findings: z.array(Finding),
   mirror: MirrorProgress.optional(),
   replication: ReplicationProgress.optional(),
-  /** capture epoch of the agent on which replication stands; another one means that a new mirror is needed */
+  /** capture epoch of the agent on which replication stands, set when a mirror is complete; another one, or none, means that a new mirror is needed */
   captureEpoch: z.string().optional(),
   /** the last steps of a cutover that are done, so that a restart goes on behind them */
   cutoverSteps: z.array(z.string()),
+  /** boot id of the appliance's kernel when the mirror under way began: after another one, what was not flushed may be lost */
+  mirrorBootId: z.string().optional(),
   proof: BootProof.optional(),
+  /** how a removal was asked for */
+  keepDisks: z.boolean().optional(),
   phases: z.array(PhaseTime),
   downtimeMs: z.number().optional(),
   lastError: JobError.optional(),

@@ -19,6 +19,10 @@ export const CODES = {
   INTERNAL: entry(500, 1, false, 'This is a defect: send the diagnostics archive to support.'),
   REQUEST_INVALID: entry(400, 2, false, 'Correct the request as the message says and send it again.'),
   CONFIG_INVALID: entry(500, 2, false, 'Correct the configuration file as the message says and start again.'),
+  ROUTE_NOT_FOUND: entry(404, 2, false, 'Use one of the paths of GET /openapi.json.'),
+  RATE_LIMITED: entry(429, 5, true, 'Wait a minute, then try again with the right token.'),
+  STORE_INVALID: entry(500, 1, false, 'The state directory was written by another version or is damaged: restore it from a backup, or install that version.'),
+  PORT_UNAVAILABLE: entry(500, 2, false, 'Choose another address or port in the configuration, or end the program that uses it.'),
   // servers and trust
   ACCESS_DENIED: entry(401, 5, false, 'Log in, or use a token of an account that is allowed to do this.'),
   ACCESS_FORBIDDEN: entry(403, 5, false, 'Ask an administrator for the landfall-admin role.'),
@@ -48,6 +52,7 @@ export const CODES = {
   REPLICA_WRITE: entry(500, 7, true, 'Check the replica disk and the appliance log, then start the job again.'),
   CAPTURE_UNSUPPORTED: entry(409, 4, false, 'Run the agent as root on a kernel with fanotify (5.9 or newer).'),
   CAPTURE_OVERFLOW: entry(500, 7, true, 'Changes were missed; a new mirror is started by itself.'),
+  SOURCE_THAWED: entry(409, 4, true, 'The source was not held still until the end; nothing is lost: cut over again when it is connected.'),
   FREEZE_FAILED: entry(409, 4, true, 'Another program holds the file system frozen; end it and cut over again.'),
   // tools
   TOOL_MISSING: entry(500, 2, false, 'Install the tool named in the message.'),
