@@ -1,0 +1,54 @@
+/** Counts what a mirror has found, done and skipped, and says so now and then. */
+import type { Clock } from '../clock/clock.ts'
+import type { Finding } from '../domain/finding.ts'
+import { NO_MIRROR_PROGRESS, type MirrorProgress } from '../domain/progress.ts'
+import type { ListingEntry } from '../wire/listing-codec.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+
+export type MirrorReporter = (progress: MirrorProgress, findings: readonly Finding[]) => void
+
+const REPORT_INTERVAL_MS = 250
+
+export class Tally {
+  readonly #stream: OperationStream
+  readonly #clock: Clock
+  readonly #report: MirrorReporter
+  readonly #sentBefore: number
+  readonly #figures: MirrorProgress = { ...NO_MIRROR_PROGRESS }
+  #findings: Finding[] = []
+  #reportedMs = 0
+
+  constructor(stream: OperationStream, clock: Clock, report: MirrorReporter) {
+    this.#stream = stream
+    this.#clock = clock
+    this.#report = report
+    this.#sentBefore = stream.bytesSent
+  }
+
+  found(entry: ListingEntry): void { this.#figures.filesFound++; this.#figures.bytesFound += payloadBytes(entry) }
+  skipped(entry: ListingEntry): void { this.#figures.filesSkipped++; this.#figures.bytesSkipped += payloadBytes(entry) }
+  done(entry: ListingEntry): void { this.#figures.filesDone++; this.#figures.bytesDone += payloadBytes(entry) }
+  finding(...findings: readonly Finding[]): void {
+    this.#figures.findings += findings.length
+    for (const finding of findings) this.#findings.push(finding)
+  }
+
+  walked(): void { this.#figures.walked = true }
+
+  progress(): MirrorProgress { return { ...this.#figures, bytesSent: this.#stream.bytesSent - this.#sentBefore } }
+
+  /** Reports when it is time, or now. */
+  tell(now = false): void {
+    const atMs = this.#clock.now()
+    if (!now && atMs - this.#reportedMs < REPORT_INTERVAL_MS) return
+    this.#reportedMs = atMs
+    const findings = this.#findings
+    this.#findings = []
+    this.#report(this.progress(), findings)
+  }
+}
+
+/** Bytes that copying an entry costs: its size, or what is allocated when it is sparse. */
+function payloadBytes(entry: ListingEntry): number {
+  return entry.type === 'file' ? Math.min(entry.sizeBytes, entry.allocatedBytes) : 0
+}
