@@ -31,12 +31,13 @@ export interface OperationStream {
   /** The operations that the replica reported as failed since the last call; a failure is here before its sequence counts as applied. */
   takeFailures(): readonly AppliedFailure[]
   /**
-   * Whole listings of directories of the replica (at most MAX_LISTED_DIRECTORIES), as they are when the appliance gets to it: first
-   * applied is what was sent before. Pages come in the order of `directories`, pulled by the consumer; leaving the loop early is fine.
+   * Whole listings of directories of the replica (at most MAX_LISTED_DIRECTORIES), in the order of `directories`, pulled by the consumer;
+   * leaving the loop early is fine. Lists are answered beside the operations: what was sent just before may not be seen yet (wait with
+   * whenApplied where that matters). At most MAX_OPEN_REQUESTS lists and hashes are under way, further ones wait their turn.
    * @throws {AppError} LINK_LOST
    */
   list(volume: number, directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<ReplicaListing>
-  /** As TargetTree.blockHashes of a file of the replica, after what was sent before. @throws {AppError} LINK_LOST */
+  /** As TargetTree.blockHashes of a file of the replica, beside the operations as `list` is. @throws {AppError} LINK_LOST */
   hashes(volume: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** bytes of operations and requests sent so far, headers included, before TLS */
   readonly bytesSent: number
@@ -44,3 +45,5 @@ export interface OperationStream {
 
 /** How many directories one `list` request may name. */
 export const MAX_LISTED_DIRECTORIES = 1024
+/** How many lists and hashes a peer may have under way: bounds what each costs the other. */
+export const MAX_OPEN_REQUESTS = 16
