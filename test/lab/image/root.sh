@@ -1,0 +1,23 @@
+#!/bin/bash
+# root.sh OUT.tar : the root tree of the lab's source server: Debian 12, minimal, bootable, trimmed of what only costs time.
+set -euo pipefail
+OUT=$1
+PACKAGES=usr-is-merged,linux-image-amd64,grub-pc,initramfs-tools,systemd,systemd-sysv,udev,dbus,iproute2,kmod,e2fsprogs,xfsprogs,fdisk,acl,attr,libcap2-bin,zstd,iputils-ping,procps
+export SOURCE_DATE_EPOCH=1700000000
+
+# documentation, hardware that no lab machine has, file systems that it does not use
+trim=()
+for path in '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/doc/*' '/usr/share/info/*' '/usr/lib/udev/hwdb.d/*' '/usr/share/i18n/*'; do trim+=(--dpkgopt="path-exclude=$path"); done
+modules='/lib/modules/*/kernel'
+for path in sound drivers/{accel,bluetooth,dma,edac,firewire,gpu,hid,hwmon,iio,infiniband,input/touchscreen,isdn,leds,media,mmc,mtd,mfd,nfc,platform,power,staging,target,thunderbolt,usb,vhost,video,w1} \
+  drivers/net/{ethernet,wireless,usb,can,hamradio,ieee802154,wwan} fs/{afs,btrfs,ceph,cifs,smb,coda,dlm,f2fs,gfs2,jfs,nfs,nfsd,ntfs,ntfs3,ocfs2,orangefs,reiserfs,ubifs,udf,9p} \
+  net/{bluetooth,can,ceph,dccp,mac80211,netfilter,openvswitch,rds,rxrpc,sched,sctp,sunrpc,tipc,wireless}; do trim+=(--dpkgopt="path-exclude=$modules/$path/*"); done
+
+mmdebstrap --quiet --variant=minbase --mode=root --format=tar --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include="$PACKAGES" \
+  --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --dpkgopt='force-unsafe-io' "${trim[@]}" \
+  --setup-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"; printf "COMPRESS=zstd\nCOMPRESSLEVEL=1\n" >"$1/etc/initramfs-tools/conf.d/compress"; echo RESUME=none >"$1/etc/initramfs-tools/conf.d/resume"' \
+  --customize-hook='chroot "$1" sh -c "echo root:landfall-lab | chpasswd"' \
+  --customize-hook='chroot "$1" systemctl -q enable systemd-networkd.service serial-getty@ttyS0.service' \
+  --customize-hook='chroot "$1" systemctl -q mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service systemd-timesyncd.service' \
+  --customize-hook='rm -rf "$1"/var/cache/apt/archives/* "$1"/var/lib/apt/lists/*' \
+  bookworm "$OUT"

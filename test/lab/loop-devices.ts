@@ -1,0 +1,52 @@
+/** Loop devices with partition nodes. No udev makes the nodes here: partx does. */
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { tool } from './tool.ts'
+import { waitUntil } from './process-identity.ts'
+
+export interface LoopDevice { device: string, file: string }
+
+/** Attaches the image; partitions that it has become nodes (/dev/loopNpM). */
+export async function attachLoop(file: string, options: { readOnly?: boolean } = {}): Promise<string> {
+  const { stdout } = await tool('losetup', ['--find', '--show', ...(options.readOnly === true ? ['--read-only'] : []), '--', file])
+  const device = stdout.trim()
+  // a blank disk has no table yet: exit 1 is an answer
+  await tool('partx', ['--update', device], { allowedExitCodes: [1] })
+  return device
+}
+
+/** Detaches the device and waits until the kernel has let go of its file. @throws {Error} when it is in use for 10 seconds */
+export async function detachLoop(device: string): Promise<void> {
+  await tool('partx', ['--delete', device], { allowedExitCodes: [1] })
+  await tool('losetup', ['--detach', device], { allowedExitCodes: [1] })
+  await waitUntil(`${device} to be detached`, 10_000, async () => await fileOf(device) === undefined)
+}
+
+async function fileOf(device: string): Promise<string | undefined> {
+  const text = await readFile(`/sys/block/${basename(device)}/loop/backing_file`, 'utf8').catch(() => undefined)
+  return text?.trimEnd().replace(/ \(deleted\)$/, '')
+}
+
+/** The loop devices whose files lie below `directory`. */
+export async function loopsBelow(directory: string): Promise<LoopDevice[]> {
+  const names = (await readdir('/sys/block')).filter(name => name.startsWith('loop'))
+  const loops = await Promise.all(names.map(async name => ({ device: `/dev/${name}`, file: await fileOf(`/dev/${name}`) ?? '' })))
+  return loops.filter(loop => loop.file.startsWith(`${directory}/`))
+}
+
+/** Mount points, in any mount namespace of this machine, of the device or one of its partitions. */
+export async function mountsOf(device: string): Promise<string[]> {
+  const seen = new Set<string>()
+  const found: string[] = []
+  for (const pid of (await readdir('/proc')).filter(entry => /^\d+$/.test(entry))) {
+    const namespace = await readlink(`/proc/${pid}/ns/mnt`).catch(() => undefined)
+    if (namespace === undefined || seen.has(namespace)) continue
+    seen.add(namespace)
+    const mountInfo = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '')
+    for (const line of mountInfo.split('\n')) {
+      const source = line.split(' - ')[1]?.split(' ')[1] ?? ''
+      if (source === device || (source.startsWith(`${device}p`) && /^\d+$/.test(source.slice(device.length + 1)))) found.push(line.split(' ')[4] ?? '')
+    }
+  }
+  return found
+}

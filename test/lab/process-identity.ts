@@ -1,0 +1,31 @@
+/** A process by id and start time, so that a number the kernel gave to somebody else is never taken for ours. Read from /proc. */
+import { readFileSync } from 'node:fs'
+
+/** "pid starttime", or undefined when no such process lives (a zombie does not). */
+export function identityOf(pid: number): string | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+  } catch {
+    return undefined // ended
+  }
+  // the command name is in parentheses and may hold anything; state and start time are fields 3 and 22
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' ? undefined : `${String(pid)} ${fields[19] ?? ''}`
+}
+
+export function isAlive(identity: string): boolean {
+  return identityOf(Number.parseInt(identity, 10)) === identity.trim()
+}
+
+/** Polls until `condition` gives something but undefined or false; bounded. */
+export async function waitUntil<T>(what: string, timeoutMs: number, condition: () => T | Promise<T>, signal?: AbortSignal): Promise<Exclude<T, undefined | false>> {
+  const end = Date.now() + timeoutMs
+  for (;;) {
+    signal?.throwIfAborted()
+    const value = await condition()
+    if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>
+    if (Date.now() > end) throw new Error(`timed out after ${String(timeoutMs)} ms waiting for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
