@@ -1,4 +1,4 @@
-/** Partition tables: `sfdisk --json`. */
+/** Partition tables: `sfdisk --json` reads one, a script on its standard input makes one. */
 import { z } from 'zod'
 import type { Disk, Partition } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -18,6 +18,7 @@ const Answer = z.object({
 })
 
 const READ_TIMEOUT_MS = 30_000
+const WRITE_TIMEOUT_MS = 60_000
 
 /**
  * Reads the table of `device`.
@@ -36,9 +37,52 @@ export async function readPartitionTable(runner: Runner, device: string, signal:
         type: label === 'gpt' ? p.type.toUpperCase() : p.type.toLowerCase().padStart(2, '0'),
         uuid: label === 'gpt' ? p.uuid ?? '' : `${id.replace(/^0x/, '')}-${number.toString(16).padStart(2, '0')}`,
         name: p.name ?? '', bootable: p.bootable || (p.attrs ?? '').split(/[\s,]+/).includes('LegacyBIOSBootable'),
+        ...(p.attrs === undefined || p.attrs === '' ? {} : { attributes: p.attrs }),
       }
     }),
   }
+}
+
+/**
+ * Writes `table` to `device`, whatever was there: disk GUID or signature, numbers, places, types, PARTUUIDs, names and attributes. Signatures
+ * at the table's own place are wiped, those inside partitions stay. The kernel is not told (loop devices cannot re-read): see partx.ts.
+ * @param table places in bytes, multiples of `sectorSizeBytes`
+ * @throws {AppError} TOOL_FAILED when it does not fit the disk; what Runner throws
+ */
+export async function writePartitionTable(runner: Runner, device: string, table: PartitionTable, sectorSizeBytes: number, signal: AbortSignal): Promise<void> {
+  await runner.run('sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', '--wipe', 'always', '--wipe-partitions', 'never', '--', device], {
+    signal, timeoutMs: WRITE_TIMEOUT_MS, input: tableScript(device, table, sectorSizeBytes),
+  })
+}
+
+/** The script that sfdisk reads; the node's name gives the number, so that gaps and logical partitions come out as they were. */
+function tableScript(device: string, { table, tableId, partitions }: PartitionTable, sectorSizeBytes: number): string {
+  const separator = /\d$/.test(device) ? 'p' : ''
+  const lines = partitions.map(p => {
+    const fields = [`start=${sectors(p.startBytes, sectorSizeBytes)}`, `size=${sectors(p.sizeBytes, sectorSizeBytes)}`, `type=${p.type}`]
+    if (table === 'dos' && p.bootable) fields.push('bootable')
+    if (table === 'gpt') {
+      if (p.uuid !== '') fields.push(`uuid=${p.uuid}`)
+      if (p.name !== '') fields.push(`name="${quoted(p.name)}"`)
+      const attributes = p.attributes ?? (p.bootable ? 'LegacyBIOSBootable' : '')
+      if (attributes !== '') fields.push(`attrs="${quoted(attributes)}"`)
+    }
+    return `${device}${separator}${String(p.number)} : ${fields.join(', ')}\n`
+  })
+  return [`label: ${table}\n`, `label-id: ${tableId}\n`, 'unit: sectors\n', '\n', ...lines].join('')
+}
+
+function sectors(bytes: number, sectorSizeBytes: number): string {
+  if (bytes % sectorSizeBytes !== 0) throw new AppError('VOLUME_LAYOUT', `${String(bytes)} bytes are no multiple of the sector size ${String(sectorSizeBytes)}`)
+  return String(bytes / sectorSizeBytes)
+}
+
+/** A name as sfdisk reads it between double quotes: \xNN for every byte that could mean something else (the name comes from the source). */
+function quoted(text: string): string {
+  return Array.from(Buffer.from(text, 'utf8'), byte => {
+    const character = String.fromCharCode(byte)
+    return /[A-Za-z0-9 _.:-]/.test(character) ? character : `\\x${byte.toString(16).padStart(2, '0')}`
+  }).join('')
 }
 
 /** The number of partition `node` on `disk` (/dev/sda3 on /dev/sda, nvme0n1p3 on nvme0n1); 0 when it is none of it. */

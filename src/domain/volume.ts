@@ -65,6 +65,8 @@ export const Partition = z.object({
   uuid: z.string(),
   name: z.string(),
   bootable: z.boolean(),
+  /** GPT: all attribute bits as sfdisk writes them ("RequiredPartition LegacyBIOSBootable GUID:63"); absent when none is set */
+  attributes: z.string().optional(),
 })
 export type Partition = z.infer<typeof Partition>
 

@@ -1,0 +1,85 @@
+/**
+ * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkswap`.
+ * Each overwrites what is on the device; whether that may be is the caller's decision (`storage/make-filesystem.ts`).
+ */
+import type { Runner } from './runner.ts'
+
+export interface ExtOptions {
+  /** feature names of dumpe2fs; exactly these are set */
+  features: readonly string[]
+  uuid: string
+  label: string
+  blockSizeBytes: number
+  inodeSizeBytes: number
+  /** size of the file system; the device may be larger */
+  blockCount: number
+  inodeCount: number
+  blocksPerGroup?: number
+  flexBlockGroupSize?: number
+  journalSizeMiB?: number
+  hashSeed?: string
+}
+
+export interface XfsOptions {
+  uuid: string
+  label: string
+  blockSizeBytes: number
+  inodeSizeBytes: number
+  sectorSizeBytes: number
+  /** `-m`: crc, finobt, rmapbt, reflink, bigtime, inobtcount as key=value */
+  metadata: readonly string[]
+  /** `-i`: sparse, attr, projid32bit, nrext64, maxpct as key=value */
+  inode: readonly string[]
+  /** `-n`: version, ftype, size as key=value */
+  naming: readonly string[]
+  /** `-l`: size, version, lazy-count as key=value */
+  log: readonly string[]
+  /** `-d`: agcount as key=value */
+  data: readonly string[]
+}
+
+export interface SwapOptions { uuid: string, label: string, pageSizeBytes?: number }
+
+const TIMEOUT_MS = 1_800_000 // inode tables of a large file system without lazy initialisation take minutes
+
+/** Without it the appliance's mke2fs.conf would add features, mount options and limits of its own. */
+const NO_DEFAULTS = { MKE2FS_CONFIG: '/dev/null' }
+
+/** Makes an ext2, ext3 or ext4 (which it is, is a matter of features). @throws {AppError} what Runner throws */
+export async function makeExt(runner: Runner, device: string, o: ExtOptions, signal: AbortSignal): Promise<void> {
+  const args = [
+    '-q', '-F', // asks nothing; the caller has looked at the device
+    '-O', ['none', ...o.features].join(','), '-b', String(o.blockSizeBytes), '-I', String(o.inodeSizeBytes), '-N', String(o.inodeCount),
+    '-m', '0', '-U', o.uuid, '-L', o.label,
+  ]
+  if (o.blocksPerGroup !== undefined) args.push('-g', String(o.blocksPerGroup))
+  if (o.flexBlockGroupSize !== undefined) args.push('-G', String(o.flexBlockGroupSize))
+  if (o.journalSizeMiB !== undefined) args.push('-J', `size=${String(o.journalSizeMiB)}`)
+  if (o.hashSeed !== undefined) args.push('-E', `hash_seed=${o.hashSeed}`)
+  await runner.run('mkfs.ext4', [...args, '--', device, String(o.blockCount)], { signal, timeoutMs: TIMEOUT_MS, env: NO_DEFAULTS })
+}
+
+/**
+ * Makes an XFS.
+ * @param old the source is smaller than what mkfs makes today, or of version 4: only with this it is made
+ * @throws {AppError} what Runner throws
+ */
+export async function makeXfs(runner: Runner, device: string, o: XfsOptions, old: boolean, signal: AbortSignal): Promise<void> {
+  await runner.run('mkfs.xfs', [
+    '-q', '-f', ...(old ? ['--unsupported'] : []), '-L', o.label, '-b', `size=${String(o.blockSizeBytes)}`, '-s', `size=${String(o.sectorSizeBytes)}`,
+    '-m', [`uuid=${o.uuid}`, ...o.metadata].join(','), '-i', [`size=${String(o.inodeSizeBytes)}`, ...o.inode].join(','),
+    ...list('-n', o.naming), ...list('-l', o.log), '-d', ['noalign', ...o.data].join(','), // a stripe of the source's array means nothing on a virtual disk
+    '--', device,
+  ], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Makes swap space. @throws {AppError} what Runner throws */
+export async function makeSwap(runner: Runner, device: string, o: SwapOptions, signal: AbortSignal): Promise<void> {
+  const page = o.pageSizeBytes === undefined ? [] : ['--pagesize', String(o.pageSizeBytes)]
+  const label = o.label === '' ? [] : ['--label', o.label]
+  await runner.run('mkswap', ['--force', ...page, '--uuid', o.uuid, ...label, '--', device], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+function list(flag: string, values: readonly string[]): readonly string[] {
+  return values.length === 0 ? [] : [flag, values.join(',')]
+}
