@@ -63,6 +63,7 @@ export const CODES = {
   DISK_NOT_FOUND: entry(404, 8, true, 'The disk did not appear in the appliance; see the events of the VM in vSphere.'),
   VOLUME_NOT_FOUND: entry(404, 3, false, 'Check the name of the volume.'),
   VOLUME_LAYOUT: entry(500, 7, false, 'The layout on the disk is not the planned one; delete the job with its disks and create it again.'),
+  VOLUME_DAMAGED: entry(500, 7, false, 'A file system of the replica did not pass its check; mirror again with "--compare data", or delete the job with its disks.'),
   // hypervisor
   VSPHERE_LOGIN: entry(401, 5, false, 'Correct the user or the password of the VMware server.'),
   VSPHERE_UNREACHABLE: entry(503, 6, true, 'Check the address of the VMware server and the network.'),

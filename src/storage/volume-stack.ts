@@ -15,14 +15,31 @@ export interface VolumeStack extends AsyncDisposable {
    * @throws {AppError} VOLUME_LAYOUT when the disk holds something else
    */
   partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void>
-  /** Makes the file system or swap with the source's UUID, label and features; nothing when it is there. @throws {AppError} VOLUME_LAYOUT, TOOL_FAILED */
+  /**
+   * Makes the file system or swap on the volume's own device (partitionDevice) with the source's UUID, label and features; nothing when it is there.
+   * @throws {AppError} VOLUME_LAYOUT when it holds something else, SOURCE_UNSUPPORTED for a type that cannot be made, TOOL_FAILED
+   */
   format(device: string, volume: PlannedVolume, signal: AbortSignal): Promise<void>
-  /** Mounts each volume at its own place (never nested), nodev stays off, nosuid and noexec on; idempotent. jobId names the place. */
+  /**
+   * Mounts each volume (device = its own device; swap is passed over) at its own place, never nested, with nosuid, noexec and nodev: device
+   * nodes are made there but never opened. Idempotent; jobId names the place. Where a volume is not mounted its place cannot be written.
+   * @throws {AppError} VOLUME_LAYOUT when a device does not hold the volume's file system
+   */
   mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]>
-  /** Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups; returns the root. */
-  assemble(jobId: string, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<string>
-  /** Undoes assemble and mount of the job, checks the file systems read-only (fsck), and flushes; fine when nothing is mounted. */
-  release(jobId: string, devices: readonly string[], signal: AbortSignal): Promise<void>
+  /**
+   * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows the job's
+   * `disks` (block devices of whole disks) and nothing else, a read-only /sys without firmware, and empty /run and /tmp; returns the root.
+   * Missing mount points are made. Idempotent. @throws {AppError} VOLUME_LAYOUT when there is no root or a mount point is no directory
+   */
+  assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string>
+  /** Undoes assemble; the volumes stay mounted at their own places. Fine when nothing is assembled. */
+  disassemble(jobId: string, signal: AbortSignal): Promise<void>
+  /**
+   * Undoes assemble and mount of the job, checks the file systems on `disks` (block devices of whole disks) read-only, flushes them and makes
+   * the kernel forget their partitions; fine when nothing is mounted. `check: false` leaves the check out (the disks are thrown away).
+   * @throws {AppError} VOLUME_DAMAGED when a file system does not pass; TOOL_FAILED when one stays busy
+   */
+  release(jobId: string, disks: readonly string[], signal: AbortSignal, options?: { check: boolean }): Promise<void>
 }
 /** Partition `number` of a disk's device; the disk itself for 0. */
 export function partitionDevice(device: string, number: number): string {
