@@ -4,13 +4,15 @@
  */
 import { createRequire } from 'node:module'
 import { AppError } from '../errors/app-error.ts'
+import type { NativeCapture } from './capture.ts'
+import type { NativeFreezing } from './freezing.ts'
 
 export interface NativeFileSystem {
   syncFileSystem(fd: number): Promise<void>
 }
 
 /** All that the addon exports; a new family joins here. */
-export type Native = NativeFileSystem
+export type Native = NativeFileSystem & NativeCapture & NativeFreezing
 
 function load(): Native {
   const path = new URL('addon/landfall-posix.node', import.meta.url).pathname

@@ -1,0 +1,333 @@
+//! fanotify: every change of names, data and attributes on whole file systems, read in a thread of its own into the dirty set.
+use crate::background::{Background, background};
+use crate::dirty_set::{DATA, DirtySet, ENTRY, Key, METADATA};
+use crate::errno::{Errno, Result, check};
+use crate::handle::{Handle, handle_of, open_handle, path_of, status};
+use crate::taken;
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const FAN_MODIFY: u64 = 0x2;
+const FAN_ATTRIB: u64 = 0x4;
+const FAN_CLOSE_WRITE: u64 = 0x8;
+const FAN_MOVED_FROM: u64 = 0x40;
+const FAN_MOVED_TO: u64 = 0x80;
+const FAN_CREATE: u64 = 0x100;
+const FAN_DELETE: u64 = 0x200;
+const FAN_Q_OVERFLOW: u64 = 0x4000;
+const FAN_ONDIR: u64 = 0x4000_0000;
+/// CLOSE_WRITE comes when a mapping of the file ends too: the only word about stores through mmap.
+const WANTED: u64 = FAN_MODIFY
+    | FAN_ATTRIB
+    | FAN_CLOSE_WRITE
+    | FAN_MOVED_FROM
+    | FAN_MOVED_TO
+    | FAN_CREATE
+    | FAN_DELETE
+    | FAN_ONDIR;
+const ENTRY_EVENTS: u64 = FAN_MOVED_FROM | FAN_MOVED_TO | FAN_CREATE | FAN_DELETE;
+
+const INIT_FLAGS: u32 = 0x1 /* CLOEXEC */ | 0x2 /* NONBLOCK */ | 0x10 /* UNLIMITED_QUEUE */ | 0x20; /* UNLIMITED_MARKS */
+const REPORT_FID: u32 = 0x200;
+const REPORT_DFID_NAME: u32 = 0xc00;
+const REPORT_TARGET_FID: u32 = 0x1000;
+const MARK_ADD_FILE_SYSTEM: u32 = 0x1 | 0x100;
+
+const INFO_FID: u8 = 1;
+const INFO_DFID_NAME: u8 = 2;
+const INFO_DFID: u8 = 3;
+const METADATA_BYTES: usize = 24;
+const BUFFER_BYTES: usize = 256 * 1024;
+/// What one reading of the queue may do before others get the set: bounds how long `pending` waits.
+const READS_PER_TURN: usize = 64;
+
+pub type FileSystemId = [u8; 8];
+
+pub struct Volume {
+    pub root: OwnedFd,
+    pub file_system: u16,
+}
+
+struct Queue {
+    buffer: Vec<u64>,
+    /// when the queue was last seen empty: nothing older can have been lost
+    empty_at_ms: f64,
+}
+
+pub struct Watch {
+    fan: OwnedFd,
+    stop: OwnedFd,
+    file_systems: Vec<FileSystemId>,
+    pub volumes: Vec<Volume>,
+    queue: Mutex<Queue>,
+    pub set: Mutex<DirtySet>,
+}
+
+/// A thread that panicked holds nothing half done that matters: marks are joined one by one.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn now_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1000.0).floor()
+}
+
+fn open_group() -> Result<OwnedFd> {
+    let open = |report: u32| {
+        // SAFETY: takes two numbers.
+        check(unsafe { libc::fanotify_init(INIT_FLAGS | report, (libc::O_RDONLY | libc::O_CLOEXEC) as u32) })
+    };
+    // 5.17 names the object of an event about an entry too; 5.9 does with the name alone
+    let fd = open(REPORT_FID | REPORT_DFID_NAME | REPORT_TARGET_FID).or_else(|_| open(REPORT_FID | REPORT_DFID_NAME))?;
+    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn open_directory(path: &[u8]) -> Result<OwnedFd> {
+    let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
+    // SAFETY: `path` ends in NUL and outlives the call.
+    let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) })?;
+    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn file_system_id(fd: RawFd) -> Result<FileSystemId> {
+    // SAFETY: all-zero bytes are a valid statfs, a plain record of numbers.
+    let mut answer: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `answer` outlives the call.
+    check(unsafe { libc::fstatfs(fd, &raw mut answer) })?;
+    // SAFETY: fsid_t is two 32-bit numbers, whose fields libc keeps private; any bytes are valid u8.
+    Ok(unsafe { std::mem::transmute::<libc::fsid_t, FileSystemId>(answer.f_fsid) })
+}
+
+impl Watch {
+    fn open(roots: &[Vec<u8>], limit_bytes: usize) -> Result<Watch> {
+        let fan = open_group()?;
+        let mut file_systems: Vec<FileSystemId> = Vec::new();
+        let mut volumes = Vec::new();
+        for path in roots {
+            let root = open_directory(path)?;
+            let id = file_system_id(root.as_raw_fd())?;
+            // events name directories by handle: a file system that cannot open them again is of no use
+            let handle = handle_of(root.as_raw_fd(), c"")?;
+            drop(open_handle(root.as_raw_fd(), &handle, libc::O_PATH)?);
+            // SAFETY: a null path marks the file system of the descriptor itself.
+            check(unsafe {
+                libc::fanotify_mark(fan.as_raw_fd(), MARK_ADD_FILE_SYSTEM, WANTED, root.as_raw_fd(), std::ptr::null())
+            })?;
+            let index = file_systems.iter().position(|known| *known == id).unwrap_or_else(|| {
+                file_systems.push(id);
+                file_systems.len() - 1
+            });
+            volumes.push(Volume { root, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
+        }
+        // SAFETY: takes two numbers.
+        let stop = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
+        // SAFETY: the call has just made this descriptor and nobody else knows it.
+        let stop = unsafe { OwnedFd::from_raw_fd(stop) };
+        let set = Mutex::new(DirtySet::new(file_systems.len(), limit_bytes));
+        let queue = Mutex::new(Queue { buffer: vec![0; BUFFER_BYTES / 8], empty_at_ms: now_ms() });
+        Ok(Watch { fan, stop, file_systems, volumes, queue, set })
+    }
+
+    /// Moves events from the kernel's queue into the set until it is empty (true) or this turn is over (false).
+    fn read_queue(&self) -> Result<bool> {
+        let mut queue = locked(&self.queue);
+        for _ in 0..READS_PER_TURN {
+            let asked_ms = now_ms();
+            // SAFETY: the buffer has that many bytes and is borrowed for the call alone.
+            let got = unsafe { libc::read(self.fan.as_raw_fd(), queue.buffer.as_mut_ptr().cast(), BUFFER_BYTES) };
+            if got < 0 {
+                match Errno::last().0 {
+                    libc::EAGAIN => {
+                        queue.empty_at_ms = asked_ms;
+                        return Ok(true);
+                    }
+                    libc::EINTR => continue,
+                    errno => return Err(Errno(errno)),
+                }
+            }
+            // SAFETY: the kernel has filled `got` bytes of the buffer, which any alignment of u8 may look at.
+            let events = unsafe { std::slice::from_raw_parts(queue.buffer.as_ptr().cast::<u8>(), got as usize) };
+            self.join(events, queue.empty_at_ms);
+        }
+        Ok(false)
+    }
+
+    /// All that happened before this call is in the set when it returns.
+    pub fn catch_up(&self) -> Result<()> {
+        while !self.read_queue()? {}
+        Ok(())
+    }
+
+    fn join(&self, mut events: &[u8], empty_at_ms: f64) {
+        let now = now_ms();
+        let mut set = locked(&self.set);
+        while events.len() >= METADATA_BYTES {
+            let length = u32_at(events, 0) as usize;
+            if length < METADATA_BYTES || length > events.len() {
+                // not what this program was built for: believe nothing, look at all
+                set.lost(empty_at_ms, now);
+                return;
+            }
+            let (event, rest) = events.split_at(length);
+            events = rest;
+            let mask = u64::from_ne_bytes(event[8..16].try_into().unwrap_or_default());
+            if mask & FAN_Q_OVERFLOW != 0 {
+                set.lost(empty_at_ms, now);
+                continue;
+            }
+            self.join_event(&mut set, event, mask, now);
+        }
+    }
+
+    fn join_event(&self, set: &mut DirtySet, event: &[u8], mask: u64, now: f64) {
+        let mut place: Option<(u16, Handle, &[u8])> = None;
+        let mut target: Option<(u16, Handle)> = None;
+        let mut infos = &event[usize::from(u16_at(event, 6)).min(event.len())..];
+        while infos.len() >= 4 {
+            let length = usize::from(u16_at(infos, 2));
+            if length < 4 || length > infos.len() {
+                break;
+            }
+            let (info, rest) = infos.split_at(length);
+            infos = rest;
+            match (info[0], self.identity(info)) {
+                (INFO_DFID_NAME | INFO_DFID, Some((file_system, handle, name))) => {
+                    place = Some((file_system, handle, if name.is_empty() { b"." } else { name }));
+                }
+                (INFO_FID, Some((file_system, handle, _))) => target = Some((file_system, handle)),
+                _ => {}
+            }
+        }
+        let mut kinds = 0;
+        kinds |= if mask & ENTRY_EVENTS != 0 { ENTRY } else { 0 };
+        kinds |= if mask & (FAN_MODIFY | FAN_CLOSE_WRITE) != 0 { DATA } else { 0 };
+        kinds |= if mask & FAN_ATTRIB != 0 { METADATA } else { 0 };
+        match (place, target) {
+            (Some((file_system, directory, name)), target) => {
+                // the object matters where the event is about the object, not only about the name
+                let target = target.filter(|_| kinds & (DATA | METADATA) != 0 && name != b".").map(|(_, handle)| handle);
+                set.mark(Key { file_system, directory, name: Box::from(name) }, kinds, target, now);
+            }
+            // without a name: written through a handle (an NFS server), or a link count that changed, which the entry's event says
+            (None, Some((file_system, handle))) if kinds & DATA != 0 => {
+                set.mark(Key { file_system, directory: handle, name: Box::default() }, DATA, None, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// File system, handle and name of an information record: header (4), fsid (8), length (4), type (4), handle, name with NUL.
+    fn identity<'a>(&self, info: &'a [u8]) -> Option<(u16, Handle, &'a [u8])> {
+        let id = info.get(4..12)?;
+        let file_system = self.file_systems.iter().position(|known| known == id)?;
+        let used = u32_at(info.get(12..16)?, 0) as usize;
+        let handle = info.get(12..20 + used)?;
+        let name = info.get(20 + used..)?;
+        let name = &name[..name.iter().position(|byte| *byte == 0).unwrap_or(name.len())];
+        Some((u16::try_from(file_system).ok()?, Box::from(handle), name))
+    }
+
+    /// The reading thread: ends when `stop` is written to. A queue that cannot be read is a loss that the set remembers.
+    fn run(&self) {
+        loop {
+            let mut ready = [
+                libc::pollfd { fd: self.fan.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+                libc::pollfd { fd: self.stop.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+            ];
+            // SAFETY: two records that outlive the call.
+            let answer = unsafe { libc::poll(ready.as_mut_ptr(), 2, -1) };
+            if answer < 0 && Errno::last().0 == libc::EINTR {
+                continue;
+            }
+            if answer < 0 || ready[1].revents != 0 {
+                return;
+            }
+            if let Err(_errno) = self.read_queue() {
+                let since = locked(&self.queue).empty_at_ms;
+                locked(&self.set).lost(since, now_ms());
+                return;
+            }
+        }
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_ne_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// A running capture. Close it: the thread and the descriptors stay until then.
+#[napi]
+pub struct FanotifyWatch {
+    watch: Option<Arc<Watch>>,
+}
+
+#[napi]
+impl FanotifyWatch {
+    /// Marks the file systems of these directories and starts to read. Changes after this call are captured.
+    #[napi(factory)]
+    pub fn open(roots: Vec<Buffer>, limit_bytes: f64) -> napi::Result<Self> {
+        let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.to_vec()).collect();
+        let watch = Arc::new(Watch::open(&roots, limit_bytes as usize)?);
+        let reader = Arc::clone(&watch);
+        std::thread::Builder::new()
+            .name("fanotify".into())
+            .spawn(move || reader.run())
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+        Ok(FanotifyWatch { watch: Some(watch) })
+    }
+
+    /// All marks so far as records (taken.rs), with paths as they are now.
+    #[napi]
+    pub fn take(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+        let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
+        Ok(background(move || {
+            watch.catch_up()?;
+            let taken = locked(&watch.set).take();
+            Ok(Buffer::from(taken::resolve(&watch.volumes, taken)))
+        }))
+    }
+
+    /// How many marks wait, and since when the oldest (milliseconds since the epoch, -1 for none).
+    #[napi]
+    pub fn pending(&self) -> Vec<f64> {
+        let Some(watch) = self.watch.as_ref() else { return vec![0.0, -1.0] };
+        let set = locked(&watch.set);
+        vec![set.count() as f64, set.oldest_ms().unwrap_or(-1.0)]
+    }
+
+    /// Ends the capture. Calling it again does nothing.
+    #[napi]
+    pub fn close(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            let one: u64 = 1;
+            // SAFETY: eight bytes that outlive the call; an eventfd takes them whole.
+            unsafe { libc::write(watch.stop.as_raw_fd(), (&raw const one).cast(), 8) };
+        }
+    }
+}
+
+impl Drop for FanotifyWatch {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The place of a directory below a volume's root, or none when it is not there (any more).
+pub fn place_below(volume: &Volume, base: &[u8], directory: &[u8]) -> Option<(OwnedFd, Vec<u8>)> {
+    let fd = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY).ok()?;
+    if status(fd.as_raw_fd()).ok()?.st_nlink == 0 {
+        return None;
+    }
+    let path = path_of(fd.as_raw_fd()).ok()?;
+    Some((fd, taken::below(base, &path)?))
+}

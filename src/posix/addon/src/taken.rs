@@ -1,0 +1,159 @@
+//! Marks as records for TypeScript, with paths as they are now. Little-endian:
+//!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan) | u16 volume | f64 at (ms) | u16 length | path below the root
+//!   | u64: inode of an object, since when to rescan (ms), else 0
+use crate::dirty_set::{DATA, ENTRY, Taken};
+use crate::fanotify::{Volume, place_below};
+use crate::handle::{handle_of, open_handle, path_of, status};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+const PATH_MAX_BYTES: usize = 4094;
+const KIND_ENTRY: u8 = 1;
+const KIND_DATA: u8 = 2;
+const KIND_METADATA: u8 = 3;
+const KIND_OBJECT: u8 = 4;
+const KIND_RESCAN: u8 = 5;
+
+fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64) {
+    out.push(kind);
+    out.extend_from_slice(&(volume as u16).to_le_bytes());
+    out.extend_from_slice(&at_ms.to_le_bytes());
+    out.extend_from_slice(&(path.len() as u16).to_le_bytes());
+    out.extend_from_slice(path);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+/// An object that is not under the name it was marked with.
+enum Living {
+    /// found below the volume's root
+    At(Vec<u8>),
+    /// somewhere on the file system, name unknown
+    Nameless(u64),
+}
+
+/// Where an object is that still has a name; none when it is gone or outside the volume. The kernel mostly remembers one name of an
+/// object in use; what it says is believed only when that name leads to the object again.
+fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Option<Living> {
+    let fd = open_handle(volume.root.as_raw_fd(), handle, libc::O_PATH | libc::O_NOFOLLOW).ok()?;
+    let status = status(fd.as_raw_fd()).ok()?;
+    if status.st_nlink == 0 {
+        return None;
+    }
+    let unknown = Some(Living::Nameless(status.st_ino));
+    let Ok(path) = path_of(fd.as_raw_fd()) else { return unknown };
+    let Ok(name) = CString::new(path.as_slice()) else { return unknown };
+    if !handle_of(libc::AT_FDCWD, &name).is_ok_and(|now| *now == *handle) {
+        return unknown;
+    }
+    below(base, &path).map(Living::At)
+}
+
+/// What of an absolute path lies below `base`; none when it does not.
+pub fn below(base: &[u8], path: &[u8]) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(if base == b"/" { b"".as_slice() } else { base })?;
+    match rest {
+        [] => Some(Vec::new()),
+        [b'/', rest @ ..] => Some(rest.to_vec()),
+        _ => None,
+    }
+}
+
+/// One object of the marks, by itself.
+fn record_object(out: &mut Vec<u8>, volumes: &[Volume], bases: &[Option<Vec<u8>>], index: usize, handle: &[u8], at_ms: f64) {
+    let Some(base) = bases[index].as_deref() else { return };
+    match living(&volumes[index], base, handle) {
+        Some(Living::At(path)) if path.len() <= PATH_MAX_BYTES => record(out, KIND_DATA, index, at_ms, &path, 0),
+        Some(Living::Nameless(inode)) => record(out, KIND_OBJECT, index, at_ms, &[], inode),
+        _ => {}
+    }
+}
+
+/// An open directory and its place below the volume's root.
+type Place = (OwnedFd, Vec<u8>);
+
+/// Where the directories of the marks are, each opened once per volume of its file system.
+struct Places<'a> {
+    volumes: &'a [Volume],
+    bases: &'a [Option<Vec<u8>>],
+    found: HashMap<(usize, Box<[u8]>), Option<Place>>,
+}
+
+/// Descriptors that one taking holds open at once.
+const MAX_OPEN: usize = 512;
+
+impl Places<'_> {
+    fn find(&mut self, volume: usize, directory: &[u8]) -> Option<&Place> {
+        let key = (volume, Box::from(directory));
+        if self.found.len() >= MAX_OPEN && !self.found.contains_key(&key) {
+            self.found.clear();
+        }
+        let base = self.bases[volume].as_deref();
+        let opened = &self.volumes[volume];
+        self.found.entry(key).or_insert_with(|| place_below(opened, base?, directory)).as_ref()
+    }
+}
+
+/// A mark whose directory is gone or outside the volume is dropped: the removal is marked in the parent.
+pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
+    let mut out = Vec::new();
+    let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
+    let mut places = Places { volumes, bases: &bases, found: HashMap::new() };
+    let mut marks: Vec<_> = taken.marks.into_iter().collect();
+    // neighbours together: few directories are open at once
+    marks.sort_unstable_by(|(a, _), (b, _)| (a.file_system, &a.directory, &a.name).cmp(&(b.file_system, &b.directory, &b.name)));
+    for (index, volume) in volumes.iter().enumerate() {
+        if let Some(since_ms) = taken.rescan_since_ms[usize::from(volume.file_system)] {
+            record(&mut out, KIND_RESCAN, index, taken.rescan_at_ms, &[], since_ms as u64);
+        }
+        for (key, mark) in marks.iter().filter(|(key, _)| key.file_system == volume.file_system) {
+            if key.name.is_empty() {
+                record_object(&mut out, volumes, &bases, index, &key.directory, mark.at_ms);
+                continue;
+            }
+            let Some((directory, place)) = places.find(index, &key.directory) else { continue };
+            let is_itself = &*key.name == b".";
+            let mut path = place.clone();
+            if !is_itself {
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(&key.name);
+            }
+            // a path too long to be addressed is the mirror's finding
+            if path.len() > PATH_MAX_BYTES {
+                continue;
+            }
+            let mut named = true;
+            if let (Some(target), Ok(name)) = (&mark.target, CString::new(&*key.name)) {
+                // the object may have left this name before we looked, and live on under another one
+                named = handle_of(directory.as_raw_fd(), &name).is_ok_and(|now| now == *target);
+                if !named {
+                    record_object(&mut out, volumes, &bases, index, target, mark.at_ms);
+                }
+            }
+            if mark.kinds & ENTRY != 0 {
+                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, 0);
+            } else if named {
+                let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
+                record(&mut out, kind, index, mark.at_ms, &path, 0);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn a_path_is_below_a_root_by_whole_steps_only() {
+        assert_eq!(below(b"/a", b"/a/b/c").as_deref(), Some(b"b/c".as_slice()));
+        assert_eq!(below(b"/a", b"/a").as_deref(), Some(b"".as_slice()));
+        assert_eq!(below(b"/a", b"/ab"), None);
+        assert_eq!(below(b"/", b"/ab/c").as_deref(), Some(b"ab/c".as_slice()));
+        assert_eq!(below(b"/", b"/").as_deref(), Some(b"".as_slice()));
+        assert_eq!(below(b"/a", b"(unreachable)/a"), None);
+    }
+}

@@ -1,0 +1,62 @@
+/**
+ * Typed face of the addon's capture of changes: fanotify watches and walks by change time. Numbers, buffers and records; what they mean
+ * is decided in src/capture.
+ */
+export interface NativeWatch {
+  /** Marks since the last call as records (taken.rs), with paths as they are now. */
+  take(): Promise<Buffer>
+  /** count of marks; when the oldest was made (ms since the epoch), -1 for none */
+  pending(): [number, number]
+  /** Ends the capture; twice is fine. */
+  close(): void
+}
+
+export interface NativeWalk {
+  /** Records of changed.rs; empty at the end. */
+  next(): Promise<Buffer>
+}
+
+export interface NativeCapture {
+  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number): NativeWatch }
+  ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
+}
+
+export const TAKEN_KINDS = ['entry', 'data', 'metadata', 'object', 'rescan'] as const
+
+/** One record of `NativeWatch.take`. */
+export interface TakenMark {
+  kind: typeof TAKEN_KINDS[number]
+  volume: number
+  atMs: number
+  /** bytes of the path below the volume's root; a view of the records */
+  path: Buffer
+  /** inode of an object, time since when to rescan (ms), else 0 */
+  number: bigint
+}
+
+/** The records of `NativeWatch.take`. */
+export function* takenMarks(records: Buffer): Generator<TakenMark, void, void> {
+  for (let at = 0; at < records.length;) {
+    const kind = TAKEN_KINDS[records.readUInt8(at) - 1]
+    if (kind === undefined) throw new RangeError(`a mark of kind ${String(records.readUInt8(at))}`)
+    const end = at + 13 + records.readUInt16LE(at + 11)
+    yield { kind, volume: records.readUInt16LE(at + 1), atMs: records.readDoubleLE(at + 3), path: records.subarray(at + 13, end), number: records.readBigUInt64LE(end) }
+    at = end + 8
+  }
+}
+
+/** One record of `NativeWalk.next`. */
+export interface WalkedObject { type: 'file' | 'directory' | 'other', linkCount: number, inode: bigint, ctimeNs: bigint, path: Buffer }
+
+const WALKED_TYPES = ['other', 'file', 'directory'] as const
+
+/** The records of `NativeWalk.next`. */
+export function* walkedObjects(records: Buffer): Generator<WalkedObject, void, void> {
+  for (let at = 0; at < records.length;) {
+    const type = WALKED_TYPES[records.readUInt8(at)]
+    if (type === undefined) throw new RangeError(`an object of type ${String(records.readUInt8(at))}`)
+    const end = at + 23 + records.readUInt16LE(at + 21)
+    yield { type, linkCount: records.readUInt32LE(at + 1), inode: records.readBigUInt64LE(at + 5), ctimeNs: records.readBigInt64LE(at + 13), path: records.subarray(at + 23, end) }
+    at = end
+  }
+}
