@@ -2,8 +2,8 @@
 const LAYERS = [
   ['errors'],
   ['domain', 'logging', 'clock'],
-  ['posix', 'command', 'wire', 'trust'],
-  ['tree', 'capture', 'storage', 'hypervisor'],
+  ['posix', 'command', 'wire', 'trust', 'database'],
+  ['tree', 'capture', 'storage', 'hypervisor', 'server'],
   ['workload', 'mirror', 'replication'],
   ['source', 'replica'],
   ['job'],

@@ -73,7 +73,7 @@ export const Job = z.object({
   captureEpoch: z.string().optional(),
   /** the last steps of a cutover that are done, so that a restart goes on behind them */
   cutoverSteps: z.array(z.string()),
-  /** boot id of the appliance's kernel when the mirror under way began: after another one, what was not flushed may be lost */
+  /** boot id of the appliance's kernel that wrote the replica last, undefined after an orderly unmount: under another one, unflushed data may be lost */
   mirrorBootId: z.string().optional(),
   proof: BootProof.optional(),
   /** how a removal was asked for */

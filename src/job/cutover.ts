@@ -1,0 +1,170 @@
+/**
+ * Step of `cutting-over`: the replica takes over. Until the replica is powered on everything can be undone: the source thaws and the job returns to
+ * `provisioning`, from where it protects again. From the power-on until the proof the source stays frozen; without a proof the replica is switched off and
+ * the source thaws. `cutoverSteps` says how far it came, so that a restart in the middle does one of the two.
+ */
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { CODES } from '../errors/codes.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { MountedVolume } from '../storage/volume-stack.ts'
+import { CollectedFindings } from './collect-findings.ts'
+import { SourceHold } from './hold-source.ts'
+import type { JobEvent } from './job-state.ts'
+import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import { closePhase, openPhase } from './phases.ts'
+import { finishSource, giveUpReplica, proveBoot } from './prove-boot.ts'
+import type { JobHandle, Seams } from './step.ts'
+import { thawSource } from './thaw-source.ts'
+import { connectedSource } from './with-source.ts'
+
+export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'times'>
+
+/** What a cutover has done, in order; written down before the effect that the next start must know of. */
+export type CutoverStep = 'draining' | 'frozen' | 'fixing-boot' | 'released' | 'creating-vm' | 'powering-on' | 'powered-on' | 'proved'
+
+/** @throws {AppError} BOOT_NOT_PROVEN; everything before the power-on ends in `cutover-undone` instead */
+export async function cutover(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
+  const steps = job.record.cutoverSteps
+  if (steps.includes('proved')) return await finishSource(seams, job, signal)
+  if (steps.includes('powering-on')) return await goOnBehindPowerOn(seams, job, signal)
+  if (steps.length > 0) return await undo(seams, job, new AppError('SOURCE_THAWED', 'the appliance was restarted in the middle of the cutover'), signal)
+  let hold: SourceHold
+  try {
+    hold = await switchOver(seams, job, signal)
+  } catch (error) {
+    return await giveUpOrUndo(seams, job, error, signal)
+  }
+  await proveBoot(seams, job, hold, signal)
+  return await finishSource(seams, job, signal)
+}
+
+/** From the last drain to the power-on. @returns the hold on the frozen source */
+async function switchOver(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<SourceHold> {
+  await reached(job, 'draining', 'sending the last changes')
+  const mounted = await remountReplica(seams, job, signal)
+  const hold = await drain(seams, job, mounted, signal)
+  await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+  const vmId = await hold.during(async inner => await makeReplica(seams, job, mounted, hypervisor, inner), signal)
+  await powerOn(job, hypervisor, vmId, hold, signal)
+  return hold
+}
+
+/** The last look at the source, then the power-on: from there the replica may write, and two servers must never both be believed. */
+async function powerOn(job: JobHandle, hypervisor: Hypervisor, vmId: string, hold: SourceHold, signal: AbortSignal): Promise<void> {
+  if (await hold.ask(signal) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source was not frozen any more when the replica was ready')
+  await reached(job, 'powering-on', 'starting the replica')
+  await hypervisor.power(vmId, 'on', signal)
+}
+
+/** Every change is on the replica and durable, the source is frozen, the trees are closed. */
+async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<SourceHold> {
+  const findings = new CollectedFindings(job.record.findings)
+  await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
+  const source = await connectedSource(seams, job, seams.times.connectMs, signal)
+  const { captureEpoch } = await source.prepare(job.record.id, volumeRoots(planned(job).plan), signal)
+  if (captureEpoch !== job.record.captureEpoch) {
+    await job.update({ captureEpoch: undefined })
+    throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
+  }
+  const startedAtMs = seams.clock.now()
+  const report = await source.drain({ freeze: true, holdMs: seams.times.holdMs }, targets.trees, (replication, found) => {
+    findings.add(found)
+    job.progress({ replication, findings: findings.all })
+  }, AbortSignal.any([signal, AbortSignal.timeout(seams.times.drainMs)]))
+  const hold = new SourceHold(seams, job)
+  // the source's clock may be off; the freeze lies within the drain by ours
+  const frozenAtMs = Math.min(Math.max(report.frozenAtMs ?? startedAtMs, startedAtMs), seams.clock.now())
+  const frozenAtUtc = new Date(frozenAtMs).toISOString()
+  const phases = openPhase(closePhase(job.record.phases, 'downtime', frozenAtUtc), 'downtime', frozenAtUtc)
+  await job.update({ replication: report.progress, findings: findings.all, phases })
+  await reached(job, 'frozen', 'the source is frozen, finishing the replica')
+  await job.note('drained', `${String(report.changes)} last changes in ${String(Math.round(report.drainMs))} ms; the source is frozen`)
+  await hold.during(async inner => { await targets.flush(inner) }, signal)
+  return hold
+}
+
+/** The mounted, complete replica becomes a VM that is powered off. */
+async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonly MountedVolume[], hypervisor: Hypervisor, signal: AbortSignal): Promise<string> {
+  const { plan, workload } = planned(job)
+  const { id: jobId, options } = job.record
+  await reached(job, 'fixing-boot', 'making the replica boot on the target')
+  const findings = new CollectedFindings(job.record.findings)
+  findings.add(await seams.replica.makeBootable({ jobId, plan, workload, options, volumes: seams.volumes, mounted }, signal))
+  await job.update({ findings: findings.all })
+  await seams.volumes.release(jobId, mounted.map(volume => volume.device), signal)
+  await reached(job, 'released', 'moving the disks to the replica')
+  const disks = job.record.built?.disks ?? []
+  for (const disk of disks) await hypervisor.detachDisk(disk, signal)
+  await reached(job, 'creating-vm', 'creating the replica VM')
+  const vmId = await hypervisor.createVm({ plan, disks, jobId }, signal)
+  await job.update({ built: { disks, vmId } })
+  await job.note('vm-created', `the replica VM ${plan.vmName} was created`)
+  return vmId
+}
+
+/** After a restart: the replica was, or was about to be, powered on. */
+async function goOnBehindPowerOn(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
+  await job.note('restarted', 'the appliance was restarted while the replica was starting')
+  const hold = new SourceHold(seams, job)
+  try {
+    await connectedSource(seams, job, seams.times.connectMs, signal)
+    if (await hold.ask(signal) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source did not stay frozen while the appliance was restarted')
+    if (!await mayRun(seams, job, signal)) {
+      await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+      await powerOn(job, hypervisor, job.record.built?.vmId ?? '', hold, signal)
+    }
+  } catch (error) {
+    return await giveUpOrUndo(seams, job, error, signal)
+  }
+  await proveBoot(seams, job, hold, signal)
+  return await finishSource(seams, job, signal)
+}
+
+/** @throws {AppError} BOOT_NOT_PROVEN when the replica may have run */
+async function giveUpOrUndo(seams: CutoverSeams, job: JobHandle, error: unknown, signal: AbortSignal): Promise<JobEvent> {
+  if (job.record.cutoverSteps.includes('powering-on') && await mayRun(seams, job, signal)) throw await giveUpReplica(seams, job, error)
+  return await undo(seams, job, error, signal)
+}
+
+/** Whether the replica runs; yes when that cannot be found out. */
+async function mayRun(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<boolean> {
+  const vmId = job.record.built?.vmId
+  if (vmId === undefined) return false
+  try {
+    await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+    return await hypervisor.powerState(vmId, signal) !== 'off'
+  } catch (error) {
+    signal.throwIfAborted()
+    seams.log.warn({ err: error, jobId: job.record.id }, 'power state of the replica could not be read')
+    return true
+  }
+}
+
+/** The source runs on, the job returns to where its replica is opened again. Finishes also when the signal is aborted: a frozen source must not wait. */
+async function undo(seams: CutoverSeams, job: JobHandle, error: unknown, signal: AbortSignal): Promise<JobEvent> {
+  await thawSource(seams, job)
+  if (signal.aborted) throw error
+  seams.log.warn({ err: error, jobId: job.record.id }, 'cutover was undone')
+  try {
+    await seams.volumes.release(job.record.id, [], signal)
+  } catch (releaseError) {
+    seams.log.warn({ err: releaseError, jobId: job.record.id }, 'volumes could not be unmounted after an undone cutover')
+  }
+  const nowMs = seams.clock.now()
+  const nowUtc = new Date(nowMs).toISOString()
+  const code = isAppError(error) ? error.code : 'INTERNAL'
+  const message = error instanceof Error ? error.message : String(error)
+  // the fix-ups made files of the replica differ from the source's: only a mirror puts them back
+  const changed = job.record.cutoverSteps.includes('fixing-boot')
+  await job.note('cutover-undone', `${code}: ${message}. The source runs on, nothing is lost. The job protects again by itself; then cut over again.`)
+  await job.update({
+    captureEpoch: changed ? undefined : job.record.captureEpoch, phases: closePhase(job.record.phases, 'downtime', nowUtc),
+    cutoverSteps: job.record.cutoverSteps.filter(step => step === 'creating-vm'),
+    lastError: { code, message, operator: CODES[code].operator, atUtc: nowUtc }, health: 'warning', activity: `cutover undone: ${message}`,
+  })
+  return 'cutover-undone'
+}
+
+async function reached(job: JobHandle, step: CutoverStep, activity: string): Promise<void> {
+  await job.update({ cutoverSteps: [...new Set([...job.record.cutoverSteps, step])], activity })
+}

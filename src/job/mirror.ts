@@ -1,0 +1,46 @@
+/** Step of `mirroring`: the capture runs on the source before the first read, then everything that differs is copied. */
+import type { Job } from '../domain/job.ts'
+import { NO_MIRROR_PROGRESS } from '../domain/progress.ts'
+import type { MirrorRequest } from '../wire/messages.ts'
+import { CollectedFindings } from './collect-findings.ts'
+import type { JobEvent } from './job-state.ts'
+import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import type { JobHandle, Seams } from './step.ts'
+import { withSource } from './with-source.ts'
+
+/** A lost link is waited for and the mirror goes on with what still differs. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+export async function mirror(
+  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId'>, job: JobHandle, signal: AbortSignal,
+): Promise<JobEvent> {
+  const roots = volumeRoots(planned(job).plan)
+  const mounted = await remountReplica(seams, job, signal)
+  await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
+  const findings = new CollectedFindings(job.record.findings)
+  return await withSource<JobEvent>(seams, job, 'mirroring', async source => {
+    const { captureEpoch } = await source.prepare(job.record.id, roots, signal)
+    if (captureEpoch === job.record.captureEpoch) {
+      await job.note('mirror-current', 'the replica is complete and the source kept every change since: no new mirror is needed')
+      return 'mirror-complete'
+    }
+    const compare = comparison(job.record, seams.bootId)
+    await job.note('mirror-begun', compare === 'none' ? 'everything is sent' : `what differs is sent, found by comparing ${compare}`)
+    // written down before the first effect: from here on the replica is not complete
+    await job.update({ captureEpoch: undefined, mirror: NO_MIRROR_PROGRESS, replication: undefined, mirrorBootId: job.record.mirrorBootId ?? seams.bootId })
+    const report = await source.mirror({ compare, orphans: job.record.options.orphans }, targets.trees, (mirrored, found) => {
+      job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
+    }, signal)
+    findings.add(report.findings)
+    await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrorBootId: seams.bootId })
+    await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
+    return 'mirror-complete'
+  }, signal)
+}
+
+/**
+ * The first mirror does as the job says. Later ones send what differs; when the appliance's kernel has started anew since the last write, files may have
+ * their times but not their data, so that only the data tells.
+ */
+export function comparison(job: Pick<Job, 'options' | 'mirror' | 'mirrorBootId'>, bootId: string): MirrorRequest['compare'] {
+  if (job.mirror === undefined || job.options.compare === 'data') return job.options.compare
+  return job.mirrorBootId === undefined || job.mirrorBootId === bootId ? 'attributes' : 'data'
+}

@@ -1,0 +1,74 @@
+/** The replica of a job, mounted and open for writing. */
+import type { MountedVolume } from '../storage/volume-stack.ts'
+import type { Targets } from '../source/source-server.ts'
+import type { TargetTree } from '../tree/target-tree.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { ReplicaPlan } from '../domain/replica.ts'
+import type { Workload } from '../domain/workload.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { VolumeRoot } from '../wire/messages.ts'
+import { retrying } from './retrying.ts'
+import type { JobHandle, Seams } from './step.ts'
+
+/** What validation stored. @throws {AppError} JOB_VALIDATION_FAILED when the job was never validated */
+export function planned(job: JobHandle): { plan: ReplicaPlan, workload: Workload } {
+  const { plan, workload } = job.record
+  if (plan === undefined || workload === undefined) throw new AppError('JOB_VALIDATION_FAILED', `job ${job.record.name} has no plan: validate it`)
+  return { plan, workload }
+}
+
+/** Disks made, attached and mounted as planned, as far as they are not; each effect is in the job's record when the next one begins. */
+export async function mountReplica(
+  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
+): Promise<readonly MountedVolume[]> {
+  const { plan } = planned(job)
+  const build = async (): Promise<readonly MountedVolume[]> => await seams.replica.build(
+    { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes },
+    async built => { await job.update({ built }) }, signal)
+  const failed = async (error: Error, pauseMs: number): Promise<void> => {
+    await job.update({ health: 'warning', activity: `waiting to try again: ${error.message}` })
+    await job.note('retry', `${error.message}; next try in ${String(Math.round(pauseMs / 1000))} s`)
+  }
+  return await retrying(build, { clock: seams.clock, failed }, signal)
+}
+
+/** As `mountReplica`, with a connection of its own. */
+export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
+  await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+  return await mountReplica(seams, job, hypervisor, signal)
+}
+
+/** The volumes as the agent opens them. Swap is re-created, not copied. */
+export function volumeRoots(plan: ReplicaPlan): VolumeRoot[] {
+  return plan.volumes.flatMap(({ index, volume }) => (index < 0 || volume.mountPoint === undefined ? [] : [{ index, path: volume.mountPoint }]))
+}
+
+/** The trees of the mounted volumes, by index on the wire; disposing closes them all. */
+export class OpenTargets implements AsyncDisposable {
+  readonly trees: Targets
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(trees: Targets, stack: AsyncDisposableStack) {
+    this.trees = trees
+    this.#stack = stack
+  }
+
+  static async open(openTarget: Seams['openTarget'], mounted: readonly MountedVolume[], signal: AbortSignal): Promise<OpenTargets> {
+    await using opening = new AsyncDisposableStack()
+    const trees = new Map<number, TargetTree>()
+    for (const { volume, mountPoint } of mounted) {
+      if (volume.index < 0) continue
+      trees.set(volume.index, opening.use(await openTarget(mountPoint, signal)))
+    }
+    return new OpenTargets(trees, opening.move())
+  }
+
+  /** @throws {AppError} REPLICA_WRITE, REPLICA_FULL */
+  async flush(signal: AbortSignal): Promise<void> {
+    for (const tree of this.trees.values()) await tree.flush(signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync()
+  }
+}

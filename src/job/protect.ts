@@ -1,0 +1,43 @@
+/** Step of `protecting`: every change of the source goes to the replica, until a cutover, a stop, or the need for a new mirror. */
+import { isAppError } from '../errors/app-error.ts'
+import { CollectedFindings } from './collect-findings.ts'
+import type { JobEvent } from './job-state.ts'
+import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import type { JobHandle, Seams } from './step.ts'
+import { withSource } from './with-source.ts'
+
+/** After a lost link replication goes on when the source kept capturing; else, or after an overflow, a new mirror is asked for. Ends on abort. */
+export async function protect(
+  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId'>, job: JobHandle, signal: AbortSignal,
+): Promise<JobEvent | undefined> {
+  const roots = volumeRoots(planned(job).plan)
+  const mounted = await remountReplica(seams, job, signal)
+  await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
+  const findings = new CollectedFindings(job.record.findings)
+  return await withSource<JobEvent | undefined>(seams, job, 'protecting: changes are replicated', async source => {
+    const { captureEpoch } = await source.prepare(job.record.id, roots, signal)
+    if (captureEpoch !== job.record.captureEpoch) return await needMirror(job, 'the agent was restarted and may have missed changes')
+    await job.update({ mirrorBootId: seams.bootId })
+    if (cutsOverByItself(job)) return 'cutover'
+    try {
+      await source.replicate(targets.trees, (replication, found) => {
+        job.progress(findings.add(found) ? { replication, findings: findings.all } : { replication })
+      }, signal)
+    } catch (error) {
+      if (isAppError(error, 'CAPTURE_OVERFLOW')) return await needMirror(job, error.message)
+      throw error
+    }
+    return undefined
+  }, signal)
+}
+
+/** Once: a cutover that was undone waits for a person. */
+function cutsOverByItself(job: JobHandle): boolean {
+  return job.record.options.cutover === 'automatic' && !job.record.phases.some(phase => phase.phase === 'cutting-over')
+}
+
+async function needMirror(job: JobHandle, why: string): Promise<JobEvent> {
+  await job.update({ captureEpoch: undefined, activity: 'a new mirror is needed' })
+  await job.note('mirror-required', `${why}: what differs is mirrored again`)
+  return 'mirror-required'
+}

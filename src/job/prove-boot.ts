@@ -1,0 +1,106 @@
+/** Behind the power-on of a cutover: the proof that the replica booted, and what becomes of the source then. */
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { CODES } from '../errors/codes.ts'
+import type { BootProof } from '../domain/replica.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { SourceHold } from './hold-source.ts'
+import type { JobEvent } from './job-state.ts'
+import { closePhase, openPhase, phaseStartMs } from './phases.ts'
+import type { JobHandle, Seams } from './step.ts'
+import { thawSource } from './thaw-source.ts'
+import { connectedSource } from './with-source.ts'
+
+type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times'>
+
+const POWER_OFF_MS = 60_000
+
+/**
+ * Waits for the replica's own report and writes it down as `proved`: from then on the replica is its users' server.
+ * @throws {AppError} BOOT_NOT_PROVEN when it does not come in time, or the source says that it thawed; the replica is off and the source thawed then
+ */
+export async function proveBoot(seams: ProofSeams, job: JobHandle, hold: SourceHold, signal: AbortSignal): Promise<void> {
+  const nowUtc = new Date(seams.clock.now()).toISOString()
+  await job.update({
+    cutoverSteps: [...new Set([...job.record.cutoverSteps, 'powered-on'])], phases: openPhase(job.record.phases, 'boot', nowUtc), activity: 'waiting for the replica to boot',
+  })
+  let proof: BootProof
+  try {
+    proof = await awaitReport(seams, job, hold, signal)
+  } catch (error) {
+    signal.throwIfAborted() // an appliance that is shut down goes on when it is started again
+    throw await giveUpReplica(seams, job, error)
+  }
+  const provedAtMs = seams.clock.now()
+  const provedAtUtc = new Date(provedAtMs).toISOString()
+  const frozenAtMs = phaseStartMs(job.record.phases, 'downtime')
+  await job.update({
+    cutoverSteps: [...job.record.cutoverSteps, 'proved'], proof, phases: closePhase(closePhase(job.record.phases, 'boot', provedAtUtc), 'downtime', provedAtUtc),
+    downtimeMs: frozenAtMs === undefined ? undefined : provedAtMs - frozenAtMs, activity: 'the replica has booted',
+  })
+  await job.note('replica-booted', `the replica reported as ${proof.hostName}, system state ${proof.systemState === '' ? 'unknown' : proof.systemState}`)
+}
+
+/** Switches the source off, or lets it go, as the job says. The replica is in use: nothing here fails the job any more. */
+export async function finishSource(seams: ProofSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
+  const off = job.record.options.shutDownSource
+  try {
+    const source = await connectedSource(seams, job, seams.times.connectMs, signal)
+    await (off ? source.powerOff(signal) : source.release(signal))
+    await job.update({ health: 'ok', activity: off ? 'completed; the source is switched off' : 'completed; the source was let go and runs on', lastError: undefined })
+    await job.note('source-finished', off ? 'the source is switched off' : 'the source was let go and runs on')
+  } catch (error) {
+    signal.throwIfAborted()
+    seams.log.warn({ err: error, jobId: job.record.id }, 'source could not be told that the cutover is complete')
+    const advice = off ? 'Switch it off by hand now' : 'Stop the agent on it'
+    const message = `completed, but the source could not be reached. ${advice}: what is written on it since the cutover is not on the replica.`
+    await job.update({ health: 'warning', activity: message })
+    await job.note('source-unfinished', message)
+  }
+  return 'replica-booted'
+}
+
+/** Switches the replica off and thaws the source, because only one of them may serve. @returns the error to end the step with */
+export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: unknown): Promise<AppError> {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const vmName = job.record.plan?.vmName ?? ''
+  let off = 'The replica was switched off'
+  try {
+    const signal = AbortSignal.timeout(POWER_OFF_MS)
+    await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+    await hypervisor.power(job.record.built?.vmId ?? '', 'off', signal)
+  } catch (error) {
+    seams.log.error({ err: error, jobId: job.record.id, vmName }, 'replica that did not prove its boot could not be switched off')
+    off = `The VM ${vmName} could not be switched off: do that now, by hand`
+  }
+  await thawSource(seams, job)
+  const nowUtc = new Date(seams.clock.now()).toISOString()
+  // the replica wrote on its disks: they need a mirror before they equal the source again
+  await job.update({ captureEpoch: undefined, phases: closePhase(closePhase(job.record.phases, 'boot', nowUtc), 'downtime', nowUtc) })
+  await job.note('cutover-failed', `${why}. ${off}; the source runs on, nothing is lost. Look at the console of ${vmName}, correct the cause, then retry the job.`)
+  return new AppError('BOOT_NOT_PROVEN', `${why}. ${off}; the source runs on.`, { cause })
+}
+
+/** Polls for the report while the source is held. A silent source is no reason to give up: a replica with its address may have cut the line. */
+async function awaitReport(seams: ProofSeams, job: JobHandle, hold: SourceHold, signal: AbortSignal): Promise<BootProof> {
+  const startMs = seams.clock.now()
+  let hypervisor: Hypervisor | undefined
+  try {
+    for (;;) {
+      try {
+        hypervisor ??= await seams.openHypervisor(job.record.vmware, signal)
+        const proof = await hypervisor.bootReport(job.record.built?.vmId ?? '', signal)
+        if (proof !== undefined) return proof
+      } catch (error) {
+        if (!isAppError(error) || !CODES[error.code].retryable) throw error
+        seams.log.warn({ err: error, jobId: job.record.id }, 'boot report could not be asked for; asked again')
+      }
+      if (await hold.ask(signal) === 'thawed') throw new AppError('SOURCE_THAWED', 'the source thawed before the replica had proved its boot')
+      if (seams.clock.now() - startMs >= seams.times.bootMs) {
+        throw new AppError('BOOT_NOT_PROVEN', `the replica gave no sign of life within ${String(Math.round(seams.times.bootMs / 1000))} s`)
+      }
+      await hold.pause(signal)
+    }
+  } finally {
+    await hypervisor?.[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What a step is and what it may use. A step does the work of one state and answers with the event that happened; it may run again from its start,
+ * so it looks first and makes what is missing. It takes only the seams it names, knows no other step, and never writes a job's state.
+ */
+import type { Clock } from '../clock/clock.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { Job, JobOptions } from '../domain/job.ts'
+import type { BuiltReplica, ReplicaPlan } from '../domain/replica.ts'
+import type { Places } from '../domain/target.ts'
+import type { Workload } from '../domain/workload.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { Logger } from '../logging/logger.ts'
+import type { ConnectedSources } from '../source/source-server.ts'
+import type { MountedVolume, VolumeStack } from '../storage/volume-stack.ts'
+import type { TargetTree } from '../tree/target-tree.ts'
+import type { JobEvent } from './job-state.ts'
+import type { JobStore } from './job-store.ts'
+
+/** Fields of a job that a step may change; undefined clears an optional one. */
+export type JobChange = { [K in keyof Omit<Job, 'version' | 'id' | 'name' | 'state' | 'source' | 'vmware' | 'createdAtUtc' | 'updatedAtUtc'>]?: Job[K] | undefined }
+
+/** One job, as its step sees it. */
+export interface JobHandle {
+  /** the record with all changes so far */
+  readonly record: Job
+  /** On disk when it resolves. */
+  update(change: JobChange): Promise<void>
+  /** Figures: watchers see them at once, the store at most once a second; errors of the store show at the next `update`. */
+  progress(change: JobChange): void
+  /** Adds a line to the job's history. */
+  note(kind: string, message: string): Promise<void>
+}
+
+/** A step. `undefined`: stay in the state. An abort ends it soon, in good order; what it made until then is recorded. */
+export type Step = (job: JobHandle, signal: AbortSignal) => Promise<JobEvent | undefined>
+
+export interface PlanRequest { jobId: string, workload: Workload, options: JobOptions, places: Places }
+export interface BuildRequest { jobId: string, plan: ReplicaPlan, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack }
+export interface BootRequest { jobId: string, plan: ReplicaPlan, workload: Workload, options: JobOptions, volumes: VolumeStack, mounted: readonly MountedVolume[] }
+export interface DiscardRequest { jobId: string, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack, keepDisks: boolean }
+
+/** What is done to a replica; the real one is made of the functions of `replica/`. */
+export interface ReplicaWork {
+  /** Pure. The findings are the whole validation: without an error among them the plan can be built. */
+  plan(request: PlanRequest): { plan: ReplicaPlan | undefined, findings: readonly Finding[] }
+  /** Disks made, attached, partitioned, formatted, mounted, as far as they are not; `keep` after each effect. */
+  build(request: BuildRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<readonly MountedVolume[]>
+  /** Makes the mounted replica boot on the target. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED */
+  makeBootable(request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Unmounted, detached, and the disks deleted unless they are kept; `keep` after each effect. */
+  discard(request: DiscardRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<void>
+}
+
+/** Deadlines and intervals, so that a lab can shorten them. */
+export interface JobTimes {
+  /** how long a source has to connect before a validation or a cutover gives up */
+  connectMs: number
+  /** longest drain */
+  drainMs: number
+  /** the source thaws by itself after so long without a hold */
+  holdMs: number
+  /** longest wait for the replica's first sign of life */
+  bootMs: number
+}
+
+export const DEFAULT_TIMES: JobTimes = { connectMs: 30_000, drainMs: 1800_000, holdMs: 60_000, bootMs: 900_000 }
+
+export interface Seams {
+  sources: ConnectedSources
+  /** a connection to the VMware server with this id; the caller disposes of it */
+  openHypervisor: (vmwareId: string, signal: AbortSignal) => Promise<Hypervisor>
+  volumes: VolumeStack
+  openTarget: (mountPoint: string, signal: AbortSignal) => Promise<TargetTree>
+  replica: ReplicaWork
+  store: JobStore
+  clock: Clock
+  log: Logger
+  times: JobTimes
+  /** changes with each start of the appliance's kernel */
+  bootId: string
+}
