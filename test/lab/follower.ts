@@ -1,0 +1,130 @@
+/**
+ * The hypervisor behind vcsim's inventory. It compares what vcsim says with what is there, and makes the second like the first:
+ * a disk of the appliance's VM is a loop device, found by the disk's UUID in `devices`; a powered-on VM is a QEMU process.
+ * Reconciliation, not a replay of events: it may be called at any time, and finds everything again.
+ */
+import { mkdir, readFile, rm, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { attachLoop, detachLoop, mountsOf } from './loop-devices.ts'
+import { startReplica, type ReplicaMachine } from './replica-machine.ts'
+import type { RunDirectory } from './run-directory.ts'
+import { tool } from './tool.ts'
+import { APPLIANCE_VM, materialise, type LabDisk, type LabVm, type Vcsim } from './vcsim.ts'
+
+export interface Follower extends AsyncDisposable {
+  /** directory with a link to the block device of each attached disk, named by the disk's UUID (32 hex digits) */
+  readonly devices: string
+  /** the inventory as of the last look */
+  readonly vms: readonly LabVm[]
+  /** Resolves when what is there is what vcsim said after the call. @throws {Error} when a disk was detached that is still mounted */
+  reconcile(): Promise<void>
+  machine(vmName: string): ReplicaMachine | undefined
+  /** Text on the console of the VM, also after it was powered off. */
+  consoleOf(vmName: string): Promise<string>
+  /** what went wrong by the product's fault, such as a disk pulled while mounted */
+  readonly violations: readonly string[]
+}
+
+const LOOK_EVERY_MS = 1000
+const REPORT_KEY = 'guestinfo.landfall.boot'
+
+export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Follower> {
+  const devices = join(run.path, 'devices')
+  await mkdir(devices)
+  const attached = new Map<string, { disk: LabDisk, loop: string }>()
+  const machines = new Map<string, ReplicaMachine>()
+  const consoles = new Map<string, string>()
+  const violations: string[] = []
+  let vms: readonly LabVm[] = []
+
+  async function attach(disk: LabDisk): Promise<void> {
+    const loop = await attachLoop(await materialise(vcsim.fileOf(disk.fileName)))
+    attached.set(disk.fileName, { disk, loop })
+    await rm(join(devices, disk.uuid), { force: true })
+    await symlink(loop, join(devices, disk.uuid))
+  }
+
+  async function detach(fileName: string, disk: LabDisk, loop: string): Promise<void> {
+    const mounts = await mountsOf(loop)
+    if (mounts.length > 0) {
+      const violation = `disk ${fileName} was detached while ${loop} is mounted at ${mounts.join(', ')}`
+      if (!violations.includes(violation)) violations.push(violation)
+      throw new Error(violation)
+    }
+    await rm(join(devices, disk.uuid), { force: true })
+    await tool('blockdev', ['--flushbufs', loop])
+    await detachLoop(loop)
+    attached.delete(fileName)
+  }
+
+  async function followAppliance(): Promise<void> {
+    const own = `/${APPLIANCE_VM}.vmdk`
+    const wanted = (vms.find(vm => vm.name === APPLIANCE_VM)?.disks ?? []).filter(disk => !disk.fileName.endsWith(own))
+    for (const [fileName, { disk, loop }] of [...attached]) {
+      if (!wanted.some(w => w.fileName === fileName)) await detach(fileName, disk, loop)
+    }
+    for (const disk of wanted) if (!attached.has(disk.fileName)) await attach(disk)
+  }
+
+  async function followReplicas(): Promise<void> {
+    const on = vms.filter(vm => vm.on && vm.name !== APPLIANCE_VM)
+    for (const [id, machine] of [...machines]) {
+      if (on.some(vm => vm.id === id) && machine.isRunning()) continue
+      await machine.stop()
+      machines.delete(id)
+      // a guest that switched itself off is off in the inventory, too
+      const vm = on.find(v => v.id === id)
+      if (vm !== undefined) await vcsim.powerOff(vm)
+    }
+    for (const vm of on) {
+      let machine = machines.get(vm.id)
+      if (machine === undefined) {
+        machine = await startReplica(run, vcsim, vm)
+        machines.set(vm.id, machine)
+        consoles.set(vm.name, machine.consoleFile)
+      }
+      const report = await machine.report()
+      // the guest's tools would put it there; this guest has only its console
+      if (report !== undefined && vm.extraConfig.get(REPORT_KEY) !== report) await vcsim.setExtraConfig(vm, REPORT_KEY, report)
+    }
+  }
+
+  let last: Promise<void> = Promise.resolve()
+  let waiting = 0
+  const reconcile = async (): Promise<void> => {
+    const before = last
+    waiting += 1
+    const mine = (async () => {
+      try {
+        await before.catch(() => undefined) // its caller has seen the failure
+        vms = await vcsim.vms()
+        await followAppliance()
+        await followReplicas()
+      } finally {
+        waiting -= 1
+      }
+    })()
+    last = mine
+    await mine
+  }
+  let ended = false
+  const look = setInterval(() => {
+    // failures are in `violations`, and the next call of the front fails with them
+    if (!ended && waiting === 0) void reconcile().catch(() => undefined)
+  }, LOOK_EVERY_MS)
+  await reconcile()
+  return {
+    devices, violations, reconcile,
+    get vms() { return vms },
+    machine: name => [...machines.values()].find(m => m.vm.name === name),
+    consoleOf: async name => await readFile(consoles.get(name) ?? '/dev/null', 'utf8').catch(() => ''),
+    [Symbol.asyncDispose]: async () => {
+      if (ended) return
+      ended = true
+      clearInterval(look)
+      await last.catch(() => undefined)
+      for (const machine of machines.values()) await machine.stop()
+      for (const { loop } of attached.values()) if ((await mountsOf(loop)).length === 0) await detachLoop(loop)
+    },
+  }
+}

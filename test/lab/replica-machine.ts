@@ -1,0 +1,75 @@
+/**
+ * A powered-on replica VM as a QEMU process on VMware's virtual hardware. It writes into throw-away layers above the VM's disks, so that the
+ * disks stay byte for byte what the appliance handed over and can be compared afterwards.
+ */
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startProcess, type LabProcess } from './lab-process.ts'
+import type { RunDirectory } from './run-directory.ts'
+import { tool } from './tool.ts'
+import { materialise, type LabVm, type LabHardware, type Vcsim } from './vcsim.ts'
+
+export interface ReplicaMachine {
+  readonly vm: LabVm
+  /** file with everything that came over the serial console */
+  readonly consoleFile: string
+  isRunning(): boolean
+  /** what the guest reported on its console so far: the JSON behind LANDFALL-BOOT */
+  report(): Promise<string | undefined>
+  stop(): Promise<void>
+}
+
+/** Emulation is slow and this machine small: a replica gets at most this, whatever the VM's record says. */
+const MAX_MEMORY_MIB = 1024
+const MAX_CPUS = 2
+
+const REPORT = /LANDFALL-BOOT (\{.*\})\s*$/m
+
+export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm): Promise<ReplicaMachine> {
+  const hardware = await vcsim.hardware(vm)
+  const disks = [...vm.disks].sort((a, b) => a.controllerKey - b.controllerKey || a.unit - b.unit)
+  const layers: string[] = []
+  for (const [index, disk] of disks.entries()) {
+    const layer = join(run.path, `${vm.id}-${String(index)}.qcow2`)
+    await rm(layer, { force: true })
+    await tool('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', await materialise(vcsim.fileOf(disk.fileName)), '-F', 'raw', layer])
+    layers.push(layer)
+  }
+  const consoleFile = join(run.path, `${vm.id}.console`)
+  await rm(consoleFile, { force: true })
+  const child: LabProcess = await startProcess(run, `qemu-${vm.id}`, 'qemu-system-x86_64', [
+    '-name', vm.name, '-machine', 'pc', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max', '-nodefaults', '-display', 'none', '-no-reboot',
+    '-smp', String(Math.min(hardware.cpus, MAX_CPUS)), '-m', String(Math.min(hardware.memoryMib, MAX_MEMORY_MIB)),
+    '-serial', `file:${consoleFile}`, '-device', 'virtio-rng-pci', ...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware),
+  ])
+  return {
+    vm, consoleFile, isRunning: () => child.isRunning(),
+    report: async () => REPORT.exec((await readFile(consoleFile, 'utf8').catch(() => '')).replaceAll('\r', ''))?.[1],
+    stop: async () => {
+      await child.stop()
+      for (const layer of layers) await rm(layer, { force: true })
+    },
+  }
+}
+
+function controllerArguments(hardware: LabHardware, disks: LabVm['disks']): string[] {
+  const device = hardware.controller === 'pvscsi' ? 'pvscsi' : 'lsi53c895a'
+  return [...new Set(disks.map(d => d.controllerKey))].flatMap((_, index) => ['-device', `${device},id=scsi${String(index)}`])
+}
+
+function diskArguments(disks: LabVm['disks'], layers: readonly string[]): string[] {
+  const controllers = [...new Set(disks.map(d => d.controllerKey))]
+  return disks.flatMap((disk, index) => [
+    // nothing of the layer outlives the machine: host caching without flushes is right
+    '-drive', `if=none,id=d${String(index)},file=${layers[index] ?? ''},format=qcow2,cache=unsafe`,
+    '-device', `scsi-hd,drive=d${String(index)},bus=scsi${String(controllers.indexOf(disk.controllerKey))}.0,scsi-id=${String(disk.unit)},serial=${disk.uuid},vendor=VMware,product=Virtual disk,ver=2.0${index === 0 ? ',bootindex=1' : ''}`,
+  ])
+}
+
+function adapterArguments(hardware: LabHardware): string[] {
+  return hardware.adapters.flatMap((adapter, index) => [
+    // a network of its own, closed to the outside: what answers is only the gateway
+    '-netdev', `user,id=n${String(index)},restrict=on,net=10.77.0.0/24,host=10.77.0.1`,
+    '-device', `${adapter.model},netdev=n${String(index)},mac=${adapter.macAddress},romfile=`,
+  ])
+}
