@@ -34,7 +34,7 @@ export interface XfsOptions {
   naming: readonly string[]
   /** `-l`: size, version, lazy-count as key=value */
   log: readonly string[]
-  /** `-d`: agcount as key=value */
+  /** `-d`: size, agsize as key=value */
   data: readonly string[]
 }
 

@@ -13,7 +13,7 @@ export interface Runner {
 export type Tool =
   | 'lsblk' | 'blkid' | 'findmnt' | 'sfdisk' | 'partx' | 'wipefs' | 'udevadm'
   | 'dumpe2fs' | 'mkfs.ext4' | 'e2fsck' | 'tune2fs' | 'mkfs.xfs' | 'xfs_info' | 'xfs_repair' | 'xfs_admin' | 'mkswap'
-  | 'mount' | 'umount' | 'chroot' | 'unshare' | 'blockdev' | 'ip' | 'govc' | 'systemctl' | 'lsinitramfs' | 'openssl'
+  | 'mount' | 'umount' | 'chroot' | 'unshare' | 'blockdev' | 'mknod' | 'ip' | 'govc' | 'systemctl' | 'lsinitramfs' | 'openssl'
 export interface RunOptions {
   signal: AbortSignal
   timeoutMs: number

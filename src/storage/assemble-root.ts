@@ -1,0 +1,104 @@
+/**
+ * Shows the volumes of a job nested as the replica will see them, with what its own programs need around them: a /dev with the job's disks and
+ * nothing else, a read-only /sys without firmware (the appliance's says nothing about the replica), empty /run and /tmp. The tree comes from
+ * the source and is not trusted: every step to a mount point is checked to be a directory, no link is followed.
+ */
+import { lstat, mkdir, symlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { probeDevice } from '../command/blkid.ts'
+import { makeNode } from '../command/mknod.ts'
+import { bindMount, mountVirtual, remountBind } from '../command/mount.ts'
+import { AppError } from '../errors/app-error.ts'
+import { deviceNumber, kernelPartitions } from './block-devices.ts'
+import { mountAt } from './mount-table.ts'
+import { makeMountPoint, placeOf, preparePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
+import type { MountedVolume } from './volume-stack.ts'
+
+const ROOT = 'root'
+const NO_DEVICES = ['nosuid', 'nodev']
+/** Character devices that programs expect: name, major, minor. */
+const NODES = [['null', 1, 3], ['zero', 1, 5], ['full', 1, 7], ['random', 1, 8], ['urandom', 1, 9], ['tty', 5, 0]] as const
+const LINKS = [['/proc/self/fd', 'fd'], ['/proc/self/fd/0', 'stdin'], ['/proc/self/fd/1', 'stdout'], ['/proc/self/fd/2', 'stderr']] as const
+/** Directories at the top that a file-level copy may lack, and their modes (cutover.md C26). */
+const TOP_DIRECTORIES = [['proc', 0o555], ['sys', 0o555], ['dev', 0o755], ['run', 0o755], ['tmp', 0o1777], ['mnt', 0o755], ['media', 0o755]] as const
+
+/** @returns the assembled root @throws {AppError} VOLUME_LAYOUT */
+export async function assembleRoot(parts: MountParts, jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
+  const place = await preparePlace(parts, jobId, signal)
+  const root = join(place, ROOT)
+  await unmountBelow(parts, root, signal) // a half-made one of an earlier try: cheap to make again, dear to compare
+  await makeMountPoint(parts.runner, place, ROOT, signal)
+  const ordered = mounted.map(m => ({ ...m, steps: stepsTo(m) })).sort((a, b) => a.steps.length - b.steps.length || a.steps.join('/').localeCompare(b.steps.join('/')))
+  if (ordered[0]?.steps.length !== 0) throw new AppError('VOLUME_LAYOUT', 'no volume of the job is the root of the replica')
+  for (const { mountPoint, steps } of ordered) {
+    const at = await directory(root, steps, 0o755)
+    await bindMount(parts.runner, mountPoint, at, signal)
+    await remountBind(parts.runner, at, [...NO_DEVICES, 'exec', 'noatime'], signal) // the replica's own programs run here, in runInRoot only
+  }
+  for (const [name, mode] of TOP_DIRECTORIES) await directory(root, [name], mode)
+  await makeDev(parts, root, disks, signal)
+  await mountVirtual(parts.runner, 'sysfs', join(root, 'sys'), ['ro', 'noexec', ...NO_DEVICES], signal)
+  if (await isDirectory(join(root, 'sys/firmware'))) await mountVirtual(parts.runner, 'tmpfs', join(root, 'sys/firmware'), ['ro', 'size=4k', 'noexec', ...NO_DEVICES], signal)
+  await mountVirtual(parts.runner, 'tmpfs', join(root, 'run'), ['mode=0755', 'size=64m', 'noexec', ...NO_DEVICES], signal)
+  await mountVirtual(parts.runner, 'tmpfs', join(root, 'tmp'), ['mode=1777', 'size=2g', ...NO_DEVICES], signal)
+  return root
+}
+
+/** Takes the assembled root away; the volumes stay mounted. */
+export async function disassembleRoot(parts: MountParts, jobId: string, signal: AbortSignal): Promise<void> {
+  await unmountBelow(parts, join(placeOf(parts.stateDirectory, jobId), ROOT), signal)
+}
+
+function stepsTo({ volume }: MountedVolume): readonly string[] {
+  const steps = (volume.volume.mountPoint ?? '').split('/').filter(step => step !== '')
+  if (volume.volume.mountPoint === undefined || steps.includes('..') || steps.includes('.')) {
+    throw new AppError('VOLUME_LAYOUT', `${volume.volume.name} has no mount point on the replica`)
+  }
+  return steps
+}
+
+/** The directory at `steps` below `root`; made where it is missing. @throws {AppError} VOLUME_LAYOUT when a step is a link or no directory */
+async function directory(root: string, steps: readonly string[], mode: number): Promise<string> {
+  let at = root
+  for (const step of steps) {
+    at = join(at, step)
+    const found = await lstat(at).catch(() => undefined)
+    if (found === undefined) await mkdir(at, { mode })
+    else if (!found.isDirectory()) throw new AppError('VOLUME_LAYOUT', `/${steps.join('/')} of the replica is no directory; it cannot be a mount point`)
+  }
+  return at
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+/** nodev is off here only: the nodes are ours, and mknod is among what the replica's programs cannot do. */
+async function makeDev({ runner }: MountParts, root: string, disks: readonly string[], signal: AbortSignal): Promise<void> {
+  const dev = join(root, 'dev')
+  await mountVirtual(runner, 'tmpfs', dev, ['mode=0755', 'size=1m', 'nosuid', 'noexec'], signal)
+  for (const [name, major, minor] of NODES) await makeNode(runner, join(dev, name), 'character', major, minor, '0666', signal)
+  for (const [target, name] of LINKS) await symlink(target, join(dev, name))
+  for (const folder of ['shm', 'pts', 'disk', 'disk/by-uuid', 'disk/by-partuuid']) await mkdir(join(dev, folder), { mode: 0o755 })
+  for (const disk of disks) {
+    for (const device of [disk, ...(await kernelPartitions(disk)).map(p => p.device)]) {
+      const [major, minor] = (await deviceNumber(device)).split(':').map(Number)
+      const name = basename(device)
+      await makeNode(runner, join(dev, name), 'block', major ?? 0, minor ?? 0, '0660', signal)
+      const { uuid, partitionUuid } = await probeDevice(runner, device, signal)
+      await linkOnce(`../../${name}`, join(dev, 'disk/by-uuid'), uuid)
+      await linkOnce(`../../${name}`, join(dev, 'disk/by-partuuid'), partitionUuid)
+    }
+  }
+}
+
+/** udev's link; of two devices with the same identifier the first keeps it. */
+async function linkOnce(target: string, folder: string, name: string): Promise<void> {
+  if (!/^[0-9A-Za-z-]+$/.test(name) || await lstat(join(folder, name)).catch(() => undefined) !== undefined) return
+  await symlink(target, join(folder, name))
+}
+
+/** Whether the job's root is assembled. */
+export async function isAssembled({ stateDirectory }: MountParts, jobId: string): Promise<boolean> {
+  return await mountAt(join(placeOf(stateDirectory, jobId), ROOT)) !== undefined
+}

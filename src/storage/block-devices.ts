@@ -1,0 +1,61 @@
+/** Block devices as sysfs shows them. */
+import { readFile, readdir, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { AppError } from '../errors/app-error.ts'
+
+const SYSFS_SECTOR = 512 // sysfs counts in these whatever the disk's own sector is
+
+export interface KernelPartition { device: string, number: number, startBytes: number, sizeBytes: number }
+
+/** Size of the device in bytes. @throws {AppError} DISK_NOT_FOUND */
+export async function deviceSizeBytes(device: string): Promise<number> {
+  return Number(await attribute(device, 'size')) * SYSFS_SECTOR
+}
+
+/** Logical sector size of a whole disk in bytes. @throws {AppError} DISK_NOT_FOUND */
+export async function sectorSizeBytes(disk: string): Promise<number> {
+  return Number(await attribute(disk, 'queue/logical_block_size'))
+}
+
+/** "major:minor" of a device. @throws {AppError} DISK_NOT_FOUND */
+export async function deviceNumber(device: string): Promise<string> {
+  return attribute(device, 'dev')
+}
+
+/** The partitions that the kernel knows on `disk`, by number. @throws {AppError} DISK_NOT_FOUND */
+export async function kernelPartitions(disk: string): Promise<readonly KernelPartition[]> {
+  const name = basename(disk)
+  const found: KernelPartition[] = []
+  for (const entry of await entries(`/sys/class/block/${name}/`, disk)) {
+    if (!entry.startsWith(name)) continue
+    const device = `/dev/${entry}`
+    const number = Number(await attribute(device, 'partition'))
+    found.push({ device, number, startBytes: Number(await attribute(device, 'start')) * SYSFS_SECTOR, sizeBytes: await deviceSizeBytes(device) })
+  }
+  return found.sort((a, b) => a.number - b.number)
+}
+
+/** Whether there is a node for the device in /dev: it comes a moment after the kernel knows the device. */
+export async function hasNode(device: string): Promise<boolean> {
+  try {
+    return (await stat(device)).isBlockDevice()
+  } catch {
+    return false // not there yet
+  }
+}
+
+async function attribute(device: string, name: string): Promise<string> {
+  try {
+    return (await readFile(`/sys/class/block/${basename(device)}/${name}`, 'utf8')).trim()
+  } catch (error) {
+    throw new AppError('DISK_NOT_FOUND', `${device} is not in this machine (no ${name} in sysfs)`, { cause: error })
+  }
+}
+
+async function entries(directory: string, device: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    throw new AppError('DISK_NOT_FOUND', `${device} is not in this machine`, { cause: error })
+  }
+}

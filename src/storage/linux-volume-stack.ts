@@ -1,0 +1,103 @@
+/** The real VolumeStack: sfdisk, mkfs and mount on the appliance's own block devices. Runs as root. */
+import { systemClock, type Clock } from '../clock/clock.ts'
+import { probeDevice } from '../command/blkid.ts'
+import { flushDevice } from '../command/blockdev.ts'
+import { checkExt, checkXfs, type CheckResult } from '../command/fsck.ts'
+import { forgetPartitions } from '../command/partx.ts'
+import type { Runner } from '../command/runner.ts'
+import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
+import { AppError } from '../errors/app-error.ts'
+import { storageLog } from '../logging/logger.ts'
+import { assembleRoot, disassembleRoot } from './assemble-root.ts'
+import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
+import { hasNode, kernelPartitions } from './block-devices.ts'
+import { makeFileSystem } from './make-filesystem.ts'
+import { mountsBelow } from './mount-table.ts'
+import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
+import { partitionDisk } from './partition-disk.ts'
+import type { MountedVolume, VolumeStack } from './volume-stack.ts'
+
+export interface LinuxVolumeStackOptions {
+  runner: Runner
+  /** the appliance's state; volumes are mounted in `replicas/<job id>` below it */
+  stateDirectory: string
+  /** directory with a link <32 hex digits> -> device for each attached disk; without it disks are found by their serial */
+  devicesBySerial?: string | undefined
+  clock?: Clock
+}
+
+export class LinuxVolumeStack implements VolumeStack {
+  readonly #parts: MountParts
+  readonly #finder: DiskFinder
+
+  constructor({ runner, stateDirectory, devicesBySerial, clock = systemClock }: LinuxVolumeStackOptions) {
+    this.#parts = { runner, clock, stateDirectory }
+    this.#finder = devicesBySerial === undefined ? disksBySerial() : disksByLink(devicesBySerial)
+  }
+
+  async deviceOf(diskUuid: string, signal: AbortSignal): Promise<string> {
+    return waitForDisk(this.#finder, diskUuid, this.#parts.clock, signal)
+  }
+
+  async partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await partitionDisk(this.#parts, device, disk, signal)
+  }
+
+  async format(device: string, { volume }: PlannedVolume, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await makeFileSystem(this.#parts.runner, device, volume, signal)
+  }
+
+  async mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
+    signal.throwIfAborted()
+    return mountVolumes(this.#parts, jobId, volumes, signal)
+  }
+
+  async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return assembleRoot(this.#parts, jobId, mounted, disks, signal)
+  }
+
+  async disassemble(jobId: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await disassembleRoot(this.#parts, jobId, signal)
+  }
+
+  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
+    signal.throwIfAborted()
+    const place = placeOf(this.#parts.stateDirectory, jobId)
+    const wereMounted = new Set((await mountsBelow(place)).map(m => m.device))
+    await unmountBelow(this.#parts, place, signal)
+    const damaged: string[] = []
+    for (const disk of disks) {
+      if (!await hasNode(disk)) continue // detached already
+      if (check) damaged.push(...await this.#check(jobId, disk, wereMounted, signal))
+      await flushDevice(this.#parts.runner, disk, signal)
+      await forgetPartitions(this.#parts.runner, disk, signal)
+    }
+    await unmountBelow(this.#parts, place, signal)
+    await removePlace(this.#parts, jobId)
+    if (damaged.length > 0) throw new AppError('VOLUME_DAMAGED', damaged.join('; '))
+  }
+
+  /** Volumes stay mounted: the appliance may be restarted in the middle of a job; `release` is what unmounts. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    // nothing is held
+  }
+
+  async #check(jobId: string, disk: string, wereMounted: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
+    const { runner } = this.#parts
+    const damaged: string[] = []
+    const partitions = await kernelPartitions(disk)
+    for (const device of partitions.length === 0 ? [disk] : partitions.map(p => p.device)) {
+      const { type } = await probeDevice(runner, device, signal)
+      if (!/^(ext[234]|xfs)$/.test(type)) continue
+      if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off
+      const result: CheckResult = type === 'xfs' ? await checkXfs(runner, device, signal) : await checkExt(runner, device, signal)
+      storageLog.info({ jobId, device, type, clean: result.clean }, 'file system of the replica checked')
+      if (!result.clean) damaged.push(`${type} on ${device} has errors: ${result.output}`)
+    }
+    return damaged
+  }
+}

@@ -1,0 +1,111 @@
+/** VolumeStack without devices: keeps what was made in maps and mounts directories of its own. For tests of everything above. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
+import { AppError } from '../errors/app-error.ts'
+import { whyNotMade } from './make-filesystem.ts'
+import type { MountedVolume, VolumeStack } from './volume-stack.ts'
+
+/** What lies on a device: a disk with its table, or the file system of a volume. */
+interface Content { table?: string, fileSystem?: string }
+
+export class MemoryVolumeStack implements VolumeStack {
+  readonly #devices = new Map<string, string>()
+  readonly #contents = new Map<string, Content>()
+  readonly #mounts = new Map<string, Map<string, MountedVolume>>()
+  readonly #damaged = new Set<string>()
+  #directory: string | undefined
+
+  /** Makes the disk appear, as an attach to the appliance does; answers its device. */
+  attach(diskUuid: string): string {
+    const device = this.#devices.get(diskUuid) ?? `/dev/memory-${String.fromCharCode(97 + this.#devices.size)}`
+    this.#devices.set(diskUuid, device)
+    return device
+  }
+
+  /** Puts something foreign on a device. */
+  scribble(device: string): void {
+    this.#contents.set(device, { table: 'foreign', fileSystem: 'foreign' })
+  }
+
+  /** Makes the next check of the device fail. */
+  damage(device: string): void {
+    this.#damaged.add(device)
+  }
+
+  async deviceOf(diskUuid: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    const device = this.#devices.get(diskUuid)
+    if (device === undefined) throw new AppError('DISK_NOT_FOUND', `the disk with UUID ${diskUuid} did not appear`)
+    return device
+  }
+
+  async partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (disk.table === 'none') return
+    this.#put(device, 'table', JSON.stringify([disk.table, disk.tableId, disk.partitions]))
+  }
+
+  async format(device: string, { volume }: PlannedVolume, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const reason = whyNotMade(volume)
+    if (reason !== undefined) throw new AppError('SOURCE_UNSUPPORTED', `cannot make the file system of ${volume.name}: ${reason}`)
+    this.#put(device, 'fileSystem', identity(volume))
+  }
+
+  async mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
+    signal.throwIfAborted()
+    this.#directory ??= await mkdtemp(join(tmpdir(), 'landfall-volumes-'))
+    const mounts = this.#mounts.get(jobId) ?? new Map<string, MountedVolume>()
+    this.#mounts.set(jobId, mounts)
+    const result: MountedVolume[] = []
+    for (const { device, volume } of volumes) {
+      if (volume.index < 0) continue
+      if (this.#contents.get(device)?.fileSystem !== identity(volume.volume)) throw new AppError('VOLUME_LAYOUT', `${device} does not hold the file system of ${volume.volume.name}`)
+      const mountPoint = join(this.#directory, jobId, `volume-${String(volume.index)}`)
+      await mkdir(mountPoint, { recursive: true })
+      const mounted = mounts.get(mountPoint) ?? { volume, device, mountPoint }
+      mounts.set(mountPoint, mounted)
+      result.push(mounted)
+    }
+    return result
+  }
+
+  async assemble(_jobId: string, mounted: readonly MountedVolume[], _disks: readonly string[], signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    const root = mounted.find(m => m.volume.volume.mountPoint === '/')
+    if (root === undefined) throw new AppError('VOLUME_LAYOUT', 'no volume of the job is the root of the replica')
+    for (const { volume } of mounted) await mkdir(join(root.mountPoint, volume.volume.mountPoint ?? ''), { recursive: true })
+    return root.mountPoint
+  }
+
+  async disassemble(_jobId: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+  }
+
+  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
+    signal.throwIfAborted()
+    this.#mounts.delete(jobId)
+    const bad = disks.filter(disk => check && [...this.#damaged].some(device => device.startsWith(disk)))
+    if (bad.length > 0) throw new AppError('VOLUME_DAMAGED', `file systems on ${bad.join(', ')} have errors`)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true })
+    this.#directory = undefined
+    this.#mounts.clear()
+  }
+
+  #put(device: string, what: keyof Content, value: string): void {
+    const content = this.#contents.get(device) ?? {}
+    const there = content[what]
+    if (there !== undefined && there !== value) throw new AppError('VOLUME_LAYOUT', `${device} holds something else; nothing was written`)
+    this.#contents.set(device, { ...content, [what]: value })
+  }
+}
+
+function identity({ fileSystem }: PlannedVolume['volume']): string {
+  return `${fileSystem.type} ${fileSystem.uuid} ${fileSystem.label}`
+}
+

@@ -1,0 +1,42 @@
+/** What is mounted, from /proc/self/mountinfo: the kernel's own word, not a tool's. */
+import { readFile } from 'node:fs/promises'
+
+export interface MountEntry {
+  /** unique and growing: a later mount has a higher one */
+  id: number
+  /** "major:minor" of the file system's device */
+  device: string
+  mountPoint: string
+  type: string
+}
+
+/** All mounts of this process's namespace in the order of the kernel. */
+export async function readMounts(file = '/proc/self/mountinfo'): Promise<readonly MountEntry[]> {
+  return parseMounts(await readFile(file, 'utf8'))
+}
+
+/** Mounts at or below `directory`, the ones that must go first first. */
+export async function mountsBelow(directory: string): Promise<readonly MountEntry[]> {
+  const mounts = await readMounts()
+  return mounts.filter(m => m.mountPoint === directory || m.mountPoint.startsWith(`${directory}/`)).sort((a, b) => b.id - a.id)
+}
+
+/** The mount that is seen at `mountPoint`, or undefined when nothing is mounted exactly there. */
+export async function mountAt(mountPoint: string): Promise<MountEntry | undefined> {
+  return (await readMounts()).findLast(m => m.mountPoint === mountPoint)
+}
+
+/** Reads the text of mountinfo; see proc(5) for its fields. */
+export function parseMounts(text: string): readonly MountEntry[] {
+  return text.split('\n').flatMap((line): MountEntry[] => {
+    const [id, , device, , mountPoint, ...rest] = line.split(' ')
+    const type = rest[rest.indexOf('-') + 1]
+    if (id === undefined || device === undefined || mountPoint === undefined || type === undefined) return []
+    return [{ id: Number(id), device, mountPoint: unescape(mountPoint), type }]
+  })
+}
+
+/** The kernel writes blank, tab, newline and backslash as \NNN (octal). */
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+}

@@ -1,0 +1,121 @@
+/**
+ * Where the volumes of a job are mounted. Everything lies below one small tmpfs of the job, mode 0700, from which nothing propagates, and which
+ * is read-only except while a mount point is made: where a volume is missing, nothing can be written by mistake, and when the tmpfs is gone,
+ * nothing is left. Volumes lie side by side (`volume-<index>`), so that no path of the source can lead from one into another.
+ */
+import { mkdir, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../clock/clock.ts'
+import { mountDevice, mountVirtual, remountBind, unmount } from '../command/mount.ts'
+import type { Runner } from '../command/runner.ts'
+import type { PlannedVolume } from '../domain/replica.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { deviceNumber } from './block-devices.ts'
+import { holdsFileSystem } from './make-filesystem.ts'
+import { mountAt, mountsBelow } from './mount-table.ts'
+import type { MountedVolume } from './volume-stack.ts'
+
+export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }
+
+const BASE_OPTIONS = ['mode=0700', 'size=1m', 'nosuid', 'nodev', 'noexec']
+/** noatime: reading the replica to compare it must not change it. */
+const VOLUME_OPTIONS = ['rw', 'nosuid', 'nodev', 'noexec', 'noatime']
+const BUSY_TRIES = 8
+const BUSY_PAUSE_MS = 100
+
+/** The place of a job. @throws {AppError} REQUEST_INVALID when the id could lead elsewhere */
+export function placeOf(stateDirectory: string, jobId: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(jobId)) throw new AppError('REQUEST_INVALID', `"${jobId}" is no job id`)
+  return join(stateDirectory, 'replicas', jobId)
+}
+
+/** Makes sure that the job's tmpfs is there. */
+export async function preparePlace({ runner, stateDirectory }: MountParts, jobId: string, signal: AbortSignal): Promise<string> {
+  const place = placeOf(stateDirectory, jobId)
+  await mkdir(place, { recursive: true, mode: 0o700 })
+  if ((await mountAt(place))?.type !== 'tmpfs') await mountVirtual(runner, 'tmpfs', place, BASE_OPTIONS, signal)
+  await remountBind(runner, place, ['ro', 'nosuid', 'nodev', 'noexec'], signal)
+  return place
+}
+
+/** Makes the directory `name` in the job's tmpfs. */
+export async function makeMountPoint(runner: Runner, place: string, name: string, signal: AbortSignal): Promise<string> {
+  const mountPoint = join(place, name)
+  await remountBind(runner, place, ['rw', 'nosuid', 'nodev', 'noexec'], signal)
+  try {
+    await mkdir(mountPoint, { recursive: true, mode: 0o700 })
+  } finally {
+    await remountBind(runner, place, ['ro', 'nosuid', 'nodev', 'noexec'], signal)
+  }
+  return mountPoint
+}
+
+/** @throws {AppError} VOLUME_LAYOUT when the device does not hold the volume's file system, or something else is mounted at its place */
+export async function mountVolumes(parts: MountParts, jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
+  const place = await preparePlace(parts, jobId, signal)
+  const mounted: MountedVolume[] = []
+  for (const { device, volume } of volumes) {
+    if (volume.index < 0) continue
+    signal.throwIfAborted()
+    const mountPoint = join(place, `volume-${String(volume.index)}`)
+    if (await mountAt(mountPoint) === undefined) {
+      if (await holdsFileSystem(parts.runner, device, volume.volume, signal) === 'no') {
+        throw new AppError('VOLUME_LAYOUT', `${device} does not hold the file system of ${volume.volume.name}; it was not mounted`)
+      }
+      await makeMountPoint(parts.runner, place, `volume-${String(volume.index)}`, signal)
+      await mountDevice(parts.runner, device, mountPoint, volume.volume.fileSystem.type, optionsFor(volume), signal)
+    }
+    await checkMounted(device, mountPoint, volume)
+    mounted.push({ volume, device, mountPoint })
+  }
+  return mounted
+}
+
+function optionsFor({ volume }: PlannedVolume): readonly string[] {
+  return volume.fileSystem.type === 'xfs'
+    ? [...VOLUME_OPTIONS, 'nouuid'] // another source may have the same UUID (a clone)
+    : [...VOLUME_OPTIONS, 'errors=remount-ro']
+}
+
+/** The place shows the device that was planned for it: writing a volume into another one would mix two volumes silently. */
+async function checkMounted(device: string, mountPoint: string, { volume }: PlannedVolume): Promise<void> {
+  const at = await mountAt(mountPoint)
+  if (at?.device === await deviceNumber(device)) return
+  throw new AppError('VOLUME_LAYOUT', `${mountPoint} does not show ${device} (${volume.name}) but ${at === undefined ? 'nothing' : `device ${at.device}`}`)
+}
+
+/** Mounts and unmounts once, so that the log of a file system that was not unmounted (a crash) is replayed before it is checked. */
+export async function replayLog(parts: MountParts, jobId: string, device: string, type: string, signal: AbortSignal): Promise<void> {
+  const place = await preparePlace(parts, jobId, signal)
+  const mountPoint = await makeMountPoint(parts.runner, place, 'replay', signal)
+  await mountDevice(parts.runner, device, mountPoint, type, type === 'xfs' ? [...VOLUME_OPTIONS, 'nouuid'] : VOLUME_OPTIONS, signal)
+  await unmountBusy(parts, mountPoint, signal)
+}
+
+/** Unmounts everything at and below `directory`, the last mounted first. Fine when nothing is. @throws {AppError} TOOL_FAILED when a mount stays busy */
+export async function unmountBelow(parts: MountParts, directory: string, signal: AbortSignal): Promise<void> {
+  for (const mount of await mountsBelow(directory)) await unmountBusy(parts, mount.mountPoint, signal)
+}
+
+/** Removes the job's directory once nothing is mounted there. */
+export async function removePlace({ stateDirectory }: MountParts, jobId: string): Promise<void> {
+  try {
+    await rmdir(placeOf(stateDirectory, jobId))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw new AppError('VOLUME_LAYOUT', `cannot remove ${placeOf(stateDirectory, jobId)}`, { cause: error })
+  }
+}
+
+/** A mount stays busy for a moment after the last file in it was closed (another process's scan, a lazy writer). */
+async function unmountBusy({ runner, clock }: MountParts, mountPoint: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await unmount(runner, mountPoint, signal)
+      return
+    } catch (error) {
+      if (!isAppError(error, 'TOOL_FAILED') || attempt === BUSY_TRIES) throw error
+      if (!(await mountsBelow(mountPoint)).some(m => m.mountPoint === mountPoint)) return // gone meanwhile
+      await clock.sleep(BUSY_PAUSE_MS * 2 ** attempt, signal)
+    }
+  }
+}
