@@ -11,12 +11,19 @@ export type Change =
   | { kind: 'data', volume: number, path: RelPath, atMs: number }
   /** only metadata changed */
   | { kind: 'metadata', volume: number, path: RelPath, atMs: number }
+  /** data or metadata of the object with this inode changed, and the name it was changed through is gone; others may be there */
+  | { kind: 'object', volume: number, inode: bigint, atMs: number }
   /** events were lost: everything on the volume that changed since `sinceMs` must be looked at (by ctime), and whatever was removed found */
   | { kind: 'rescan', volume: number, sinceMs: number, atMs: number }
 
 export interface ChangeSource extends AsyncDisposable {
   /** Names this run of the capture; another value after a restart means that changes in between were not seen. */
   readonly epoch: string
+  /**
+   * Whatever changes after the capture began has a ctime at or after this (nanoseconds since the epoch), stores through mmap included: the
+   * dirty pages of before are written back when the capture begins.
+   */
+  readonly startedAtNs: bigint
   /**
    * Takes everything marked since the last call (joined, unordered, at most once per path and kind), with paths as they are now: a mark
    * whose directory is gone is dropped, because the removal is marked in the parent. Empty when nothing happened.
@@ -26,4 +33,18 @@ export interface ChangeSource extends AsyncDisposable {
   putBack(changes: readonly Change[]): void
   /** How many marks wait, and since when the oldest one (epoch ms; undefined when none). */
   pending(): { count: number, oldestAtMs: number | undefined }
+  /**
+   * Writes back the volume's dirty pages, and answers a moment (nanoseconds): what changes after this call, through mmap too, has a ctime
+   * at or after it. Not while the volume is frozen.
+   */
+  settle(volume: number, signal: AbortSignal): Promise<bigint>
+  /**
+   * Walks the volume for the objects whose ctime is at or after sinceNs, in pages. It finds what events do not tell (mmap, chattr, libaio),
+   * never what was removed. `frozen`: no descriptor is closed before the walk is forgotten.
+   */
+  changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncIterable<readonly ChangedObject[]>
+  /** Walks the volume for all names of these inodes; an inode without a name is missing in the answer. */
+  namesOf(volume: number, inodes: readonly bigint[], signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>>
 }
+
+export interface ChangedObject { path: RelPath, type: 'file' | 'directory' | 'other', inode: bigint, linkCount: number, ctimeNs: bigint }

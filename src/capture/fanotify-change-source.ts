@@ -1,0 +1,215 @@
+/**
+ * Capture by fanotify on whole file systems (Linux 5.9 or newer, ext4 and XFS). It sees every change of names, data and attributes but:
+ * stores through mmap (seen when the mapping ends), chattr, libaio. `changedSince` makes these good by ctime.
+ */
+import { open } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import type { Clock } from '../clock/clock.ts'
+import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import { captureLog } from '../logging/logger.ts'
+import { takenMarks, walkedObjects, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { native } from '../posix/native.ts'
+import { ChangeSet } from './change-set.ts'
+import type { Change, ChangedObject, ChangeSource } from './change-source.ts'
+
+/** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
+const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
+/** ctime is taken from a clock that ticks at most every 10 ms (CONFIG_HZ=100), behind the time that we read. */
+const CTIME_TICK_NS = 20_000_000n
+const NS_PER_MS = 1_000_000n
+
+export interface FanotifyOptions {
+  /** absolute path of each volume's root, by the volume's index on the wire */
+  volumes: ReadonlyMap<number, string>
+  clock: Clock
+  /** what the marks may take in memory; past it a rescan takes their place */
+  limitBytes?: number
+}
+
+/**
+ * Starts the capture; when it resolves every later change is captured.
+ * @throws {AppError} SOURCE_MISSING when a root is no directory; CAPTURE_UNSUPPORTED when the kernel, the file system or the rights do not
+ * allow it
+ */
+export async function openFanotifyChangeSource(options: FanotifyOptions, signal: AbortSignal): Promise<ChangeSource> {
+  signal.throwIfAborted()
+  const roots = [...options.volumes]
+  const limit = options.limitBytes ?? DEFAULT_LIMIT_BYTES
+  const watch = openWatch(roots.map(([, path]) => path), limit / 2)
+  const source = new FanotifyChangeSource(watch, roots, options.clock, limit / 2)
+  try {
+    // what is dirty now was stored to before the capture began: clean it, so that the next store through mmap is timed
+    for (const [volume] of roots) await source.settle(volume, signal)
+  } catch (error) {
+    await source[Symbol.asyncDispose]()
+    throw error
+  }
+  return source
+}
+
+/**
+ * Whether this machine can capture below these directories, without starting to.
+ * @returns undefined when it can, else the reason in one sentence
+ */
+export function fanotifyUnsupportedReason(paths: readonly string[]): string | undefined {
+  try {
+    openWatch(paths, 1024 * 1024).close()
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+const REASONS = new Map<number, string>([
+  [1, 'the agent lacks the right CAP_SYS_ADMIN'],
+  [18, 'it is a btrfs subvolume, whose file system can only be watched as a whole'],
+  [19, 'its file system has no identity'],
+  [22, 'the kernel is older than 5.9'],
+  [38, 'the kernel was built without fanotify'],
+  [95, 'its file system does not give file handles'],
+  [116, 'its file system does not open file handles'],
+])
+
+function errnoOf(error: unknown): number | undefined {
+  const number = error instanceof Error ? /^errno (\d+)$/.exec(error.message)?.[1] : undefined
+  return number === undefined ? undefined : Number(number)
+}
+
+function openWatch(paths: readonly string[], limitBytes: number): NativeWatch {
+  try {
+    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes)
+  } catch (error) {
+    const errno = errnoOf(error)
+    const what = paths.join(', ')
+    if (errno === 2 || errno === 20) throw new AppError('SOURCE_MISSING', `cannot capture changes of ${what}: there is no such directory`, { cause: error })
+    const reason = errno === undefined ? undefined : REASONS.get(errno)
+    throw new AppError('CAPTURE_UNSUPPORTED', `cannot capture changes of ${what}: ${reason ?? `the kernel refuses it (${String(errno ?? error)})`}`, { cause: error })
+  }
+}
+
+class FanotifyChangeSource implements ChangeSource {
+  readonly epoch = randomUUID()
+  readonly startedAtNs: bigint
+  readonly #watch: NativeWatch
+  readonly #roots: readonly (readonly [number, string])[]
+  readonly #clock: Clock
+  readonly #back: ChangeSet
+  /** how far ahead of the monotonic clock the wall clock was at the start; less by now: it was set back, and ctimes with it */
+  readonly #aheadMs: number
+  #setBackMs = 0
+
+  constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, limitBytes: number) {
+    this.#watch = watch
+    this.#roots = roots
+    this.#clock = clock
+    this.#back = new ChangeSet(limitBytes)
+    this.#aheadMs = Date.now() - performance.now()
+    this.startedAtNs = this.#nowNs()
+  }
+
+  async take(signal: AbortSignal): Promise<readonly Change[]> {
+    signal.throwIfAborted()
+    this.#watchClock()
+    let records: Buffer
+    try {
+      records = await this.#watch.take()
+    } catch (error) {
+      // what was in the queue is lost: look at everything since the beginning
+      captureLog.error({ err: error }, 'changes could not be read and everything since the start is looked at again')
+      const sinceMs = Number(this.startedAtNs / NS_PER_MS)
+      for (const [volume] of this.#roots) this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: this.#clock.now() })
+      return this.#back.take()
+    }
+    for (const mark of takenMarks(records)) this.#join(mark)
+    return this.#back.take()
+  }
+
+  #join(mark: TakenMark): void {
+    const volume = this.#roots[mark.volume]?.[0]
+    if (volume === undefined) throw new RangeError(`a mark of volume ${String(mark.volume)}`)
+    switch (mark.kind) {
+      case 'entry': case 'data': case 'metadata':
+        // the kernel's names: no empty or dot step, no NUL
+        this.#back.add({ kind: mark.kind, volume, path: parseRelPath(mark.path), atMs: mark.atMs })
+        return
+      case 'object':
+        this.#back.add({ kind: 'object', volume, inode: mark.number, atMs: mark.atMs })
+        return
+      case 'rescan': {
+        const sinceMs = Number(mark.number) - this.#setBackMs
+        captureLog.warn({ volume, sinceMs }, 'changes were missed and everything since then is looked at again')
+        this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs })
+      }
+    }
+  }
+
+  putBack(changes: readonly Change[]): void {
+    for (const change of changes) this.#back.add(change)
+  }
+
+  pending(): { count: number, oldestAtMs: number | undefined } {
+    const [count, oldest] = this.#watch.pending()
+    const back = this.#back.pending()
+    const ages = [oldest < 0 ? undefined : oldest, back.oldestAtMs].filter(age => age !== undefined)
+    return { count: count + back.count, oldestAtMs: ages.length === 0 ? undefined : Math.min(...ages) }
+  }
+
+  async settle(volume: number, signal: AbortSignal): Promise<bigint> {
+    signal.throwIfAborted()
+    const at = this.#nowNs()
+    await using root = await open(this.#root(volume), 'r')
+    await native.syncFileSystem(root.fd)
+    return at
+  }
+
+  async* changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
+    this.#watchClock()
+    const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
+    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), since, [], options.frozen)
+    for (;;) {
+      signal.throwIfAborted()
+      const page = await walk.next()
+      if (page.length === 0) return
+      yield Array.from(walkedObjects(page), object => ({ ...object, path: parseRelPath(object.path) }))
+    }
+  }
+
+  async namesOf(volume: number, inodes: readonly bigint[], signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>> {
+    const names = new Map<bigint, RelPath[]>()
+    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), null, inodes, false)
+    for (;;) {
+      signal.throwIfAborted()
+      const page = await walk.next()
+      if (page.length === 0) return names
+      for (const { inode, path } of walkedObjects(page)) {
+        const of = names.get(inode)
+        if (of === undefined) names.set(inode, [parseRelPath(path)])
+        else of.push(parseRelPath(path))
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch.close()
+  }
+
+  #root(volume: number): string {
+    const root = this.#roots.find(([index]) => index === volume)
+    if (root === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${String(volume)} is not captured`)
+    return root[1]
+  }
+
+  #nowNs(): bigint {
+    return BigInt(Date.now()) * NS_PER_MS - CTIME_TICK_NS
+  }
+
+  #watchClock(): void {
+    const setBackMs = Math.ceil(this.#aheadMs - (Date.now() - performance.now()))
+    // below this it is the slewing of a time server, which ctime's margin covers
+    if (setBackMs <= Math.max(this.#setBackMs, 10)) return
+    captureLog.warn({ setBackMs }, 'the clock was set back and more is looked at again')
+    this.#setBackMs = setBackMs
+  }
+}
