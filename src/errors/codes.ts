@@ -23,6 +23,8 @@ export const CODES = {
   RATE_LIMITED: entry(429, 5, true, 'Wait a minute, then try again with the right token.'),
   STORE_INVALID: entry(500, 1, false, 'The state directory was written by another version or is damaged: restore it from a backup, or install that version.'),
   PORT_UNAVAILABLE: entry(500, 2, false, 'Choose another address or port in the configuration, or end the program that uses it.'),
+  ANSWER_INVALID: entry(502, 6, false, 'Check that the address is that of a Landfall appliance, and that the command line has its version.'),
+  APPLIANCE_UNTRUSTED: entry(502, 5, false, 'Name the CA file of the appliance with "--ca", or run "landfall login" and compare the fingerprint.'),
   // servers and trust
   ACCESS_DENIED: entry(401, 5, false, 'Log in, or use a token of an account that is allowed to do this.'),
   ACCESS_FORBIDDEN: entry(403, 5, false, 'Ask an administrator for the landfall-admin role.'),
