@@ -7,15 +7,18 @@ import type { Message } from './messages.ts'
 
 export interface Link extends AsyncDisposable {
   /**
-   * Resolves when the message is handed to the transport and within the peer's credit. The message's buffers are borrowed until then.
-   * @throws {AppError} LINK_LOST when the link has ended. Abort leaves the link usable when nothing was sent yet.
+   * Resolves when the message is within the peer's credit and the transport keeps up. Its buffers are given away: leave them as they are.
+   * Data messages keep the order of the calls, control messages too; a control message may overtake data that waits for credit.
+   * @throws {AppError} LINK_LOST when the link has ended. Abort gives up a message that waits for credit and leaves the link usable; one
+   * that was handed over resolves.
    */
   send(message: Message, signal: AbortSignal): Promise<void>
   /**
-   * The peer's messages in order, once; ends when the peer closed orderly, throws LINK_LOST or FRAME_INVALID otherwise. Credit for a
-   * message is given back when the next one is asked for. Buffers belong to the consumer.
+   * The peer's messages in order, once; ends when one of the two closed orderly, throws LINK_LOST or FRAME_INVALID otherwise (behind what
+   * had arrived). Credit for a message is given back when the next one is asked for. Buffers belong to the consumer.
    */
   receive(): AsyncIterable<Message>
   /** Bytes handed to the transport so far, headers included. */
   readonly bytesSent: number
+  /** Disposing closes orderly: what was sent arrives, then the peer's `receive` ends. */
 }

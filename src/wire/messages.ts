@@ -11,7 +11,11 @@
  *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
  *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
  *   appliance   release -> agent: released (capture off, thawed)
+ *   appliance   cancel -> agent: cancelled (or the answer, when it was on its way): nothing of the request is sent behind it
  *   either      failed (answers the request it names)
+ *
+ * A list request's pages may be 1 MiB ahead of the agent's consumer; `listed` says how many bytes of pages it has taken since the last
+ * time. Only so much is ever waiting in the agent, and a directory of a million entries never stops the rest of the conversation.
  *
  * The appliance answers operations with acknowledge: `applied` and `durable` are sequence numbers up to which all is applied, and flushed.
  * One stream of operations per connection, sequences from 1 without gaps. Requests carry an id; the answer repeats it.
@@ -28,6 +32,7 @@ export const PROTOCOL_VERSION = 1
 
 const id = z.number().int().nonnegative()
 const control = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.strictObject({ kind: z.literal(kind), ...shape })
+const loose = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.object({ kind: z.literal(kind), ...shape })
 
 export const VolumeRoot = z.object({ index: z.number().int().min(0).max(65535), path: z.string() })
 export type VolumeRoot = z.infer<typeof VolumeRoot>
@@ -40,9 +45,10 @@ export const AppliedFailure = z.object({ sequence: id, volume: id, index: id, op
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
 export const Control = z.discriminatedUnion('kind', [
-  control('hello', { protocolVersion: z.number().int(), agentVersion: z.string(), captureEpoch: z.string(), jobId: z.string() }),
+  // read loosely: another version must be able to say that it is one
+  loose('hello', { protocolVersion: z.number().int(), agentVersion: z.string(), captureEpoch: z.string(), jobId: z.string() }),
   control('welcome', { applianceVersion: z.string() }),
-  control('refuse', { code: z.string(), message: z.string() }),
+  loose('refuse', { code: z.string(), message: z.string() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
   control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: z.string() }),
   control('mirror', { id, request: MirrorRequest }),
@@ -56,6 +62,8 @@ export const Control = z.discriminatedUnion('kind', [
   control('thaw', { id }), control('thawed', { id }),
   control('power-off', { id }), control('powering-off', { id }),
   control('release', { id }), control('released', { id }),
+  control('listed', { request: id, bytes: id }),
+  control('cancel', { id }), control('cancelled', { id }),
   control('acknowledge', { applied: id, durable: id, failures: z.array(AppliedFailure) }),
   control('failed', { id, code: z.string(), message: z.string() }),
 ])

@@ -13,7 +13,7 @@ export interface ReplicaListing { directory: number, page: ListingPage, last: bo
 
 export interface OperationStream {
   /**
-   * Sends a batch of one volume; resolves with its sequence when it is handed over within credit. The batch is borrowed until then. Calls
+   * Sends a batch of one volume; resolves with its sequence when it is handed over within credit. The batch is given away. Calls
    * may overlap: they go out in the order of the calls. An empty batch is not sent: the answer is the sequence of the last one sent.
    * @throws {AppError} LINK_LOST
    */
