@@ -3,18 +3,17 @@ use crate::errno::Result;
 use napi::bindgen_prelude::{AsyncTask, ToNapiValue, TypeName};
 use napi::{Env, Task};
 
-type Work<T> = Box<dyn FnOnce() -> Result<T> + Send>;
+type Work<T> = Box<dyn FnMut() -> Result<T> + Send>;
 
-/// A closure that runs once on libuv's pool.
-pub struct Background<T>(Option<Work<T>>);
+/// A closure that runs once on libuv's pool and is dropped, with the buffers it holds, on the main thread.
+pub struct Background<T>(Work<T>);
 
 impl<T: ToNapiValue + TypeName + Send + 'static> Task for Background<T> {
     type Output = T;
     type JsValue = T;
 
     fn compute(&mut self) -> napi::Result<T> {
-        let work = self.0.take().ok_or_else(|| napi::Error::from_reason("work ran twice"))?;
-        Ok(work()?)
+        Ok((self.0)()?)
     }
 
     fn resolve(&mut self, _env: Env, output: T) -> napi::Result<T> {
@@ -24,7 +23,7 @@ impl<T: ToNapiValue + TypeName + Send + 'static> Task for Background<T> {
 
 /// Runs `work` on libuv's pool; an `Errno` rejects the promise with the reason `errno <number>`.
 pub fn background<T: ToNapiValue + TypeName + Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl FnMut() -> Result<T> + Send + 'static,
 ) -> AsyncTask<Background<T>> {
-    AsyncTask::new(Background(Some(Box::new(work))))
+    AsyncTask::new(Background(Box::new(work)))
 }

@@ -1,0 +1,163 @@
+//! Owner, mode, times, inode flags and project ids.
+use crate::errno::{Errno, Result, check};
+use crate::sys::{proc_path, with_c};
+use std::os::fd::RawFd;
+
+pub const SYNC: u32 = 0x8;
+pub const IMMUTABLE: u32 = 0x10;
+pub const APPEND: u32 = 0x20;
+pub const NODUMP: u32 = 0x40;
+pub const NOATIME: u32 = 0x80;
+pub const DIRSYNC: u32 = 0x1_0000;
+pub const NOCOW: u32 = 0x80_0000;
+pub const PROJINHERIT: u32 = 0x2000_0000;
+/// What is carried to the replica; the rest describes the file system's own layout.
+pub const KEPT: u32 = SYNC | IMMUTABLE | APPEND | NODUMP | NOATIME | DIRSYNC | NOCOW | PROJINHERIT;
+/// With one of these a file cannot be written, renamed or removed.
+pub const LOCKS: u32 = IMMUTABLE | APPEND;
+
+const FS_IOC_GETFLAGS: libc::Ioctl = 0x8008_6601;
+const FS_IOC_SETFLAGS: libc::Ioctl = 0x4008_6602;
+const FS_IOC_FSGETXATTR: libc::Ioctl = 0x801c_581f;
+const FS_IOC_FSSETXATTR: libc::Ioctl = 0x401c_5820;
+
+const EXT_MAGIC: i64 = 0xef53;
+const XFS_MAGIC: i64 = 0x5846_5342;
+
+/// What has to be known about a file system to ask it little.
+#[derive(Clone, Copy)]
+pub struct FileSystem {
+    pub block_size: u64,
+    /// FS_IOC_FSGETXATTR says all about a regular file: neither nocow nor dirsync exist for it
+    extended_says_all: bool,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Extended {
+    flags: u32,
+    extent_size: u32,
+    extents: u32,
+    project: u32,
+    cow_extent_size: u32,
+    padding: [u8; 8],
+}
+
+/// Flags of FS_IOC_FSGETXATTR beside those of FS_IOC_GETFLAGS.
+const EXTENDED_FLAGS: [(u32, u32); 6] =
+    [(0x8, IMMUTABLE), (0x10, APPEND), (0x20, SYNC), (0x40, NOATIME), (0x80, NODUMP), (0x200, PROJINHERIT)];
+
+fn plain_flags(extended: u32) -> u32 {
+    EXTENDED_FLAGS.iter().filter(|(x, _)| extended & x != 0).fold(0, |all, (_, plain)| all | plain)
+}
+
+/// Nothing to ask there: the file system has no flags.
+fn is_unsupported(errno: Errno) -> bool {
+    matches!(errno.0, libc::ENOTTY | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS)
+}
+
+impl FileSystem {
+    /// Of an open directory.
+    pub fn of(fd: RawFd) -> Result<Self> {
+        // SAFETY: statfs is plain numbers, for which zero is a value.
+        let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+        // SAFETY: found lives through the call.
+        check(unsafe { libc::fstatfs(fd, &raw mut found) })?;
+        let magic = found.f_type;
+        Ok(FileSystem {
+            block_size: (found.f_bsize as u64).clamp(512, 65536),
+            extended_says_all: magic == EXT_MAGIC || magic == XFS_MAGIC,
+        })
+    }
+
+    /// Kept flags and project id of an open file or directory; zero where the file system knows none.
+    pub fn flags(&self, fd: RawFd, directory: bool) -> Result<(u32, u32)> {
+        let mut extended = Extended::default();
+        // SAFETY: the ioctl fills a struct fsxattr, which Extended is.
+        let known = check(unsafe { libc::ioctl(fd, FS_IOC_FSGETXATTR, &raw mut extended) });
+        match known {
+            Ok(_) if self.extended_says_all && !directory => return Ok((plain_flags(extended.flags), extended.project)),
+            Err(errno) if !is_unsupported(errno) => return Err(errno),
+            _ => {}
+        }
+        Ok((get_flags(fd)? & KEPT, extended.project))
+    }
+}
+
+/// Appends to and immutable, noatime ... as FS_IOC_GETFLAGS has them; zero where there are none.
+pub fn get_flags(fd: RawFd) -> Result<u32> {
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the ioctl writes an int (it is declared as long) into flags.
+    match check(unsafe { libc::ioctl(fd, FS_IOC_GETFLAGS, &raw mut flags) }) {
+        Ok(_) => Ok(flags as u32),
+        Err(errno) if is_unsupported(errno) => Ok(0),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Sets all of the flags, those that are not kept included.
+pub fn set_flags(fd: RawFd, flags: u32) -> Result<()> {
+    let flags = libc::c_long::from(flags);
+    // SAFETY: the ioctl reads an int (it is declared as long) from flags.
+    check(unsafe { libc::ioctl(fd, FS_IOC_SETFLAGS, &raw const flags) }).map(drop)
+}
+
+/// Makes the kept flags `wanted`. Where one is not known the others are set still, and the error says so.
+pub fn replace_flags(fd: RawFd, wanted: u32) -> Result<()> {
+    let now = get_flags(fd)?;
+    let all = (now & !KEPT) | (wanted & KEPT);
+    if all == now {
+        return Ok(());
+    }
+    let refused = match set_flags(fd, all) {
+        Ok(()) => return Ok(()),
+        Err(errno) if is_unsupported(errno) => errno,
+        Err(errno) => return Err(errno),
+    };
+    let mut reached = now & !(KEPT & !wanted);
+    if reached != now && set_flags(fd, reached).is_err() {
+        reached = now;
+    }
+    for flag in (0..32).map(|bit| 1 << bit).filter(|flag| wanted & KEPT & flag != 0 && now & flag == 0) {
+        if set_flags(fd, reached | flag).is_ok() {
+            reached |= flag;
+        }
+    }
+    Err(refused)
+}
+
+pub fn set_project(fd: RawFd, project: u32) -> Result<()> {
+    let mut extended = Extended::default();
+    // SAFETY: the ioctl fills a struct fsxattr, which Extended is.
+    check(unsafe { libc::ioctl(fd, FS_IOC_FSGETXATTR, &raw mut extended) })?;
+    extended.project = project;
+    // SAFETY: the ioctl reads a struct fsxattr, which Extended is.
+    check(unsafe { libc::ioctl(fd, FS_IOC_FSSETXATTR, &raw const extended) }).map(drop)
+}
+
+/// Of an open or O_PATH descriptor.
+pub fn set_owner(fd: RawFd, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: the path is an empty C string.
+    check(unsafe { libc::fchownat(fd, c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) }).map(drop)
+}
+
+pub fn set_mode(fd: RawFd, mode: u32) -> Result<()> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::fchmod(fd, mode) }).map(drop)
+}
+
+/// Of an O_PATH descriptor that is no symbolic link, whose mode Linux does not have.
+pub fn set_mode_of_path(fd: RawFd, mode: u32) -> Result<()> {
+    // SAFETY: path ends in NUL; the magic link leads to the object of fd and nowhere else.
+    with_c(&proc_path(fd), |path| check(unsafe { libc::chmod(path.as_ptr(), mode) })).map(drop)
+}
+
+/// A time as seconds since the epoch and nanoseconds.
+pub type Time = (i64, u32);
+
+/// Of an open or O_PATH descriptor.
+pub fn set_times(fd: RawFd, atime: Time, mtime: Time) -> Result<()> {
+    let times = [atime, mtime].map(|(seconds, ns)| libc::timespec { tv_sec: seconds, tv_nsec: ns.into() });
+    // SAFETY: the path is an empty C string, times are the two that the call reads.
+    check(unsafe { libc::utimensat(fd, c"".as_ptr(), times.as_ptr(), libc::AT_EMPTY_PATH) }).map(drop)
+}

@@ -1,0 +1,234 @@
+//! Directories as the bytes of src/wire/listing-codec.ts.
+use crate::background::{Background, background};
+use crate::errno::{Errno, Result};
+use crate::inode::Time;
+use crate::operation::SIZE_MAX;
+use crate::sys::{file_type, open_below, read_directory, read_link, stat};
+use crate::tree::{Registry, TREES, Tree};
+use crate::xattr::Object;
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex};
+
+/// A page is given when it has so many bytes.
+const PAGE: usize = 1024 * 1024;
+
+/// Appends `core` of operation-codec.ts.
+pub fn encode_core(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    out.extend_from_slice(&(found.stx_mode & 0o7777).to_le_bytes());
+    for number in [found.stx_uid, found.stx_gid, flags.0, flags.1] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    encode_time(time(&found.stx_mtime), out);
+    object.encode(scratch, out)
+}
+
+/// Appends `metadata` of operation-codec.ts.
+pub fn encode_metadata(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    encode_core(found, flags, object, scratch, out)?;
+    encode_time(time(&found.stx_atime), out);
+    Ok(())
+}
+
+fn time(found: &libc::statx_timestamp) -> Time {
+    (found.tv_sec, found.tv_nsec)
+}
+
+fn encode_time((seconds, nanoseconds): Time, out: &mut Vec<u8>) {
+    out.extend_from_slice(&seconds.to_le_bytes());
+    out.extend_from_slice(&nanoseconds.to_le_bytes());
+}
+
+/// Flags and project id of what has the name; only files and directories have any. What cannot be opened shows what statx says.
+pub fn flags_of(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx) -> (u32, u32) {
+    let directory = match file_type(found) {
+        libc::S_IFREG => false,
+        libc::S_IFDIR => true,
+        _ => return (0, 0),
+    };
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME | libc::O_NOCTTY;
+    let opened = open_below(dir, name, if directory { flags | libc::O_DIRECTORY } else { flags });
+    let known = opened.and_then(|fd| {
+        let known = tree.file_system.flags(fd.as_raw_fd(), directory);
+        tree.close(fd);
+        known
+    });
+    // the bits of statx are those of FS_IOC_GETFLAGS
+    const SEEN: u64 = (libc::STATX_ATTR_IMMUTABLE | libc::STATX_ATTR_APPEND | libc::STATX_ATTR_NODUMP) as u64;
+    known.unwrap_or(((found.stx_attributes & SEEN) as u32, 0))
+}
+
+/// Appends the entry of `name` in `dir` (of `dir` itself for an empty name). ENOENT when it is gone, EINVAL when it is of no known type.
+fn encode_entry(tree: &Tree, dir: RawFd, name: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    let found = match stat(dir, name) {
+        Err(errno) if errno.0 != libc::ENOENT => unreadable(),
+        other => other?,
+    };
+    let start = out.len();
+    let whole = encode_found(tree, dir, name, &found, true, scratch, out);
+    if whole.is_err() {
+        // attributes that cannot be read: the entry must be seen still, lest it be taken for removed; reading it will tell why
+        out.truncate(start);
+        encode_found(tree, dir, name, &found, false, scratch, out)?;
+    }
+    Ok(())
+}
+
+/// Stands for what cannot even be looked at: an empty file, so that reading it tells why.
+fn unreadable() -> libc::statx {
+    // SAFETY: statx is plain numbers, for which zero is a value.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    found.stx_mode = libc::S_IFREG as u16;
+    found.stx_nlink = 1;
+    found
+}
+
+fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattrs: bool, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    let (kind, size) = match file_type(found) {
+        libc::S_IFREG => (1u8, found.stx_size.min(SIZE_MAX)),
+        libc::S_IFDIR => (2, 0),
+        libc::S_IFLNK => (3, 0),
+        libc::S_IFIFO => (4, 0),
+        libc::S_IFSOCK => (5, 0),
+        libc::S_IFCHR => (6, 0),
+        libc::S_IFBLK => (7, 0),
+        _ => return Err(Errno(libc::EINVAL)),
+    };
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.push(name.len() as u8);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&tree.identity(found).to_le_bytes());
+    out.extend_from_slice(&found.stx_nlink.to_le_bytes());
+    out.extend_from_slice(&(found.stx_blocks * 512).to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(&size.to_le_bytes());
+    let device = if kind >= 6 { (found.stx_rdev_major, found.stx_rdev_minor) } else { (0, 0) };
+    out.extend_from_slice(&device.0.to_le_bytes());
+    out.extend_from_slice(&device.1.to_le_bytes());
+    let target = if kind == 3 { read_link(dir, name)? } else { Vec::new() };
+    out.extend_from_slice(&(target.len() as u16).to_le_bytes());
+    out.extend_from_slice(&target);
+    if xattrs && !tree.is_foreign(found) {
+        let object = if name.is_empty() { Object::Open(dir) } else { Object::Named(dir, name) };
+        encode_core(found, flags_of(tree, dir, name, found), object, scratch, out)?;
+    } else {
+        encode_core(found, (0, 0), Object::None, scratch, out)?;
+    }
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+/// A directory being listed: its names in order, packed, and how far the pages have come.
+struct Lister {
+    tree: Arc<Tree>,
+    dir: OwnedFd,
+    packed: Vec<u8>,
+    /// where each name begins in `packed`, and its length
+    order: Vec<(u32, u8)>,
+    next: usize,
+}
+
+static LISTERS: Registry<Mutex<Lister>> = Registry::new();
+
+impl Lister {
+    fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
+        let dir = tree.directory(path)?;
+        let mut packed: Vec<u8> = Vec::new();
+        let mut order: Vec<(u32, u8)> = Vec::new();
+        read_directory(dir.as_raw_fd(), |name| {
+            order.push((packed.len() as u32, name.len() as u8));
+            packed.extend_from_slice(name);
+        })?;
+        let name = |&(at, length): &(u32, u8)| &packed[at as usize..at as usize + usize::from(length)];
+        order.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        // a directory that changes while it is read may show a name twice
+        order.dedup_by(|a, b| name(a) == name(b));
+        Ok(Lister { tree, dir, packed, order, next: 0 })
+    }
+
+    fn page(&mut self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(((self.order.len() - self.next) * 128).min(PAGE + PAGE / 4));
+        let mut scratch = Vec::new();
+        while let Some(&(at, length)) = self.order.get(self.next) {
+            let name = &self.packed[at as usize..at as usize + usize::from(length)];
+            let before = out.len();
+            if encode_entry(&self.tree, self.dir.as_raw_fd(), name, &mut scratch, &mut out).is_err() {
+                out.truncate(before);
+            }
+            self.next += 1;
+            if out.len() >= PAGE {
+                break;
+            }
+        }
+        out
+    }
+}
+
+/// One page, and the lister that has more, 0 when there is no more.
+#[napi(object)]
+pub struct Page {
+    pub page: Buffer,
+    pub lister: u32,
+}
+
+/// Lists a directory of a tree: its first page.
+#[napi]
+pub fn list_directory(tree: u32, path: Buffer) -> AsyncTask<Background<Page>> {
+    background(move || {
+        let mut lister = Lister::open(TREES.get(tree)?, &path)?;
+        let page = lister.page().into();
+        if lister.next < lister.order.len() {
+            return Ok(Page { page, lister: LISTERS.add(Mutex::new(lister)) });
+        }
+        lister.tree.clone().close(lister.dir);
+        Ok(Page { page, lister: 0 })
+    })
+}
+
+/// The next page of a lister; it is gone when the page says 0.
+#[napi]
+pub fn next_page(lister: u32) -> AsyncTask<Background<Page>> {
+    background(move || {
+        let held = LISTERS.get(lister)?;
+        let mut open = crate::tree::lock(&held);
+        let page = open.page().into();
+        if open.next < open.order.len() {
+            return Ok(Page { page, lister });
+        }
+        drop(open);
+        drop(held);
+        close_lister(lister);
+        Ok(Page { page, lister: 0 })
+    })
+}
+
+/// Ends a lister before its last page.
+#[napi]
+pub fn close_lister(lister: u32) {
+    if let Some(lister) = LISTERS.take(lister).and_then(Arc::into_inner).and_then(|l| l.into_inner().ok()) {
+        lister.tree.clone().close(lister.dir);
+    }
+}
+
+/// A page with the one entry at `path`; the root's name is empty. Null when there is nothing.
+#[napi]
+pub fn look_at(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let (dir, name) = match tree.parent(&path) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
+            other => other?,
+        };
+        let mut out = Vec::new();
+        let answer = encode_entry(&tree, dir.as_raw_fd(), name, &mut Vec::new(), &mut out);
+        tree.close(dir);
+        match answer {
+            Ok(()) => Ok(Some(out.into())),
+            Err(Errno(libc::ENOENT | libc::EINVAL)) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    })
+}

@@ -1,0 +1,370 @@
+//! One operation on a replica. Each begins at a held directory, acts on one name in it, and never follows what has that name.
+use crate::directories::{Directories, is_at_or_below};
+use crate::errno::{Errno, check};
+use crate::operation::{Body, Extent, Metadata, Operation};
+use crate::remove::remove_all;
+use crate::settle::{Done, Failure, failure, settle};
+use crate::sys::{create_new, file_type, open_below, punch, next_data, read_link, reopen, stat, sync_range, truncate, with_c, write_at};
+use crate::tree::{Tree, split};
+use crate::xattr::Object;
+use std::collections::HashSet;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+/// Inodes that are remembered as unsettled; beyond, every file counts as unsettled.
+const UNSETTLED_MAX: usize = 65536;
+/// From so many bytes on a write starts going to the disk at once, so that little is left to wait for.
+const EARLY_WRITE: usize = 512 * 1024;
+
+type Answer<T> = Result<T, Failure>;
+
+/// What writing into a tree remembers.
+#[derive(Default)]
+pub struct Writing {
+    pub directories: Directories,
+    /// Files written piecemeal since the last flush. Their data must be on the disk before their times say that they are finished:
+    /// otherwise a power loss could leave a file that looks right and is not. (A file that only grew is safe: its size tells.)
+    pub unsettled: HashSet<u64>,
+    pub scratch: Vec<u8>,
+    pub written: u64,
+    /// the file that the last `file`, `write`, `punch` or `resize` left open
+    pub current: Option<(Vec<u8>, OwnedFd)>,
+}
+
+struct Place<'a> {
+    dir: Arc<OwnedFd>,
+    name: &'a [u8],
+}
+
+impl Place<'_> {
+    fn fd(&self) -> RawFd {
+        self.dir.as_raw_fd()
+    }
+    fn remove(&self) -> Result<(), Errno> {
+        remove_all(self.fd(), self.name)
+    }
+}
+
+impl Writing {
+    pub fn operate(&mut self, tree: &Tree, operation: &Operation) -> Done {
+        let path = operation.path;
+        if self.current.as_ref().is_some_and(|(current, _)| current != path) || !matches!(operation.body, Body::Write(_) | Body::Punch { .. } | Body::Resize(_)) {
+            self.current = None;
+        }
+        if path.is_empty() && !matches!(operation.body, Body::Directory(_) | Body::Metadata(_)) {
+            return Err(failure(libc::EINVAL, "the root itself"));
+        }
+        match &operation.body {
+            Body::Directory(metadata) => self.directory(tree, path, metadata),
+            Body::File { size, complete, metadata, extents } => self.file(tree, path, *size, *complete, metadata, extents),
+            Body::Write(extent) => self.write(tree, path, extent),
+            Body::Punch { offset, length } => self.punch(tree, path, *offset, *length),
+            Body::Resize(size) => {
+                let fd = self.writable(tree, path)?;
+                Ok(truncate(fd, *size)?)
+            }
+            Body::Symlink { target, metadata } => self.symlink(tree, path, target, metadata),
+            Body::Node { node_type, major, minor, metadata } => self.node(tree, path, *node_type, (*major, *minor), metadata),
+            Body::Link { existing } => self.link(tree, path, existing),
+            Body::Rename { to } => self.rename(tree, path, to),
+            Body::Remove => self.remove(tree, path),
+            Body::Metadata(metadata) => self.metadata(tree, path, metadata),
+        }
+    }
+
+    fn place<'a>(&mut self, tree: &Tree, path: &'a [u8]) -> Answer<Place<'a>> {
+        let (parent, name) = split(path);
+        Ok(Place { dir: self.directories.open(tree, parent)?, name })
+    }
+
+    /// Removes what has the name, for something of another kind to take its place.
+    fn clear(&mut self, place: &Place, path: &[u8]) -> Done {
+        self.directories.forget(path);
+        Ok(place.remove()?)
+    }
+
+    fn directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
+        let dir = if path.is_empty() { self.directories.open(tree, path)? } else { self.make_directory(tree, path, metadata)? };
+        let fd = dir.as_raw_fd();
+        settle(&tree.file_system, Object::Open(fd), &stat(fd, b"")?, metadata, true, &mut self.scratch)
+    }
+
+    fn make_directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Answer<Arc<OwnedFd>> {
+        const OPEN: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOATIME | libc::O_NONBLOCK;
+        let place = self.place(tree, path)?;
+        let make = || {
+            // SAFETY: name ends in NUL.
+            with_c(place.name, |name| check(unsafe { libc::mkdirat(place.fd(), name.as_ptr(), metadata.mode & 0o777) }))
+        };
+        match make() {
+            Err(Errno(libc::EEXIST)) => match open_below(place.fd(), place.name, OPEN) {
+                Err(Errno(libc::ENOTDIR | libc::ELOOP)) => {
+                    self.clear(&place, path)?;
+                    make()?;
+                }
+                opened => {
+                    let dir = Arc::new(opened?);
+                    self.directories.hold(path, dir.clone());
+                    return Ok(dir);
+                }
+            },
+            other => drop(other?),
+        }
+        let dir = Arc::new(open_below(place.fd(), place.name, OPEN)?);
+        self.directories.forget(path);
+        self.directories.hold(path, dir.clone());
+        Ok(dir)
+    }
+
+    fn file(&mut self, tree: &Tree, path: &[u8], size: u64, complete: bool, metadata: &Metadata, extents: &[Extent]) -> Done {
+        if extents.iter().any(|extent| extent.offset + extent.data.len() as u64 > size) {
+            return Err(failure(libc::EINVAL, "data behind the end of the file"));
+        }
+        let place = self.place(tree, path)?;
+        let fd = match create_new(place.fd(), place.name, metadata.mode & 0o777) {
+            Err(Errno(libc::EEXIST)) => match open_existing(&place, libc::O_WRONLY) {
+                Ok(fd) => {
+                    truncate(fd.as_raw_fd(), 0)?;
+                    fd
+                }
+                Err(Errno(libc::ENOENT)) => {
+                    self.clear(&place, path)?;
+                    create_new(place.fd(), place.name, metadata.mode & 0o777)?
+                }
+                Err(errno) => return Err(errno.into()),
+            },
+            created => created?,
+        };
+        let raw = fd.as_raw_fd();
+        if !complete {
+            // the whole size at once: XFS then preallocates nothing behind the data that follow
+            truncate(raw, size)?;
+        }
+        let mut end = 0;
+        for extent in extents {
+            self.put(raw, extent)?;
+            end = end.max(extent.offset + extent.data.len() as u64);
+        }
+        if complete && end < size {
+            truncate(raw, size)?;
+            if end > 0 {
+                sync_range(raw, 0, 0, true)?;
+            }
+        }
+        let found = stat(raw, b"")?;
+        if !complete {
+            self.unsettle(tree.identity(&found));
+        }
+        let done = settle(&tree.file_system, Object::Open(raw), &found, metadata, complete, &mut self.scratch);
+        if !complete {
+            self.current = Some((path.to_vec(), fd));
+        }
+        done
+    }
+
+    fn put(&mut self, fd: RawFd, extent: &Extent) -> Done {
+        write_at(fd, extent.offset, extent.data)?;
+        self.written += extent.data.len() as u64;
+        Ok(())
+    }
+
+    fn unsettle(&mut self, identity: u64) {
+        if self.unsettled.len() < UNSETTLED_MAX {
+            self.unsettled.insert(identity);
+        }
+    }
+
+    /// An existing regular file for writing; stays open for the next operation on it.
+    fn writable(&mut self, tree: &Tree, path: &[u8]) -> Answer<RawFd> {
+        if let Some((_, fd)) = &self.current {
+            return Ok(fd.as_raw_fd());
+        }
+        let place = self.place(tree, path)?;
+        let fd = open_existing(&place, libc::O_RDWR)?;
+        self.unsettle(tree.identity(&stat(fd.as_raw_fd(), b"")?));
+        let raw = fd.as_raw_fd();
+        self.current = Some((path.to_vec(), fd));
+        Ok(raw)
+    }
+
+    fn write(&mut self, tree: &Tree, path: &[u8], extent: &Extent) -> Done {
+        let fd = self.writable(tree, path)?;
+        self.put(fd, extent)?;
+        if extent.data.len() >= EARLY_WRITE {
+            sync_range(fd, extent.offset, extent.data.len() as u64, false)?;
+        }
+        Ok(())
+    }
+
+    fn punch(&mut self, tree: &Tree, path: &[u8], offset: u64, length: u64) -> Done {
+        let fd = self.writable(tree, path)?;
+        match punch(fd, offset, length) {
+            // a range without a byte
+            Err(Errno(libc::EINVAL)) if length == 0 => Ok(()),
+            Err(Errno(libc::EOPNOTSUPP)) => self.zero(fd, offset, length),
+            other => Ok(other?),
+        }
+    }
+
+    /// Zeros over the data of the range, where the file system cannot make holes.
+    fn zero(&mut self, fd: RawFd, offset: u64, length: u64) -> Done {
+        let zeros = vec![0u8; 256 * 1024];
+        let end = (offset + length).min(stat(fd, b"")?.stx_size);
+        let mut at = offset;
+        while let Some((from, to)) = next_data(fd, at, end)? {
+            for at in (from..to).step_by(zeros.len()) {
+                self.put(fd, &Extent { offset: at, data: &zeros[..zeros.len().min((to - at) as usize)] })?;
+            }
+            at = to;
+        }
+        Ok(())
+    }
+
+    fn symlink(&mut self, tree: &Tree, path: &[u8], target: &[u8], metadata: &Metadata) -> Done {
+        let place = self.place(tree, path)?;
+        let make = || {
+            with_c(place.name, |name| {
+                with_c(target, |target| {
+                    // SAFETY: target and name end in NUL.
+                    check(unsafe { libc::symlinkat(target.as_ptr(), place.fd(), name.as_ptr()) })
+                })
+            })
+        };
+        match make() {
+            Err(Errno(libc::EEXIST)) => {
+                // EINVAL: it is no symbolic link
+                if !read_link(place.fd(), place.name).is_ok_and(|existing| existing == target) {
+                    self.clear(&place, path)?;
+                    make()?;
+                }
+            }
+            other => drop(other?),
+        }
+        self.settle_path(tree, &place, libc::S_IFLNK, metadata)
+    }
+
+    fn node(&mut self, tree: &Tree, path: &[u8], node_type: u32, device: (u32, u32), metadata: &Metadata) -> Done {
+        const MAJOR_MAX: u32 = (1 << 12) - 1;
+        const MINOR_MAX: u32 = (1 << 20) - 1;
+        let device = if matches!(node_type, libc::S_IFCHR | libc::S_IFBLK) { device } else { (0, 0) };
+        if device.0 > MAJOR_MAX || device.1 > MINOR_MAX {
+            return Err(failure(libc::EINVAL, "a device number that Linux does not have"));
+        }
+        let place = self.place(tree, path)?;
+        let make = || {
+            let number = libc::makedev(device.0, device.1);
+            // SAFETY: name ends in NUL.
+            with_c(place.name, |name| check(unsafe { libc::mknodat(place.fd(), name.as_ptr(), node_type | metadata.mode & 0o777, number) }))
+        };
+        match make() {
+            Err(Errno(libc::EEXIST)) => {
+                let found = stat(place.fd(), place.name)?;
+                if file_type(&found) != node_type || (found.stx_rdev_major, found.stx_rdev_minor) != device {
+                    self.clear(&place, path)?;
+                    make()?;
+                }
+            }
+            other => drop(other?),
+        }
+        self.settle_path(tree, &place, node_type, metadata)
+    }
+
+    /// Metadata of what was just made or found, through a descriptor that does not open it.
+    fn settle_path(&mut self, tree: &Tree, place: &Place, kind: u32, metadata: &Metadata) -> Done {
+        let held = open_below(place.fd(), place.name, libc::O_PATH)?;
+        let found = stat(held.as_raw_fd(), b"")?;
+        if file_type(&found) != kind {
+            return Err(failure(libc::EAGAIN, "it was replaced meanwhile"));
+        }
+        settle(&tree.file_system, Object::Path(held.as_raw_fd()), &found, metadata, true, &mut self.scratch)
+    }
+
+    fn link(&mut self, tree: &Tree, path: &[u8], existing: &[u8]) -> Done {
+        if existing.is_empty() || is_at_or_below(existing, path) && existing != path {
+            return Err(failure(libc::EINVAL, "a link to what it replaces"));
+        }
+        let from = self.place(tree, existing)?;
+        let source = stat(from.fd(), from.name)?;
+        if file_type(&source) == libc::S_IFDIR {
+            return Err(failure(libc::EPERM, "a link to a directory"));
+        }
+        let place = self.place(tree, path)?;
+        match stat(place.fd(), place.name) {
+            Ok(found) if tree.identity(&found) == tree.identity(&source) => return Ok(()),
+            Ok(_) => self.clear(&place, path)?,
+            Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        with_c(from.name, |old| {
+            with_c(place.name, |new| {
+                // SAFETY: both names end in NUL. Flags 0: a symbolic link is linked, not followed.
+                check(unsafe { libc::linkat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr(), 0) })
+            })
+        })?;
+        Ok(())
+    }
+
+    fn rename(&mut self, tree: &Tree, path: &[u8], to: &[u8]) -> Done {
+        if to.is_empty() || path != to && (is_at_or_below(to, path) || is_at_or_below(path, to)) {
+            return Err(failure(libc::EINVAL, "a move into itself or over its own directory"));
+        }
+        let from = self.place(tree, path)?;
+        let source = stat(from.fd(), from.name)?;
+        let place = self.place(tree, to)?;
+        match stat(place.fd(), place.name) {
+            // two names of one object: rename(2) would leave both
+            Ok(found) if tree.identity(&found) == tree.identity(&source) => {
+                return if path == to { Ok(()) } else { Ok(from.remove()?) };
+            }
+            Ok(found) if file_type(&found) == libc::S_IFDIR || file_type(&source) == libc::S_IFDIR => self.clear(&place, to)?,
+            Ok(_) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        with_c(from.name, |old| {
+            with_c(place.name, |new| {
+                // SAFETY: both names end in NUL.
+                check(unsafe { libc::renameat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr()) })
+            })
+        })?;
+        self.directories.forget(path);
+        self.directories.forget(to);
+        Ok(())
+    }
+
+    fn remove(&mut self, tree: &Tree, path: &[u8]) -> Done {
+        match self.place(tree, path) {
+            // no directory there, so nothing in it
+            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => Ok(()),
+            place => self.clear(&place?, path),
+        }
+    }
+
+    fn metadata(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
+        if path.is_empty() || self.directories.find(path).is_some() {
+            let dir = self.directories.open(tree, path)?;
+            let found = stat(dir.as_raw_fd(), b"")?;
+            return settle(&tree.file_system, Object::Open(dir.as_raw_fd()), &found, metadata, true, &mut self.scratch);
+        }
+        let place = self.place(tree, path)?;
+        let held = open_below(place.fd(), place.name, libc::O_PATH)?;
+        let found = stat(held.as_raw_fd(), b"")?;
+        let kind = file_type(&found);
+        if kind != libc::S_IFREG && kind != libc::S_IFDIR {
+            return settle(&tree.file_system, Object::Path(held.as_raw_fd()), &found, metadata, true, &mut self.scratch);
+        }
+        let fd = reopen(held.as_raw_fd(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME)?;
+        if kind == libc::S_IFREG && (self.unsettled.remove(&tree.identity(&found)) || self.unsettled.len() >= UNSETTLED_MAX) {
+            sync_range(fd.as_raw_fd(), 0, 0, true)?;
+        }
+        settle(&tree.file_system, Object::Open(fd.as_raw_fd()), &found, metadata, true, &mut self.scratch)
+    }
+}
+
+/// Opens an existing regular file, and nothing else, for writing: what has the name is held before it is opened. ENOENT for anything else.
+fn open_existing(place: &Place, mode: i32) -> Result<OwnedFd, Errno> {
+    let held = open_below(place.fd(), place.name, libc::O_PATH)?;
+    if file_type(&stat(held.as_raw_fd(), b"")?) != libc::S_IFREG {
+        return Err(Errno(libc::ENOENT));
+    }
+    reopen(held.as_raw_fd(), mode | libc::O_NONBLOCK)
+}

@@ -1,0 +1,290 @@
+//! Objects of a source tree as operations that create them: many entries of a directory in one batch.
+use crate::background::{Background, background};
+use crate::errno::{Errno, Result};
+use crate::listing::{encode_metadata, flags_of};
+use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, SIZE_MAX, SYMLINK, begin, end};
+use crate::sys::{file_type, next_data, read_at, read_link, stat};
+use crate::tree::{TREES, Tree, open_file};
+use crate::xattr::Object;
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// How often a file that changes under the reader is read again before it is taken as it is.
+const ATTEMPTS: u32 = 4;
+/// Data is read again in such pieces after a read error, to lose no more than must be.
+const SALVAGE: usize = 4096;
+
+/// What could not be read: which of the names, the errno, and for data the range (length 0: all of it).
+#[napi(object)]
+pub struct Unread {
+    pub index: u32,
+    pub errno: i32,
+    pub offset: f64,
+    pub length: f64,
+}
+
+#[napi(object)]
+pub struct Read {
+    pub batch: Buffer,
+    pub taken: u32,
+    pub large: Vec<u32>,
+    pub unread: Vec<Unread>,
+}
+
+struct Reading<'a> {
+    tree: &'a Tree,
+    dir: RawFd,
+    directory: &'a [u8],
+    small: u64,
+    scratch: Vec<u8>,
+    out: Vec<u8>,
+    large: Vec<u32>,
+    unread: Vec<Unread>,
+}
+
+/// What happened to a file that was read.
+enum Outcome {
+    Done,
+    Changed,
+}
+
+fn same_state(a: &libc::statx, b: &libc::statx) -> bool {
+    let time = |t: &libc::statx_timestamp| (t.tv_sec, t.tv_nsec);
+    a.stx_ino == b.stx_ino && a.stx_size == b.stx_size && time(&a.stx_ctime) == time(&b.stx_ctime) && time(&a.stx_mtime) == time(&b.stx_mtime)
+}
+
+impl Reading<'_> {
+    /// Appends the operation of one entry; large files are noted instead.
+    fn entry(&mut self, index: u32, name: &[u8]) -> Result<()> {
+        for attempt in 1.. {
+            let found = stat(self.dir, name)?;
+            if self.tree.is_foreign(&found) && file_type(&found) != libc::S_IFDIR {
+                return Err(Errno(libc::EXDEV));
+            }
+            let outcome = match file_type(&found) {
+                libc::S_IFREG if found.stx_size > SIZE_MAX => return Err(Errno(libc::EFBIG)),
+                libc::S_IFREG if found.stx_size > self.small => {
+                    self.large.push(index);
+                    return Ok(());
+                }
+                libc::S_IFREG => {
+                    let (fd, found) = open_file(self.dir, name)?;
+                    let outcome = self.file(index, name, &fd, &found, attempt == ATTEMPTS);
+                    self.tree.close(fd);
+                    outcome
+                }
+                _ => self.other(name, &found).map(|()| Outcome::Done),
+            };
+            if let Outcome::Done = outcome? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn other(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
+        let kind = file_type(found);
+        let node_type = match kind {
+            libc::S_IFDIR | libc::S_IFLNK => 0u8,
+            libc::S_IFIFO => 1,
+            libc::S_IFSOCK => 2,
+            libc::S_IFCHR => 3,
+            libc::S_IFBLK => 4,
+            _ => return Err(Errno(libc::EINVAL)),
+        };
+        let code = match kind {
+            libc::S_IFDIR => DIRECTORY,
+            libc::S_IFLNK => SYMLINK,
+            _ => NODE,
+        };
+        let start = begin(&mut self.out, code, 0, self.directory, name);
+        if code == SYMLINK {
+            let target = read_link(self.dir, name)?;
+            self.out.extend_from_slice(&(target.len() as u16).to_le_bytes());
+            self.out.extend_from_slice(&target);
+        } else if code == NODE {
+            let device = if node_type >= 3 { (found.stx_rdev_major, found.stx_rdev_minor) } else { (0, 0) };
+            self.out.push(node_type);
+            self.out.extend_from_slice(&device.0.to_le_bytes());
+            self.out.extend_from_slice(&device.1.to_le_bytes());
+        }
+        self.metadata_of(name, found)?;
+        end(&mut self.out, start);
+        Ok(())
+    }
+
+    /// Appends the metadata of what has the name and is not open.
+    fn metadata_of(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
+        if self.tree.is_foreign(found) {
+            return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out);
+        }
+        let flags = flags_of(self.tree, self.dir, name, found);
+        let object = if name.is_empty() { Object::Open(self.dir) } else { Object::Named(self.dir, name) };
+        encode_metadata(found, flags, object, &mut self.scratch, &mut self.out)
+    }
+
+    /// Appends a file with its data. When it changed meanwhile nothing is left of it in the batch, unless this is the `last` attempt:
+    /// then it is sent as it was read, with the times it had before, which a later look finds outdated.
+    fn file(&mut self, index: u32, name: &[u8], fd: &OwnedFd, found: &libc::statx, last: bool) -> Result<Outcome> {
+        if found.stx_size > self.small {
+            return Ok(if last { self.large.push(index); Outcome::Done } else { Outcome::Changed });
+        }
+        let raw = fd.as_raw_fd();
+        let begun = self.out.len();
+        let unread = self.unread.len();
+        let flags = self.tree.file_system.flags(raw, false)?;
+        let start = begin(&mut self.out, FILE, FLAG_COMPLETE, self.directory, name);
+        self.out.extend_from_slice(&found.stx_size.to_le_bytes());
+        encode_metadata(found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
+        self.extents(index, raw, found.stx_size)?;
+        end(&mut self.out, start);
+        if !last && !same_state(found, &stat(raw, b"")?) {
+            self.out.truncate(begun);
+            self.unread.truncate(unread);
+            return Ok(Outcome::Changed);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Appends `u32 count | extents` of a file of this size.
+    fn extents(&mut self, index: u32, fd: RawFd, size: u64) -> Result<()> {
+        let count_at = self.out.len();
+        self.out.extend_from_slice(&[0; 4]);
+        if size == 0 {
+            return Ok(());
+        }
+        let dense = self.extent(fd, 0, size);
+        let block = self.tree.file_system.block_size as usize;
+        let has_zeros = |data: &[u8]| data.chunks(block).any(|chunk| chunk.iter().all(|&b| b == 0));
+        let mut count = 1u32;
+        match dense {
+            // only where a whole block is zero can a hole be
+            Ok(()) if !has_zeros(&self.out[count_at + 16..]) => {}
+            Ok(()) | Err(Errno(libc::EIO)) => {
+                self.out.truncate(count_at + 4);
+                count = 0;
+                let mut at = 0;
+                while let Some((from, to)) = next_data(fd, at, size)? {
+                    count += self.extent_or_pieces(index, fd, from, to)?;
+                    at = to;
+                }
+            }
+            Err(errno) => return Err(errno),
+        }
+        self.out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
+        Ok(())
+    }
+
+    /// Appends one extent; shorter when the file has shrunk.
+    fn extent(&mut self, fd: RawFd, from: u64, to: u64) -> Result<()> {
+        let start = self.out.len();
+        self.out.extend_from_slice(&from.to_le_bytes());
+        self.out.extend_from_slice(&[0; 4]);
+        match read_at(fd, from, (to - from) as usize, &mut self.out) {
+            Ok(length) => {
+                self.out[start + 8..start + 12].copy_from_slice(&(length as u32).to_le_bytes());
+                Ok(())
+            }
+            Err(errno) => {
+                self.out.truncate(start);
+                Err(errno)
+            }
+        }
+    }
+
+    /// Appends one extent, or what of it can be read, and notes what cannot. Answers how many extents there are.
+    fn extent_or_pieces(&mut self, index: u32, fd: RawFd, from: u64, to: u64) -> Result<u32> {
+        match self.extent(fd, from, to) {
+            Ok(()) => return Ok(1),
+            Err(Errno(libc::EIO)) => {}
+            Err(errno) => return Err(errno),
+        }
+        let mut count = 0;
+        for at in (from..to).step_by(SALVAGE) {
+            let length = (to - at).min(SALVAGE as u64);
+            match self.extent(fd, at, at + length) {
+                Ok(()) => count += 1,
+                Err(errno) => self.unread.push(Unread { index, errno: errno.0, offset: at as f64, length: length as f64 }),
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// Reads entries of one directory. `names` are packed: u8 length, name. Stops before the batch has over `max_bytes`, but not before one entry.
+#[napi]
+pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Read>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let dir = tree.directory(&directory)?;
+        let mut reading = Reading {
+            tree: &tree,
+            dir: dir.as_raw_fd(),
+            directory: &directory,
+            small: small_bytes as u64,
+            scratch: Vec::new(),
+            out: Vec::with_capacity(64 * 1024),
+            large: Vec::new(),
+            unread: Vec::new(),
+        };
+        let mut taken = 0;
+        let mut rest: &[u8] = &names;
+        while let Some((&length, behind)) = rest.split_first() {
+            let (name, behind) = behind.split_at_checked(length.into()).ok_or(Errno(libc::EINVAL))?;
+            let before = (reading.out.len(), reading.unread.len(), reading.large.len());
+            if before.0 >= max_bytes as usize {
+                break;
+            }
+            let answer = reading.entry(taken, name);
+            if reading.out.len() > BATCH_MAX && before.0 > 0 {
+                reading.out.truncate(before.0);
+                reading.unread.truncate(before.1);
+                reading.large.truncate(before.2);
+                break;
+            }
+            if let Err(errno) = answer {
+                reading.out.truncate(before.0);
+                reading.unread.truncate(before.1);
+                reading.unread.push(Unread { index: taken, errno: errno.0, offset: 0.0, length: 0.0 });
+            }
+            taken += 1;
+            rest = behind;
+        }
+        let (batch, large, unread) = (reading.out.into(), reading.large, reading.unread);
+        tree.close(dir);
+        Ok(Read { batch, taken, large, unread })
+    })
+}
+
+/// The `metadata` operation of what is at `path`; null when it is gone.
+#[napi]
+pub fn read_metadata(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let (dir, name) = match tree.parent(&path) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
+            other => other?,
+        };
+        let mut reading = Reading {
+            tree: &tree,
+            dir: dir.as_raw_fd(),
+            directory: &path,
+            small: 0,
+            scratch: Vec::new(),
+            out: Vec::new(),
+            large: Vec::new(),
+            unread: Vec::new(),
+        };
+        let start = begin(&mut reading.out, METADATA, 0, &path, b"");
+        let answer = stat(reading.dir, name).and_then(|found| reading.metadata_of(name, &found));
+        end(&mut reading.out, start);
+        let batch = reading.out;
+        tree.close(dir);
+        match answer {
+            Ok(()) => Ok(Some(batch.into())),
+            Err(Errno(libc::ENOENT)) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    })
+}

@@ -1,0 +1,94 @@
+//! Giving an object on the replica its metadata.
+use crate::errno::Errno;
+use crate::inode::{FileSystem, KEPT, LOCKS, replace_flags, set_mode, set_mode_of_path, set_owner, set_project, set_times};
+use crate::operation::Metadata;
+use crate::sys::file_type;
+use crate::xattr::Object;
+use std::os::fd::RawFd;
+
+/// Why an operation, or a part of it, was not done.
+pub struct Failure {
+    pub errno: Errno,
+    pub what: String,
+}
+
+pub type Done = Result<(), Failure>;
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Failure { errno, what: String::new() }
+    }
+}
+
+pub fn failure(errno: i32, what: &str) -> Failure {
+    Failure { errno: Errno(errno), what: what.to_owned() }
+}
+
+/// Gives an object its metadata: owner first (it clears the set-id bits and capabilities), then attributes, mode, project, times, and
+/// at last the flags, behind which nothing can be changed. `found` is the object before. Not `finished`: times and locks are left alone.
+/// Goes on when something is refused; the first refusal is the answer.
+pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wanted: &Metadata, finished: bool, scratch: &mut Vec<u8>) -> Done {
+    let mut first: Done = Ok(());
+    let mut note = |answer: Result<(), Errno>, what: &dyn Fn() -> String| {
+        if let (Err(errno), Ok(())) = (answer, &first) {
+            first = Err(Failure { errno, what: what() });
+        }
+    };
+    let kind = file_type(found);
+    let (fd, open) = match object {
+        Object::Open(fd) => (fd, true),
+        Object::Path(fd) => (fd, false),
+        Object::Named(..) | Object::None => return Err(failure(libc::EBADF, "not open")),
+    };
+    if wanted.uid == u32::MAX || wanted.gid == u32::MAX || wanted.flags & !KEPT != 0 {
+        return Err(failure(libc::EINVAL, "an owner or inode flags that no file has"));
+    }
+    let owner_differs = (found.stx_uid, found.stx_gid) != (wanted.uid, wanted.gid);
+    if owner_differs {
+        note(set_owner(fd, wanted.uid, wanted.gid), &|| "owner".to_owned());
+    }
+    if let Err((errno, name)) = object.replace(&wanted.xattrs, scratch) {
+        note(Err(attribute_errno(fd, open, errno)), &|| format!("extended attribute {}", String::from_utf8_lossy(&name)));
+    }
+    if kind == libc::S_IFLNK {
+        if finished {
+            note(set_times(fd, wanted.atime, wanted.mtime), &|| "times".to_owned());
+        }
+        return first;
+    }
+    let has_acl = wanted.xattrs.iter().any(|(name, _)| *name == b"system.posix_acl_access");
+    if owner_differs || has_acl || u32::from(found.stx_mode) & 0o7777 != wanted.mode {
+        note(if open { set_mode(fd, wanted.mode) } else { set_mode_of_path(fd, wanted.mode) }, &|| "mode".to_owned());
+    }
+    let flags = if finished { wanted.flags } else { wanted.flags & !LOCKS };
+    let inode_differs = if !open {
+        Ok((wanted.flags != 0, wanted.project != 0))
+    } else {
+        file_system.flags(fd, kind == libc::S_IFDIR).map(|(now, project)| (now != flags, project != wanted.project))
+    };
+    match inode_differs {
+        Err(errno) => note(Err(errno), &|| "inode flags".to_owned()),
+        Ok((_, true)) => note(if open { set_project(fd, wanted.project) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "project id".to_owned()),
+        Ok(_) => {}
+    }
+    if finished {
+        note(set_times(fd, wanted.atime, wanted.mtime), &|| "times".to_owned());
+    }
+    if let Ok((true, _)) = inode_differs {
+        note(if open { replace_flags(fd, flags) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "inode flags".to_owned());
+    }
+    first
+}
+
+/// ext4 says ENOSPC when an attribute does not fit its one block; that must not look like a full file system.
+fn attribute_errno(fd: RawFd, open: bool, errno: Errno) -> Errno {
+    const ENOUGH_BLOCKS: u64 = 64;
+    if errno.0 != libc::ENOSPC || !open {
+        return errno;
+    }
+    // SAFETY: statfs is plain numbers, for which zero is a value.
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: found lives through the call.
+    let answer = unsafe { libc::fstatfs(fd, &raw mut found) };
+    if answer == 0 && found.f_bavail as u64 > ENOUGH_BLOCKS { Errno(libc::E2BIG) } else { errno }
+}

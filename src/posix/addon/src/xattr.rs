@@ -1,0 +1,203 @@
+//! Extended attributes of any object, open or only reached.
+use crate::errno::{Errno, Result};
+use crate::sys::{proc_path, with_c};
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+
+/// How an object is reached. The f*xattr calls refuse O_PATH descriptors; their magic link in /proc leads to the very object instead.
+#[derive(Clone, Copy)]
+pub enum Object<'a> {
+    /// a descriptor that was really opened
+    Open(RawFd),
+    /// an O_PATH descriptor
+    Path(RawFd),
+    /// a name in a directory; a link is not followed
+    Named(RawFd, &'a [u8]),
+    /// not looked at: has no attributes
+    None,
+}
+
+/// Longest list of names and longest value that the kernel gives.
+const LIST_MAX: usize = 65536;
+const VALUE_MAX: usize = 65536;
+/// All names and values of one object, as the wire has it.
+const TOTAL_MAX: usize = 1024 * 1024;
+
+/// Whether an attribute belongs to the file; others of the system namespace are views that a driver makes up.
+fn is_kept(name: &[u8]) -> bool {
+    !name.starts_with(b"system.") || name == b"system.posix_acl_access" || name == b"system.posix_acl_default"
+}
+
+impl Object<'_> {
+    fn call<T>(
+        &self,
+        open: impl FnOnce(RawFd) -> T,
+        follow: impl FnOnce(&CStr) -> T,
+        no_follow: impl FnOnce(&CStr) -> T,
+    ) -> Result<T> {
+        match self {
+            Object::Open(fd) => Ok(open(*fd)),
+            Object::Path(fd) => with_c(&proc_path(*fd), |path| Ok(follow(path))),
+            Object::Named(dir, name) => {
+                let path = [&proc_path(*dir), b"/".as_slice(), name].concat();
+                with_c(&path, |path| Ok(no_follow(path)))
+            }
+            Object::None => Err(Errno(libc::EOPNOTSUPP)),
+        }
+    }
+
+    /// The names as the kernel lists them, each ended by NUL; empty where the file system knows no attributes.
+    fn list(&self, names: &mut Vec<u8>) -> Result<()> {
+        names.clear();
+        if matches!(self, Object::None) {
+            return Ok(());
+        }
+        names.reserve(LIST_MAX);
+        let at = names.as_mut_ptr().cast::<libc::c_char>();
+        // SAFETY (all three): the path ends in NUL and LIST_MAX bytes are reserved at `at`.
+        let length = self.call(
+            // SAFETY: see above.
+            |fd| unsafe { libc::flistxattr(fd, at, LIST_MAX) },
+            // SAFETY: see above.
+            |path| unsafe { libc::listxattr(path.as_ptr(), at, LIST_MAX) },
+            // SAFETY: see above.
+            |path| unsafe { libc::llistxattr(path.as_ptr(), at, LIST_MAX) },
+        )?;
+        if length < 0 {
+            let errno = Errno::last();
+            return if errno.0 == libc::EOPNOTSUPP { Ok(()) } else { Err(errno) };
+        }
+        // SAFETY: the kernel has filled so many bytes.
+        unsafe { names.set_len(length as usize) };
+        Ok(())
+    }
+
+    /// Appends the value to `out`.
+    fn get(&self, name: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.reserve(VALUE_MAX);
+        let at = out.spare_capacity_mut().as_mut_ptr().cast::<libc::c_void>();
+        let length = with_c(name, |name| {
+            let name = name.as_ptr();
+            self.call(
+                // SAFETY: name and path end in NUL, VALUE_MAX bytes are reserved at `at`.
+                |fd| unsafe { libc::fgetxattr(fd, name, at, VALUE_MAX) },
+                // SAFETY: as above.
+                |path| unsafe { libc::getxattr(path.as_ptr(), name, at, VALUE_MAX) },
+                // SAFETY: as above.
+                |path| unsafe { libc::lgetxattr(path.as_ptr(), name, at, VALUE_MAX) },
+            )
+        })?;
+        if length < 0 {
+            return Err(Errno::last());
+        }
+        // SAFETY: the kernel has filled so many bytes behind the old length.
+        unsafe { out.set_len(out.len() + length as usize) };
+        Ok(())
+    }
+
+    /// Appends `u16 count | { u8 length | name | u32 length | value }` sorted by name.
+    /// E2BIG when they are more than the wire takes.
+    pub fn encode(&self, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+        self.list(scratch)?;
+        let start = out.len();
+        out.extend_from_slice(&[0, 0]);
+        if scratch.is_empty() {
+            return Ok(());
+        }
+        let mut names: Vec<&[u8]> = scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && is_kept(n)).collect();
+        names.sort_unstable();
+        let mut count = 0u16;
+        for name in names {
+            let before = out.len();
+            out.push(name.len() as u8);
+            out.extend_from_slice(name);
+            let length_at = out.len();
+            out.extend_from_slice(&[0; 4]);
+            match self.get(name, out) {
+                // removed since it was listed
+                Err(Errno(libc::ENODATA)) => {
+                    out.truncate(before);
+                    continue;
+                }
+                other => other?,
+            }
+            let length = (out.len() - length_at - 4) as u32;
+            out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+            count = count.checked_add(1).ok_or(Errno(libc::E2BIG))?;
+            if out.len() - start > TOTAL_MAX {
+                return Err(Errno(libc::E2BIG));
+            }
+        }
+        out[start..start + 2].copy_from_slice(&count.to_le_bytes());
+        Ok(())
+    }
+
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<()> {
+        let (at, length) = (value.as_ptr().cast::<libc::c_void>(), value.len());
+        let answer = with_c(name, |name| {
+            let name = name.as_ptr();
+            self.call(
+                // SAFETY: name and path end in NUL, value has the length that is given.
+                |fd| unsafe { libc::fsetxattr(fd, name, at, length, 0) },
+                // SAFETY: as above.
+                |path| unsafe { libc::setxattr(path.as_ptr(), name, at, length, 0) },
+                // SAFETY: as above.
+                |path| unsafe { libc::lsetxattr(path.as_ptr(), name, at, length, 0) },
+            )
+        })?;
+        if answer < 0 { Err(Errno::last()) } else { Ok(()) }
+    }
+
+    fn remove(&self, name: &[u8]) -> Result<()> {
+        let answer = with_c(name, |name| {
+            let name = name.as_ptr();
+            self.call(
+                // SAFETY: name and path end in NUL.
+                |fd| unsafe { libc::fremovexattr(fd, name) },
+                // SAFETY: as above.
+                |path| unsafe { libc::removexattr(path.as_ptr(), name) },
+                // SAFETY: as above.
+                |path| unsafe { libc::lremovexattr(path.as_ptr(), name) },
+            )
+        })?;
+        match answer {
+            0 => Ok(()),
+            _ if Errno::last().0 == libc::ENODATA => Ok(()),
+            _ => Err(Errno::last()),
+        }
+    }
+
+    /// Makes the attributes exactly `wanted`. Goes on after an attribute that is refused and gives the first refusal with its name.
+    pub fn replace(&self, wanted: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> std::result::Result<(), (Errno, Vec<u8>)> {
+        let mut refused = None;
+        let mut note = |name: &[u8], answer: Result<()>| {
+            if let (Err(errno), None) = (answer, &refused) {
+                refused = Some((errno, name.to_vec()));
+            }
+        };
+        let listed = self.list(scratch);
+        if listed.is_err() {
+            note(b"", listed);
+        }
+        for name in scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && is_kept(n)) {
+            if !wanted.iter().any(|(w, _)| w == &name) {
+                note(name, self.remove(name));
+            }
+        }
+        let mut value_now = Vec::new();
+        for (name, value) in wanted {
+            if !scratch.is_empty() && contains(scratch, name) {
+                value_now.clear();
+                if self.get(name, &mut value_now).is_ok() && value_now == *value {
+                    continue;
+                }
+            }
+            note(name, self.set(name, value));
+        }
+        refused.map_or(Ok(()), Err)
+    }
+}
+
+fn contains(list: &[u8], name: &[u8]) -> bool {
+    list.split(|&b| b == 0).any(|n| n == name)
+}
