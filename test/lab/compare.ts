@@ -1,0 +1,100 @@
+/**
+ * Is the replica what the source was? Compares each volume of the frozen source with the same volume on the disks that the appliance handed
+ * over, mounted read-only, with a tool that shares no code with the product: treecmp beside the project, or rsync where that is missing.
+ */
+import { access, mkdir, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { attachLoop, detachLoop } from './loop-devices.ts'
+import { TREECMP } from './paths.ts'
+import type { RunDirectory } from './run-directory.ts'
+import { tool } from './tool.ts'
+
+export interface Difference { volume: string, path: string, what: string, source?: unknown, replica?: unknown }
+
+export interface VolumePair {
+  mountPoint: string
+  /** the source's volume: a mounted device */
+  sourceMount: string
+  /** image file of the replica's disk and the partition on it */
+  replicaDisk: string
+  partition: number
+  type: 'ext4' | 'xfs'
+}
+
+export interface Comparison {
+  judge: 'treecmp' | 'rsync'
+  /** names compared on the source */
+  entries: number
+  /** what differs and nobody meant to */
+  differences: Difference[]
+  /** differences at paths that the cutover changed on purpose */
+  fixups: Difference[]
+  equal: boolean
+}
+
+/** `wanted` says whether the cutover changed this absolute path on purpose. */
+export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePair[], wanted: (path: string) => boolean): Promise<Comparison> {
+  const judge = await access(TREECMP).then(() => 'treecmp' as const, () => 'rsync' as const)
+  const result: Comparison = { judge, entries: 0, differences: [], fixups: [], equal: false }
+  for (const pair of pairs) {
+    const sourceView = await mountSourceView(run, pair)
+    const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
+    const replicaView = join(run.path, 'compare-replica')
+    try {
+      await mountReplica(replicaView, loop, pair)
+      const found = judge === 'treecmp' ? await treecmp(sourceView, replicaView) : await rsync(sourceView, replicaView)
+      result.entries += found.entries
+      for (const difference of found.differences) {
+        const absolute = join(pair.mountPoint, difference.path)
+        const entry = { ...difference, volume: pair.mountPoint, path: absolute };
+        (wanted(absolute) ? result.fixups : result.differences).push(entry)
+      }
+    } finally {
+      await tool('umount', [replicaView], { allowedExitCodes: [32] })
+      await detachLoop(loop)
+      await tool('umount', [sourceView])
+      await rmdir(sourceView)
+      await rmdir(replicaView)
+    }
+  }
+  result.equal = result.differences.length === 0
+  return result
+}
+
+/** The volume alone, without what is mounted on it: also what lies below mount points is compared. */
+async function mountSourceView(run: RunDirectory, pair: VolumePair): Promise<string> {
+  const view = join(run.path, 'compare-source')
+  await mkdir(view, { recursive: true })
+  await tool('mount', ['--bind', pair.sourceMount, view])
+  return view
+}
+
+async function mountReplica(view: string, loop: string, pair: VolumePair): Promise<void> {
+  await mkdir(view, { recursive: true })
+  // nothing is replayed and nothing written: what is there is what was handed over
+  const options = pair.type === 'xfs' ? 'ro,norecovery,nouuid' : 'ro,noload'
+  await tool('mount', ['-t', pair.type, '-o', options, pair.partition === 0 ? loop : `${loop}p${String(pair.partition)}`, view])
+}
+
+type Found = Omit<Difference, 'volume'>
+
+const TreecmpReport = z.object({
+  entries: z.number(), differences: z.number(),
+  found: z.array(z.object({ path: z.string(), what: z.string(), source: z.unknown(), replica: z.unknown() })),
+})
+
+async function treecmp(source: string, replica: string): Promise<{ entries: number, differences: Found[] }> {
+  const { stdout } = await tool('python3', [TREECMP, '--json', '--limit', '100000', source, replica], { allowedExitCodes: [1], timeoutMs: 600_000 })
+  const report = TreecmpReport.parse(JSON.parse(stdout))
+  return { entries: report.entries, differences: report.found }
+}
+
+/** Sizes, times, owners, modes, links, ACLs and xattrs by rsync's comparison, data by checksum. */
+async function rsync(source: string, replica: string): Promise<{ entries: number, differences: Found[] }> {
+  const { stdout } = await tool('rsync', ['-naHAXS', '--checksum', '--delete', '--one-file-system', '--numeric-ids', '--exclude=/lost+found', '--out-format=%i %n', '--stats', `${source}/`, `${replica}/`], { timeoutMs: 600_000 })
+  const entries = Number((/^Number of files: ([\d,]+)/m.exec(stdout)?.[1] ?? '0').replaceAll(',', ''))
+  const lines = stdout.split('\n').filter(line => /^(?:[<>ch.*][fdLDS.][^ ]{9}|\*deleting {2}) /.test(line))
+  return { entries, differences: lines.map(line => ({ path: line.slice(12).replace(/\/$/, ''), what: line.slice(0, 11).trim() })) }
+}
+
