@@ -3,19 +3,21 @@
  * its interface beside its face. File descriptors are numbers; failures are errors with the message `errno <number>`.
  */
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { AppError } from '../errors/app-error.ts'
 import type { NativeCapture } from './capture.ts'
 import type { NativeFreezing } from './freezing.ts'
+import type { NativeTree } from './native-tree.ts'
 
 export interface NativeFileSystem {
   syncFileSystem(fd: number): Promise<void>
 }
 
 /** All that the addon exports; a new family joins here. */
-export type Native = NativeFileSystem & NativeCapture & NativeFreezing
+export type Native = NativeFileSystem & NativeTree & NativeCapture & NativeFreezing
 
 function load(): Native {
-  const path = new URL('addon/landfall-posix.node', import.meta.url).pathname
+  const path = fileURLToPath(new URL('addon/landfall-posix.node', import.meta.url))
   try {
     // the addon is built from this tree and exports exactly these functions
     return createRequire(import.meta.url)(path) as Native

@@ -8,7 +8,7 @@ import type { Finding } from '../domain/finding.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import type { ListingPage } from '../wire/listing-codec.ts'
 
-/** One object looked at: where it is and what it is, as one entry of a listing page would say. */
+/** What one `read` gave. */
 export interface ReadResult {
   /** encoded operations in order; give it to TargetTree.apply or send it */
   batch: OperationBatch
@@ -34,6 +34,11 @@ export interface SourceTree extends AsyncDisposable {
   openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile>
   /** Operation `metadata` for path as it is now, or undefined when it is gone. */
   readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
+  /**
+   * With true, nothing that the tree has opened is closed from now on: on a frozen file system the last close of a file can block until
+   * it is thawed (capture.md). With false, what was put off is closed. The caller sees to a limit of descriptors that suffices.
+   */
+  keepOpen(keep: boolean): Promise<void>
 }
 
 export interface ReadOptions { smallFileBytes: number, maxBatchBytes: number }

@@ -41,6 +41,9 @@ export const MAX_SYMLINK_BYTES = 4095
 const KIND_CODES = {
   directory: 1, file: 2, write: 3, punch: 4, resize: 5, symlink: 6, node: 7, link: 8, rename: 9, remove: 10, metadata: 11,
 } as const satisfies Record<OperationKind, number>
+const KINDS = new Map<number, OperationKind>([
+  [1, 'directory'], [2, 'file'], [3, 'write'], [4, 'punch'], [5, 'resize'], [6, 'symlink'], [7, 'node'], [8, 'link'], [9, 'rename'], [10, 'remove'], [11, 'metadata'],
+])
 const NODE_CODES = { fifo: 1, socket: 2, character: 3, block: 4 } as const satisfies Record<NodeType, number>
 const NODE_TYPES = new Map<number, NodeType>([[1, 'fifo'], [2, 'socket'], [3, 'character'], [4, 'block']])
 
@@ -73,6 +76,13 @@ export function encodeOperations(operations: Iterable<FileOperation>): Operation
   }
   if (to.length > MAX_BATCH_BYTES) throw new RangeError(`a batch of ${String(to.length)} bytes is over the limit of ${String(MAX_BATCH_BYTES)}`)
   return to.finish() as OperationBatch
+}
+
+/** The kind that a code on the wire stands for. @throws {AppError} FRAME_INVALID when it stands for none */
+export function operationKind(code: number): OperationKind {
+  const kind = KINDS.get(code)
+  if (kind === undefined) throw invalid(`operation kind ${String(code)}`)
+  return kind
 }
 
 /** Several batches as one. @throws {RangeError} over the batch limit */

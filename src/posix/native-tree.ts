@@ -1,0 +1,29 @@
+/** What the addon exports for trees of files; the modules tree, listing, read, source_file and apply. */
+
+export interface NativePage { page: Buffer, lister: number }
+export interface NativeUnread { index: number, errno: number, offset: number, length: number }
+export interface NativeRead { batch: Buffer, taken: number, large: number[], unread: NativeUnread[] }
+export interface NativeFailure { index: number, kind: number, path: Buffer, errno: number, what: string }
+export interface NativeApplied { operations: number, bytesWritten: number, failures: NativeFailure[], ended: boolean, invalid: string }
+
+export interface NativeTree {
+  openTree(path: Buffer, readOnly: boolean): Promise<number>
+  closeTree(tree: number): void
+  keepOpen(tree: number, keep: boolean): Promise<void>
+  listDirectory(tree: number, path: Buffer): Promise<NativePage>
+  nextPage(lister: number): Promise<NativePage>
+  closeLister(lister: number): void
+  lookAt(tree: number, path: Buffer): Promise<Buffer | null>
+  readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number): Promise<NativeRead>
+  readMetadata(tree: number, path: Buffer): Promise<Buffer | null>
+  openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
+  closeFile(tree: number, fd: number): void
+  readFile(fd: number, offset: number, length: number): Promise<Buffer>
+  dataRanges(fd: number): Promise<number[]>
+  blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>
+  blockHashesAt(tree: number, path: Buffer, offset: number, length: number, block: number): Promise<Buffer>
+  cleanRange(fd: number, offset: number, length: number): Promise<void>
+  fileMetadata(tree: number, fd: number, path: Buffer): Promise<Buffer>
+  applyOperations(tree: number, batch: Buffer): Promise<NativeApplied>
+  flushTree(tree: number): Promise<void>
+}

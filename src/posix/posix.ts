@@ -1,0 +1,172 @@
+/**
+ * The typed face of the addon for trees of files. Here, and only here, an errno becomes an AppError. It keeps no state and decides nothing;
+ * trees and open files are numbers that their owner gives back. All work is done off the main thread. Buffers that are passed in are
+ * borrowed until the promise settles; buffers that come back belong to the caller.
+ */
+import { constants } from 'node:os'
+import { display, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { ErrorCode } from '../errors/codes.ts'
+import type { NativeApplied, NativePage, NativeRead } from './native-tree.ts'
+import { native } from './native.ts'
+
+declare const treeHandle: unique symbol
+/** An open tree. Give it back with closeTree. */
+export type TreeHandle = number & { readonly [treeHandle]: true }
+
+const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
+
+/** EIO and the like; `errno 133` for a number that has no name here. */
+export function errnoName(errno: number): string {
+  return NAMES.get(errno) ?? `errno ${String(errno)}`
+}
+
+/** The errno of an error that the addon rejected with, by name; undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  const number = error instanceof Error ? /^errno (\d+)$/.exec(error.message)?.[1] : undefined
+  return number === undefined ? undefined : errnoName(Number(number))
+}
+
+/** Errnos that mean: there is no such thing (any more), or something else is in its place. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'EXDEV'])
+const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
+
+/** Translates a refusal; `gone` answers for what is not there. */
+async function call<T>(work: Promise<T>, attempted: string, codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    if (gone !== undefined && GONE.has(errno)) return gone()
+    throw new AppError(codeFor(errno), `cannot ${attempted}: ${errno}`, { cause: error })
+  }
+}
+
+const unreadable = (errno: string): ErrorCode => (GONE.has(errno) ? 'SOURCE_MISSING' : 'SOURCE_UNREADABLE')
+
+/** The code for an errno that writing to the replica gave. */
+export function replicaCode(errno: string): 'REPLICA_FULL' | 'REPLICA_READ_ONLY' | 'REPLICA_WRITE' {
+  if (FULL.has(errno)) return 'REPLICA_FULL'
+  return errno === 'EROFS' ? 'REPLICA_READ_ONLY' : 'REPLICA_WRITE'
+}
+
+/**
+ * Opens a directory as a tree: a detached view of its file system in which nested mounts are not seen, and access times stay.
+ * @throws {AppError} SOURCE_MISSING or REPLICA_ROOT_MISSING when there is no such directory, else SOURCE_UNREADABLE or REPLICA_WRITE
+ */
+export async function openTree(path: string | Buffer, side: 'source' | 'replica'): Promise<TreeHandle> {
+  const bytes = Buffer.from(path)
+  const codes = side === 'source' ? ['SOURCE_MISSING', 'SOURCE_UNREADABLE'] as const : ['REPLICA_ROOT_MISSING', 'REPLICA_WRITE'] as const
+  const tree = await call(native.openTree(bytes, side === 'source'), `open the directory ${display(bytes)}`, errno => (GONE.has(errno) ? codes[0] : codes[1]))
+  return tree as TreeHandle
+}
+
+/** Closes the tree when calls that still use it have ended. */
+export function closeTree(tree: TreeHandle): void {
+  native.closeTree(tree)
+}
+
+/** Puts off closing the tree's descriptors, or closes what was put off: see SourceTree.keepOpen. */
+export async function keepOpen(tree: TreeHandle, keep: boolean): Promise<void> {
+  await call(native.keepOpen(tree, keep), 'close files', () => 'INTERNAL')
+}
+
+/** The pages of a directory in name order; none when there is no such directory. @throws {AppError} SOURCE_UNREADABLE or REPLICA_WRITE by side */
+export async function* listDirectory(tree: TreeHandle, path: RelPath, side: 'source' | 'replica'): AsyncGenerator<Buffer, void, void> {
+  const code = (): ErrorCode => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE')
+  const attempted = `list ${display(path)}`
+  const none = (): NativePage => ({ page: Buffer.alloc(0), lister: 0 })
+  let next = await call(native.listDirectory(tree, path), attempted, code, none)
+  let open = next.lister
+  try {
+    while (next.page.length > 0) {
+      yield next.page
+      if (open === 0) return
+      next = await call(native.nextPage(open), attempted, code)
+      open = next.lister
+    }
+  } finally {
+    if (open !== 0) native.closeLister(open)
+  }
+}
+
+/** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE */
+export async function lookAt(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
+  return await call(native.lookAt(tree, path), `look at ${display(path)}`, unreadable, () => null) ?? undefined
+}
+
+/** Operations that create entries of a directory. A directory that is gone has taken nothing. @throws {AppError} SOURCE_UNREADABLE */
+export async function readEntries(tree: TreeHandle, directory: RelPath, names: readonly Buffer[], smallFileBytes: number, maxBatchBytes: number): Promise<NativeRead | undefined> {
+  const packed = Buffer.allocUnsafe(names.reduce((sum, name) => sum + 1 + name.length, 0))
+  let at = 0
+  for (const name of names) {
+    at = packed.writeUInt8(name.length, at)
+    at += name.copy(packed, at)
+  }
+  return await call<NativeRead | undefined>(native.readEntries(tree, directory, packed, smallFileBytes, maxBatchBytes), `read ${display(directory)}`, unreadable, () => undefined)
+}
+
+/** The `metadata` operation of what is at path; undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
+export async function readMetadata(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
+  return await call(native.readMetadata(tree, path), `read the metadata of ${display(path)}`, unreadable, () => null) ?? undefined
+}
+
+/** Opens a regular file for reading. @throws {AppError} SOURCE_MISSING, SOURCE_UNREADABLE */
+export async function openFile(tree: TreeHandle, path: RelPath): Promise<{ fd: number, sizeBytes: number }> {
+  const { fd, size } = await call(native.openFile(tree, path), `open ${display(path)}`, unreadable)
+  return { fd, sizeBytes: size }
+}
+
+/** Gives back a descriptor of openFile, once. */
+export function closeFile(tree: TreeHandle, fd: number): void {
+  native.closeFile(tree, fd)
+}
+
+/** Reads up to lengthBytes at offset; fewer only at the end. `path` is for the message. @throws {AppError} SOURCE_UNREADABLE */
+export async function readFile(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<Buffer> {
+  return await call(native.readFile(fd, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+/** Runs of data of an open file, in order. @throws {AppError} SOURCE_UNREADABLE */
+export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: number, lengthBytes: number }[]> {
+  const pairs = await call(native.dataRanges(fd), `find the data of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 }))
+}
+
+/** BLAKE3 of each block of the range that the file has, 16 bytes each. @throws {AppError} SOURCE_UNREADABLE */
+export async function blockHashes(fd: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number): Promise<Buffer> {
+  return await call(native.blockHashes(fd, offset, lengthBytes, blockBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+/** The same of the regular file at path, empty when there is none. @throws {AppError} REPLICA_WRITE when it cannot be read */
+export async function blockHashesAt(tree: TreeHandle, path: RelPath, offset: number, lengthBytes: number, blockBytes: number): Promise<Buffer> {
+  return await call(native.blockHashesAt(tree, path, offset, lengthBytes, blockBytes), `read ${display(path)}`, () => 'REPLICA_WRITE', () => Buffer.alloc(0))
+}
+
+/** Writes the range's dirty pages back and waits. @throws {AppError} SOURCE_UNREADABLE */
+export async function cleanRange(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<void> {
+  await call(native.cleanRange(fd, offset, lengthBytes), `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+/** The `metadata` operation of an open file, for path. @throws {AppError} SOURCE_UNREADABLE */
+export async function fileMetadata(tree: TreeHandle, fd: number, path: RelPath): Promise<Buffer> {
+  return await call(native.fileMetadata(tree, fd, path), `read the metadata of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+/** Applies a batch; see NativeApplied for what ended it. @throws {AppError} FRAME_INVALID when the bytes are no operations: nothing was applied */
+export async function applyOperations(tree: TreeHandle, batch: Buffer): Promise<NativeApplied> {
+  const applied = await call(native.applyOperations(tree, batch), 'write to the replica', replicaCode)
+  if (applied.invalid !== '') throw new AppError('FRAME_INVALID', `the peer sent operations that cannot be used: ${applied.invalid}`)
+  return applied
+}
+
+/** Everything applied to the tree survives a power loss when this resolves. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+export async function flushTree(tree: TreeHandle): Promise<void> {
+  await call(native.flushTree(tree), 'flush the replica', replicaCode)
+}
+
+/** syncfs on the file system of a descriptor that the caller keeps open. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+export async function syncFileSystem(fd: number): Promise<void> {
+  await call(native.syncFileSystem(fd), 'flush the file system', replicaCode)
+}

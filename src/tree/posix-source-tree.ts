@@ -1,0 +1,129 @@
+/** SourceTree of a directory of this machine, read through the addon. */
+import type { Finding } from '../domain/finding.ts'
+import { display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import * as posix from '../posix/posix.ts'
+import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
+import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
+import { unreadFinding } from './unread.ts'
+import type { DataRange, ReadOptions, ReadResult, SourceFile, SourceTree } from './source-tree.ts'
+
+/** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
+export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
+  signal.throwIfAborted()
+  return new PosixSourceTree(await posix.openTree(path, 'source'))
+}
+
+class PosixSourceTree implements SourceTree {
+  readonly #tree: posix.TreeHandle
+
+  constructor(tree: posix.TreeHandle) {
+    this.#tree = tree
+  }
+
+  async* list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> {
+    signal.throwIfAborted()
+    for await (const page of posix.listDirectory(this.#tree, directory, 'source')) {
+      yield asListingPage(page)
+      signal.throwIfAborted()
+    }
+  }
+
+  async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
+    signal.throwIfAborted()
+    const page = await posix.lookAt(this.#tree, path)
+    return page === undefined ? undefined : asListingPage(page)
+  }
+
+  async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
+    signal.throwIfAborted()
+    const read = await posix.readEntries(this.#tree, directory, names, options.smallFileBytes, options.maxBatchBytes)
+    if (read === undefined) {
+      const findings = names.map(name => unreadFinding(joinRelPath(directory, name), 'ENOENT'))
+      return { batch: asOperationBatch(Buffer.alloc(0)), taken: names.length, large: [], findings }
+    }
+    const findings: Finding[] = []
+    for (const { index, errno, offset, length } of read.unread) {
+      const name = names[index]
+      if (name !== undefined) findings.push(unreadFinding(joinRelPath(directory, name), posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length }))
+    }
+    return { batch: asOperationBatch(read.batch), taken: read.taken, large: read.large, findings }
+  }
+
+  async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
+    signal.throwIfAborted()
+    const { fd, sizeBytes } = await posix.openFile(this.#tree, path)
+    return new PosixSourceFile(this.#tree, fd, path, sizeBytes)
+  }
+
+  async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {
+    signal.throwIfAborted()
+    const batch = await posix.readMetadata(this.#tree, path)
+    return batch === undefined ? undefined : asOperationBatch(batch)
+  }
+
+  async keepOpen(keep: boolean): Promise<void> {
+    await posix.keepOpen(this.#tree, keep)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    posix.closeTree(this.#tree)
+    return Promise.resolve()
+  }
+}
+
+class PosixSourceFile implements SourceFile {
+  readonly #tree: posix.TreeHandle
+  readonly #path: RelPath
+  readonly sizeBytes: number
+  /** undefined when disposed: the number may then be another file's */
+  #fd: number | undefined
+  /** calls that still use the descriptor */
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(tree: posix.TreeHandle, fd: number, path: RelPath, sizeBytes: number) {
+    this.#tree = tree
+    this.#fd = fd
+    this.#path = path
+    this.sizeBytes = sizeBytes
+  }
+
+  async extents(signal: AbortSignal): Promise<readonly DataRange[]> {
+    return await this.#use(signal, fd => posix.dataRanges(fd, this.#path))
+  }
+
+  async read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return await this.#use(signal, fd => posix.readFile(fd, this.#path, offset, lengthBytes))
+  }
+
+  async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return await this.#use(signal, fd => posix.blockHashes(fd, this.#path, offset, lengthBytes, blockBytes))
+  }
+
+  async clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void> {
+    await this.#use(signal, fd => posix.cleanRange(fd, this.#path, offset, lengthBytes))
+  }
+
+  async metadata(signal: AbortSignal): Promise<OperationBatch> {
+    return asOperationBatch(await this.#use(signal, fd => posix.fileMetadata(this.#tree, fd, this.#path)))
+  }
+
+  async #use<T>(signal: AbortSignal, work: (fd: number) => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    if (this.#fd === undefined) throw new TypeError(`${display(this.#path)} is closed`)
+    const running = work(this.#fd)
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const fd = this.#fd
+    this.#fd = undefined
+    if (fd === undefined) return
+    await Promise.allSettled(this.#running)
+    posix.closeFile(this.#tree, fd)
+  }
+}

@@ -1,0 +1,61 @@
+/** TargetTree below a directory of this machine, written through the addon. */
+import type { RelPath } from '../domain/rel-path.ts'
+import { display, parseRelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import * as posix from '../posix/posix.ts'
+import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
+import { operationKind, type OperationBatch } from '../wire/operation-codec.ts'
+import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
+
+/**
+ * Opens an existing directory as the root of a replica. The tree keeps the file system busy until it is disposed.
+ * @throws {AppError} REPLICA_ROOT_MISSING when there is no such directory, REPLICA_WRITE when it cannot be opened
+ */
+export async function openPosixTargetTree(path: string | Buffer, signal: AbortSignal): Promise<TargetTree> {
+  signal.throwIfAborted()
+  return new PosixTargetTree(await posix.openTree(path, 'replica'))
+}
+
+class PosixTargetTree implements TargetTree {
+  readonly #tree: posix.TreeHandle
+
+  constructor(tree: posix.TreeHandle) {
+    this.#tree = tree
+  }
+
+  async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
+    signal.throwIfAborted()
+    const { operations, bytesWritten, failures: failed, ended } = await posix.applyOperations(this.#tree, batch)
+    const failures = failed.map(({ index, kind, path, errno, what }): ApplyFailure => {
+      const name = posix.errnoName(errno)
+      const operation = operationKind(kind)
+      return { index, kind: operation, path: parseRelPath(path), errno: name, message: `cannot apply "${operation}" to ${display(path)}${what === '' ? '' : ` (${what})`}: ${name}` }
+    })
+    const last = failures.at(-1)
+    if (ended && last !== undefined) throw new AppError(posix.replicaCode(last.errno), last.message)
+    return { operations, bytesWritten, failures }
+  }
+
+  async* list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> {
+    signal.throwIfAborted()
+    for await (const page of posix.listDirectory(this.#tree, directory, 'replica')) {
+      yield asListingPage(page)
+      signal.throwIfAborted()
+    }
+  }
+
+  async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    return await posix.blockHashesAt(this.#tree, path, offset, lengthBytes, blockBytes)
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await posix.flushTree(this.#tree)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    posix.closeTree(this.#tree)
+    return Promise.resolve()
+  }
+}
