@@ -39,7 +39,10 @@ export type PlannedAdapter = z.infer<typeof PlannedAdapter>
 
 export const ReplicaPlan = z.object({
   version: z.literal(1),
-  vmName: z.string(), folder: z.string(), datastore: z.string(), guestId: z.string(), firmware: z.enum(['bios', 'uefi']),
+  vmName: z.string(),
+  /** folder of the disks on the datastore; the VM's own files lie elsewhere, so that the disks outlive it */
+  folder: z.string(),
+  datastore: z.string(), guestId: z.string(), firmware: z.enum(['bios', 'uefi']),
   sockets: z.number().int().positive(), coresPerSocket: z.number().int().positive(), memoryMiB: z.number().int().positive(),
   controller: z.enum(['pvscsi', 'lsilogic']),
   disks: z.array(PlannedDisk), volumes: z.array(PlannedVolume), adapters: z.array(PlannedAdapter),
@@ -54,6 +57,26 @@ export const BuiltReplica = z.object({
   vmId: z.string().optional(),
 })
 export type BuiltReplica = z.infer<typeof BuiltReplica>
+
+/** A file of the replica that the boot fix-ups made, changed or removed; hashes are SHA-256 in hex, '' where there was or is no regular file. */
+export const ChangedFile = z.object({ path: z.string(), before: z.string(), after: z.string() })
+export type ChangedFile = z.infer<typeof ChangedFile>
+
+/** What one boot fix-up did. `id` is the row of the list in cutover.md. */
+export const FixUpResult = z.object({
+  id: z.string(), title: z.string(),
+  /** required: its failure stops the cutover; otherwise it is reported */
+  required: z.boolean(),
+  outcome: z.enum(['done', 'nothing-to-do', 'failed']),
+  messages: z.array(z.string()),
+  changed: z.array(ChangedFile),
+  durationMs: z.number(),
+})
+export type FixUpResult = z.infer<typeof FixUpResult>
+
+/** All fix-ups of one run, in order. */
+export const FixUpReport = z.object({ version: z.literal(1), jobId: z.string(), startedAtUtc: z.string(), succeeded: z.boolean(), results: z.array(FixUpResult) })
+export type FixUpReport = z.infer<typeof FixUpReport>
 
 /** What a replica said after its first boot. */
 export const BootProof = z.object({

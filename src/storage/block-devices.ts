@@ -1,6 +1,6 @@
 /** Block devices as sysfs shows them. */
-import { readFile, readdir, stat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { readFile, readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
 
 const SYSFS_SECTOR = 512 // sysfs counts in these whatever the disk's own sector is
@@ -33,6 +33,18 @@ export async function kernelPartitions(disk: string): Promise<readonly KernelPar
     found.push({ device, number, startBytes: Number(await attribute(device, 'start')) * SYSFS_SECTOR, sizeBytes: await deviceSizeBytes(device) })
   }
   return found.sort((a, b) => a.number - b.number)
+}
+
+/** The whole disks on which `devices` (disks or partitions) lie, each once; what is not in the machine any more is left out. */
+export async function disksOf(devices: readonly string[]): Promise<readonly string[]> {
+  const disks = new Set<string>()
+  for (const device of devices) {
+    if (!await hasNode(device)) continue
+    const place = await realpath(`/sys/class/block/${basename(device)}`)
+    const isPartition = await readFile(`${place}/partition`, 'utf8').then(() => true, () => false)
+    disks.add(`/dev/${basename(isPartition ? dirname(place) : place)}`)
+  }
+  return [...disks]
 }
 
 /** Whether there is a node for the device in /dev: it comes a moment after the kernel knows the device. */

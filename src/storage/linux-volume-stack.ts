@@ -10,7 +10,7 @@ import { AppError } from '../errors/app-error.ts'
 import { storageLog } from '../logging/logger.ts'
 import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
-import { hasNode, kernelPartitions } from './block-devices.ts'
+import { disksOf, kernelPartitions } from './block-devices.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { mountsBelow } from './mount-table.ts'
 import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
@@ -56,7 +56,7 @@ export class LinuxVolumeStack implements VolumeStack {
 
   async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
-    return assembleRoot(this.#parts, jobId, mounted, disks, signal)
+    return assembleRoot(this.#parts, jobId, mounted, await disksOf([...disks, ...mounted.map(m => m.device)]), signal)
   }
 
   async disassemble(jobId: string, signal: AbortSignal): Promise<void> {
@@ -64,14 +64,13 @@ export class LinuxVolumeStack implements VolumeStack {
     await disassembleRoot(this.#parts, jobId, signal)
   }
 
-  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
+  async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
     signal.throwIfAborted()
     const place = placeOf(this.#parts.stateDirectory, jobId)
     const wereMounted = new Set((await mountsBelow(place)).map(m => m.device))
     await unmountBelow(this.#parts, place, signal)
     const damaged: string[] = []
-    for (const disk of disks) {
-      if (!await hasNode(disk)) continue // detached already
+    for (const disk of await disksOf(devices)) {
       if (check) damaged.push(...await this.#check(jobId, disk, wereMounted, signal))
       await flushDevice(this.#parts.runner, disk, signal)
       await forgetPartitions(this.#parts.runner, disk, signal)

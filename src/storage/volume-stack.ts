@@ -27,19 +27,19 @@ export interface VolumeStack extends AsyncDisposable {
    */
   mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]>
   /**
-   * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows the job's
-   * `disks` (block devices of whole disks) and nothing else, a read-only /sys without firmware, and empty /run and /tmp; returns the root.
+   * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows `disks`
+   * and the disks of the mounted volumes and nothing else, a read-only /sys without firmware, and empty /run and /tmp; returns the root.
    * Missing mount points are made. Idempotent. @throws {AppError} VOLUME_LAYOUT when there is no root or a mount point is no directory
    */
   assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string>
   /** Undoes assemble; the volumes stay mounted at their own places. Fine when nothing is assembled. */
   disassemble(jobId: string, signal: AbortSignal): Promise<void>
   /**
-   * Undoes assemble and mount of the job, checks the file systems on `disks` (block devices of whole disks) read-only, flushes them and makes
-   * the kernel forget their partitions; fine when nothing is mounted. `check: false` leaves the check out (the disks are thrown away).
+   * Undoes assemble and mount of the job, checks the file systems on the disks of `devices` (whole disks or volumes on them) read-only, flushes
+   * them and makes the kernel forget their partitions; fine when nothing is mounted. `check: false` leaves the check out (the disks are thrown away).
    * @throws {AppError} VOLUME_DAMAGED when a file system does not pass; TOOL_FAILED when one stays busy
    */
-  release(jobId: string, disks: readonly string[], signal: AbortSignal, options?: { check: boolean }): Promise<void>
+  release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: { check: boolean }): Promise<void>
 }
 /** Partition `number` of a disk's device; the disk itself for 0. */
 export function partitionDevice(device: string, number: number): string {

@@ -1,0 +1,37 @@
+/** What must hold so that the replica can be made to boot. Part of the table of `rules.ts`. */
+import { bootFamilyOf } from './boot-family.ts'
+import { when, type Rule } from './rule.ts'
+import { CONTROLLERS, NICS, chooseController, chooseNic } from './virtual-hardware.ts'
+
+const ADVICE_KERNEL = 'Install a kernel with drivers for VMware hardware on the source, or remove the kernels that have none.'
+
+export const BOOT_RULES: readonly Rule[] = [
+  { code: 'ROOT_VOLUME', severity: 'error', title: 'the source has a root volume', advice: 'Send the diagnostics archive of the agent to support.', check: ({ workload }) =>
+    when(!workload.volumes.some(v => v.mountPoint === '/'), '/', 'no volume of the source is mounted at /') },
+  { code: 'ARCHITECTURE', severity: 'error', title: 'the source has a processor that VMware hosts have', advice: 'Only servers with x86-64 processors can be migrated.', check: ({ workload: { os } }) =>
+    when(!['x86_64', 'amd64'].includes(os.architecture), 'processor', `the source runs on ${os.architecture}`) },
+  { code: 'OS_UNSUPPORTED', severity: 'error', title: 'it is known how this distribution is made to boot', advice: 'Migrate files and folders instead.', check: ({ workload }) =>
+    when(bootFamilyOf(workload) === undefined, 'distribution', `it is not known how ${workload.os.prettyName} is made to boot on other hardware`) },
+  { code: 'FIRMWARE_UNSUPPORTED', severity: 'error', title: 'the source boots by BIOS', advice: 'Servers that boot by UEFI cannot be migrated by this version.', check: ({ workload }) =>
+    when(workload.firmware === 'uefi', 'firmware', 'the source boots by UEFI; only BIOS is supported') },
+  { code: 'BOOT_LOADER_UNKNOWN', severity: 'error', title: 'the boot loader is GRUB 2', advice: 'Install GRUB 2 on the source, or migrate files and folders instead.', check: ({ workload: { boot } }) =>
+    when(boot.loader !== 'grub2', 'boot loader', `the boot loader of the source is ${boot.loader}; only GRUB 2 is supported`) },
+  { code: 'BIOS_BOOT_PARTITION', severity: 'error', title: 'the boot loader has a place on the first disk', advice: 'Make a BIOS boot partition of 1 MiB on the disk (type 21686148-6449-6E6F-744E-656564454649).', check: ({ workload, plan }) => {
+    const first = plan.disks[0]
+    return when(workload.firmware === 'bios' && first?.table === 'gpt' && !first.partitions.some(p => p.type.toUpperCase() === BIOS_BOOT), first?.sourceDisk ?? '', 'the first disk has a GPT without a BIOS boot partition')
+  } },
+  { code: 'BOOT_DISK_TABLE', severity: 'error', title: 'the first disk has a partition table', advice: 'A system on an unpartitioned disk cannot be migrated by this version.', check: ({ plan }) =>
+    when(plan.disks[0]?.table === 'none', plan.disks[0]?.sourceDisk ?? '', 'the system lies on a disk without a partition table: the boot loader has no place there') },
+  { code: 'INITRAMFS_TOOL_UNKNOWN', severity: 'error', title: 'the initramfs can be rebuilt', advice: 'Install initramfs-tools on the source.', check: ({ workload: { boot } }) =>
+    when(boot.initramfsTool !== 'initramfs-tools', 'initramfs', `the initramfs of the source is made by ${boot.initramfsTool}; only initramfs-tools is supported`) },
+  { code: 'KERNEL_MISSING', severity: 'error', title: 'the source has a kernel to boot', advice: 'Install a kernel on the source.', check: ({ workload: { boot } }) =>
+    when(boot.kernels.length === 0, '/boot', 'no kernel was found in /boot of the source') },
+  { code: 'KERNEL_DRIVERS_MISSING', severity: 'error', title: 'every kernel has a driver for a VMware disk controller and network adapter', advice: ADVICE_KERNEL, check: ({ workload: { boot: { kernels } } }) => kernels.length === 0 ? [] : [
+    ...when(chooseController(kernels) === undefined, 'kernels', `no disk controller suits every kernel (${kernels.map(k => k.version).join(', ')}): one of ${CONTROLLERS.map(c => c[1]).join(', ')} is needed`),
+    ...when(chooseNic(kernels) === undefined, 'kernels', `no network adapter suits every kernel (${kernels.map(k => k.version).join(', ')}): one of ${NICS.map(c => c[1]).join(', ')} is needed`),
+  ] },
+  { code: 'KERNEL_INITRAMFS_MISSING', severity: 'warning', title: 'every kernel has an initramfs', advice: 'It is made at the cutover; check that the kernel is one that can be booted.', check: ({ workload: { boot } }) =>
+    boot.kernels.filter(k => k.initramfsPath === undefined).map(k => ({ subject: k.version, message: `kernel ${k.version} has no initramfs` })) },
+]
+
+const BIOS_BOOT = '21686148-6449-6E6F-744E-656564454649'
