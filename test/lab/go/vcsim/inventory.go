@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
@@ -51,6 +53,7 @@ func createInventory(ctx context.Context, model *simulator.Model, o *options) er
 	if err := createNetworks(ctx, hostSystem, folders.NetworkFolder, o); err != nil {
 		return err
 	}
+	completeNetworks(model, host)
 	return createAppliance(ctx, model, hostSystem, folders.VmFolder, o)
 }
 
@@ -116,6 +119,21 @@ func createNetworks(ctx context.Context, host *object.HostSystem, folder *object
 		}
 	}
 	return nil
+}
+
+// completeNetworks sets what a real server says and the simulator does not: the host has every port group of its switches, and the port group
+// that a distributed switch makes for its uplinks is marked as such.
+func completeNetworks(model *simulator.Model, host *simulator.HostSystem) {
+	for _, entity := range model.Map().All("Network") {
+		if ref := entity.Reference(); !slices.Contains(host.Network, ref) {
+			host.Network = append(host.Network, ref)
+		}
+	}
+	for _, entity := range model.Map().All("DistributedVirtualPortgroup") {
+		if group := entity.(*simulator.DistributedVirtualPortgroup); strings.Contains(group.Name, "-DVUplinks-") {
+			group.Config.Uplink = types.NewBool(true)
+		}
+	}
 }
 
 func createAppliance(ctx context.Context, model *simulator.Model, host *object.HostSystem, folder *object.Folder, o *options) error {
