@@ -12,7 +12,7 @@ export interface FileMetadata {
   mode: number
   uid: number
   gid: number
-  /** inode flags as of FS_IOC_GETFLAGS, reduced to those we keep (append, immutable, nodump, noatime, nocow, sync, dirsync) */
+  /** inode flags as of FS_IOC_GETFLAGS, reduced to those we keep (append, immutable, nodump, noatime, nocow, sync, dirsync, projinherit) */
   flags: number
   projectId: number
   mtimeNs: bigint
@@ -29,8 +29,13 @@ export type NodeType = 'fifo' | 'socket' | 'character' | 'block'
 export type FileOperation =
   /** Make the directory, or make what is there one, and give it the metadata. An existing directory keeps its children. */
   | { kind: 'directory', path: RelPath, metadata: FileMetadata }
-  /** Replace whatever is at path by a regular file of this size with these extents. Not `complete`: more `write`s follow and the
-      times are left alone until a `metadata` operation ends the file, so that an unfinished file never looks finished. */
+  /**
+   * Make path a regular file of this size with these extents and nothing else. A regular file that is there is emptied and written in
+   * place: its inode stays, so all its other names get this content too. Anything else that is there is removed first. So the sender
+   * sends `remove` before it when the source's file is another inode than before (renamed over), or when the replica's file has names
+   * (a link count) that the source's has not. Not `complete`: more `write`s follow; times and the append and immutable flags are left
+   * alone until a `metadata` operation ends the file, so that an unfinished file never looks finished.
+   */
   | { kind: 'file', path: RelPath, sizeBytes: number, complete: boolean, metadata: FileMetadata, extents: readonly Extent[] }
   /** Write into an existing regular file. */
   | { kind: 'write', path: RelPath, offset: number, data: Buffer }

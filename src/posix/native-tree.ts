@@ -20,6 +20,7 @@ export interface NativeTree {
   closeFile(tree: number, fd: number): void
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
   dataRanges(fd: number): Promise<number[]>
+  hashBlocksOf(data: Buffer, block: number): Buffer
   blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>
   blockHashesAt(tree: number, path: Buffer, offset: number, length: number, block: number): Promise<Buffer>
   cleanRange(fd: number, offset: number, length: number): Promise<void>

@@ -134,6 +134,11 @@ export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: n
   return Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 }))
 }
 
+/** BLAKE3 of each block of data in memory, 16 bytes each; the last block may be shorter. On the main thread. */
+export function hashBlocks(data: Buffer, blockBytes: number): Buffer {
+  return native.hashBlocksOf(data, blockBytes)
+}
+
 /** BLAKE3 of each block of the range that the file has, 16 bytes each. @throws {AppError} SOURCE_UNREADABLE */
 export async function blockHashes(fd: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number): Promise<Buffer> {
   return await call(native.blockHashes(fd, offset, lengthBytes, blockBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')

@@ -112,6 +112,12 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
     Ok(out)
 }
 
+/// The same of data in memory, at once.
+#[napi]
+pub fn hash_blocks_of(data: Buffer, block: u32) -> Buffer {
+    data.chunks(block.max(1) as usize).flat_map(|chunk| blake3::hash(chunk).as_bytes()[..HASH_BYTES].to_vec()).collect::<Vec<u8>>().into()
+}
+
 #[napi]
 pub fn block_hashes(fd: i32, offset: f64, length: f64, block: u32) -> AsyncTask<Background<Buffer>> {
     background(move || Ok(hash_blocks(fd, offset as u64, length as u64, block.max(1).into())?.into()))

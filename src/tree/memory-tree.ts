@@ -1,0 +1,172 @@
+/** A tree in memory, source and target at once, for tests: the same bytes and the same answers as the trees of a file system. */
+import type { FileOperation } from '../domain/file-operation.ts'
+import { display, joinRelPath, nameOf, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import { hashBlocks } from '../posix/posix.ts'
+import { encodeListing, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
+import { decodeOperations, encodeOperation, encodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
+import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
+import type { DataRange, ReadOptions, ReadResult, SourceFile, SourceTree } from './source-tree.ts'
+import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
+import { unreadFinding } from './unread.ts'
+
+const PAGE_ENTRIES = 256
+const BLOCK_BYTES = 4096
+
+export class MemoryTree implements SourceTree, TargetTree {
+  readonly #nodes = new MemoryNodes()
+
+  async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
+    signal.throwIfAborted()
+    const operations = [...decodeOperations(batch)]
+    const failures: ApplyFailure[] = []
+    let bytesWritten = 0
+    for (const [index, operation] of operations.entries()) {
+      const { kind, path } = operation
+      try {
+        this.#nodes.operate(operation)
+        bytesWritten += bytesOf(operation)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        failures.push({ index, kind, path, errno: error.errno, message: `cannot apply "${kind}" to ${display(path)}${error.message === '' ? '' : ` (${error.message})`}: ${error.errno}` })
+      }
+    }
+    return { operations: operations.length, bytesWritten, failures }
+  }
+
+  async* list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> {
+    const entries = [...this.#nodes.find(directory)?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
+    for (let at = 0; at < entries.length; at += PAGE_ENTRIES) {
+      signal.throwIfAborted()
+      yield encodeListing(entries.slice(at, at + PAGE_ENTRIES).map(([name, node]) => listed(Buffer.from(name, 'latin1'), node)))
+    }
+  }
+
+  async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
+    signal.throwIfAborted()
+    const node = this.#nodes.find(path)
+    return node === undefined ? undefined : encodeListing([listed(nameOf(path), node)])
+  }
+
+  async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
+    signal.throwIfAborted()
+    const parent = this.#nodes.find(directory)
+    const result: Omit<ReadResult, 'batch'> = { taken: 0, large: [], findings: [] }
+    const operations: FileOperation[] = []
+    let batchBytes = 0
+    for (const name of names) {
+      if (batchBytes >= options.maxBatchBytes) break
+      const path = joinRelPath(directory, name)
+      const node = parent?.children.get(keyOf(name))
+      if (node === undefined) {
+        result.findings.push(unreadFinding(path, 'ENOENT'))
+      } else if (node.data.sizeBytes > options.smallFileBytes) {
+        result.large.push(result.taken)
+      } else {
+        operations.push(creating(path, node))
+        batchBytes += encodeOperation(creating(path, node)).length
+      }
+      result.taken += 1
+    }
+    return { ...result, batch: encodeOperations(operations) }
+  }
+
+  async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
+    signal.throwIfAborted()
+    const node = this.#nodes.find(path)
+    if (node?.type !== 'file') throw new AppError('SOURCE_MISSING', `cannot open ${display(path)}: ENOENT`)
+    return new MemoryFile(path, node)
+  }
+
+  async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {
+    signal.throwIfAborted()
+    const node = this.#nodes.find(path)
+    return node === undefined ? undefined : encodeOperation({ kind: 'metadata', path, metadata: node.metadata })
+  }
+
+  async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    const node = this.#nodes.find(path)
+    return node?.type === 'file' ? hashBlocks(node.data.read(offset, lengthBytes), blockBytes) : Buffer.alloc(0)
+  }
+
+  async flush(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+  }
+
+  async keepOpen(): Promise<void> {
+    // nothing is open
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // nothing is held
+  }
+}
+
+class MemoryFile implements SourceFile {
+  readonly #path: RelPath
+  readonly #node: MemoryNode
+  readonly sizeBytes: number
+
+  constructor(path: RelPath, node: MemoryNode) {
+    this.#path = path
+    this.#node = node
+    this.sizeBytes = node.data.sizeBytes
+  }
+
+  async extents(signal: AbortSignal): Promise<readonly DataRange[]> {
+    signal.throwIfAborted()
+    return this.#node.data.ranges()
+  }
+
+  async read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    return this.#node.data.read(offset, lengthBytes)
+  }
+
+  async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    return hashBlocks(this.#node.data.read(offset, lengthBytes), blockBytes)
+  }
+
+  async clean(_offset: number, _lengthBytes: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+  }
+
+  async metadata(signal: AbortSignal): Promise<OperationBatch> {
+    signal.throwIfAborted()
+    return encodeOperation({ kind: 'metadata', path: this.#path, metadata: this.#node.metadata })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // nothing is held
+  }
+}
+
+function bytesOf(operation: FileOperation): number {
+  if (operation.kind === 'write') return operation.data.length
+  return operation.kind === 'file' ? operation.extents.reduce((sum, extent) => sum + extent.data.length, 0) : 0
+}
+
+function listed(name: Buffer, node: MemoryNode): ListedObject {
+  const allocatedBytes = node.data.ranges().reduce((sum, range) => sum + Math.ceil(range.lengthBytes / BLOCK_BYTES) * BLOCK_BYTES, 0)
+  return {
+    name, inode: node.inode, linkCount: node.linkCount, allocatedBytes, type: node.type, sizeBytes: node.data.sizeBytes,
+    deviceMajor: node.deviceMajor, deviceMinor: node.deviceMinor, symlinkTarget: node.target, core: node.metadata,
+  }
+}
+
+/** The operation that makes node at path. */
+function creating(path: RelPath, node: MemoryNode): FileOperation {
+  const { type, metadata } = node
+  switch (type) {
+    case 'directory': return { kind: 'directory', path, metadata }
+    case 'symlink': return { kind: 'symlink', path, target: node.target, metadata }
+    case 'file': {
+      const extents = node.data.ranges().map(({ offset, lengthBytes }) => ({ offset, data: node.data.read(offset, lengthBytes) }))
+      return { kind: 'file', path, sizeBytes: node.data.sizeBytes, complete: true, metadata, extents }
+    }
+    case 'fifo': case 'socket': case 'character': case 'block':
+      return { kind: 'node', path, nodeType: type, deviceMajor: node.deviceMajor, deviceMinor: node.deviceMinor, metadata }
+  }
+}
