@@ -1,0 +1,28 @@
+import { Option, type Command } from 'commander'
+import { JobView } from '../domain/job.ts'
+import { addCommand, collect, type Surroundings } from './command.ts'
+import { CreateFlags, createRequest } from './job-options.ts'
+import { printJson } from './output.ts'
+
+/** `landfall job create`: one migration of a source to a replica. Nothing is made before `job start`. */
+export function addJobCreate(parent: Command, surroundings: Surroundings): void {
+  addCommand(parent, {
+    usage: 'create <name>', summary: 'create a job: the migration of one source to one replica',
+    details: 'Nothing is made on the VMware server before "landfall job start". "landfall vmware list --places" shows datastores and networks,\n"landfall server show" the volumes and adapters of the source.',
+  }, surroundings, async ({ args, options, client, terminal, signal, json }) => {
+    const job = await client.post('/jobs', JobView, { body: await createRequest(args[0] ?? '', CreateFlags.parse(options)), signal })
+    if (json) printJson(terminal, job)
+    else terminal.out(`Created job ${job.name}. Next: landfall job validate ${/\s/.test(job.name) ? `"${job.name}"` : job.name}\n`)
+  }).requiredOption('--source <name>', 'source server').requiredOption('--vmware <name>', 'VMware server').requiredOption('--datastore <name>', 'datastore of the replica')
+    .option('--vm-name <name>', 'name of the replica VM (default: the name of the job)')
+    .option('--network <[mac=]name>', 'network for all adapters, or for the one with this MAC address; repeatable', collect)
+    .option('--discard-nic <mac>', 'leave this adapter and its addresses out; repeatable', collect)
+    .option('--volume <mount point>', 'volume to migrate besides the system\'s; repeatable (default: all that can be)', collect)
+    .addOption(new Option('--disk-format <format>', 'format of the virtual disks (default: thin)').choices(['flat', 'thick', 'thin']))
+    .addOption(new Option('--compare <how>', 'what the mirror compares before it sends (default: none)').choices(['none', 'attributes', 'data']))
+    .addOption(new Option('--orphans <what>', 'files on the replica that the source has not (default: delete)').choices(['keep', 'delete']))
+    .option('--cpu <n>', 'cores, or sockets and cores like 2x4 (default: as the source)').option('--memory <size>', 'memory like 4096 (MiB) or 4G (default: as the source)')
+    .option('--post-failover <file>', 'script to run in the replica after its first boot').option('--post-failover-arg <text>', 'argument of the script; repeatable', collect)
+    .option('--post-failover-timeout <seconds>', 'time that the script may take', '600')
+    .option('--auto-cutover', 'cut over as soon as the mirror is complete').option('--no-shutdown', 'do not shut the source down at the cutover')
+}

@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { JobEventRecord, JobView } from '../domain/job.ts'
+import { step } from './client.ts'
+import { addCommand, type Surroundings } from './command.ts'
+import { findingsTable } from './findings-table.ts'
+import { jobLine } from './job-line.ts'
+import { MirrorMeter } from './mirror-meter.ts'
+import { clean, fields, formatBytes, formatDuration, formatTime, paint, printJson, severityColour, table } from './output.ts'
+
+const HISTORY_LIMIT = 1000
+const HISTORY_SHOWN = 15
+const FINDINGS_SHOWN = 20
+
+/** `landfall job show`: everything about one job. */
+export function addJobShow(parent: Command, surroundings: Surroundings): void {
+  addCommand(parent, { usage: 'show <name>', summary: 'show a job: figures, plan, findings, history and the actions offered now' }, surroundings, async ({ args, client, terminal, signal, json, now }) => {
+    const path = `/jobs/${step(args[0] ?? '')}`
+    const job = await client.get(path, JobView, { signal })
+    const history = await client.get(`${path}/history?after=0&limit=${String(HISTORY_LIMIT)}`, z.array(JobEventRecord), { signal })
+    if (json) {
+      printJson(terminal, { ...job, history })
+      return
+    }
+    terminal.out(describeJob(job, terminal.colours, now()))
+    if (history.length > 0) terminal.out(`\n${history.slice(-HISTORY_SHOWN).map(e => `${formatTime(e.atUtc)}  ${clean(e.message)}\n`).join('')}`)
+  })
+}
+
+function describeJob(job: JobView, colours: boolean, nowMs: number): string {
+  const { options: o, mirror: m, replication: r, lastError, proof, plan } = job
+  const figures = m === undefined ? undefined : new MirrorMeter().update(m, nowMs)
+  return [
+    fields([
+      ['Job', `${job.name} (${job.id})`], ['Source', `${job.source}${job.sourceConnected ? ', connected' : ', not connected'}`], ['VMware server', job.vmware],
+      ['State', jobLine(job, figures, Number.MAX_SAFE_INTEGER)], ['Activity', job.activity], ['Actions offered now', job.actions.join(', ') || 'none'],
+    ]),
+    `Health:  ${paint(job.health, severityColour(job.health), colours)}\n`,
+    fields([
+      ['Replica', `${o.vmName} on ${o.datastore}, ${o.diskFormat} disks`], ['Cutover', o.cutover === 'automatic' ? 'when the mirror is complete' : 'when asked'],
+      ['Shut the source down', o.shutDownSource ? 'yes' : 'no'],
+      ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
+      ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${formatBytes(m.bytesSent)} on the wire, ${String(m.findings)} findings`],
+      ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${formatBytes(r.bytesSent)}, latency ${formatDuration(r.recoveryPointLatencyMs)}`],
+      ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],
+      ['Booted', proof === undefined ? undefined : `${proof.hostName} at ${formatTime(proof.bootedAtUtc)}${proof.systemState === '' ? '' : `, ${proof.systemState}`}`],
+      ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],
+    ]),
+    plan === undefined ? '' : `\n${table(['DISK', 'SIZE', 'FILE'], plan.disks.map(d => [d.sourceDisk, formatBytes(d.sizeBytes), d.path]), colours)}`,
+    plan === undefined || plan.differences.length === 0 ? '' : `\nDifferent from the source:\n${plan.differences.map(d => `  ${clean(d)}\n`).join('')}`,
+    ...[job.validation.filter(f => f.severity !== 'ok'), job.findings.slice(0, FINDINGS_SHOWN)].map(f => f.length === 0 ? '' : `\n${findingsTable(f, colours)}`),
+    job.phases.length === 0 ? '' : `\n${table(['PHASE', 'STARTED', 'TOOK'], job.phases.map(p => [p.phase, formatTime(p.startedAtUtc), duration(p, nowMs)]), colours)}`,
+  ].join('')
+}
+
+function duration(phase: JobView['phases'][number], nowMs: number): string {
+  const end = phase.endedAtUtc === undefined ? nowMs : Date.parse(phase.endedAtUtc)
+  return formatDuration(Math.max(0, end - Date.parse(phase.startedAtUtc)))
+}
