@@ -40,7 +40,7 @@ export interface ChangeSource extends AsyncDisposable {
   settle(volume: number, signal: AbortSignal): Promise<bigint>
   /**
    * Walks the volume for the objects whose ctime is at or after sinceNs, in pages. It finds what events do not tell (mmap, chattr, libaio),
-   * never what was removed. `frozen`: no descriptor is closed before the walk is forgotten.
+   * never what was removed. `frozen`: no descriptor is closed before the next walk that is not, or the end of the capture.
    */
   changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncIterable<readonly ChangedObject[]>
   /** Walks the volume for all names of these inodes; an inode without a name is missing in the answer. */

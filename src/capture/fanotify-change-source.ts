@@ -9,8 +9,9 @@ import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
-import { takenMarks, walkedObjects, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type TakenMark } from '../posix/capture.ts'
 import { native } from '../posix/native.ts'
+import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
 import type { Change, ChangedObject, ChangeSource } from './change-source.ts'
 
@@ -62,20 +63,15 @@ export function fanotifyUnsupportedReason(paths: readonly string[]): string | un
   }
 }
 
-const REASONS = new Map<number, string>([
-  [1, 'the agent lacks the right CAP_SYS_ADMIN'],
-  [18, 'it is a btrfs subvolume, whose file system can only be watched as a whole'],
-  [19, 'its file system has no identity'],
-  [22, 'the kernel is older than 5.9'],
-  [38, 'the kernel was built without fanotify'],
-  [95, 'its file system does not give file handles'],
-  [116, 'its file system does not open file handles'],
+const REASONS = new Map<string, string>([
+  ['EPERM', 'the agent lacks the right CAP_SYS_ADMIN'],
+  ['EXDEV', 'it is a btrfs subvolume, whose file system can only be watched as a whole'],
+  ['ENODEV', 'its file system has no identity'],
+  ['EINVAL', 'the kernel is older than 5.9'],
+  ['ENOSYS', 'the kernel was built without fanotify'],
+  ['EOPNOTSUPP', 'its file system does not give file handles'],
+  ['ESTALE', 'its file system does not open file handles'],
 ])
-
-function errnoOf(error: unknown): number | undefined {
-  const number = error instanceof Error ? /^errno (\d+)$/.exec(error.message)?.[1] : undefined
-  return number === undefined ? undefined : Number(number)
-}
 
 function openWatch(paths: readonly string[], limitBytes: number): NativeWatch {
   try {
@@ -83,9 +79,9 @@ function openWatch(paths: readonly string[], limitBytes: number): NativeWatch {
   } catch (error) {
     const errno = errnoOf(error)
     const what = paths.join(', ')
-    if (errno === 2 || errno === 20) throw new AppError('SOURCE_MISSING', `cannot capture changes of ${what}: there is no such directory`, { cause: error })
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') throw new AppError('SOURCE_MISSING', `cannot capture changes of ${what}: there is no such directory`, { cause: error })
     const reason = errno === undefined ? undefined : REASONS.get(errno)
-    throw new AppError('CAPTURE_UNSUPPORTED', `cannot capture changes of ${what}: ${reason ?? `the kernel refuses it (${String(errno ?? error)})`}`, { cause: error })
+    throw new AppError('CAPTURE_UNSUPPORTED', `cannot capture changes of ${what}: ${reason ?? `the kernel refuses it (${errno ?? String(error)})`}`, { cause: error })
   }
 }
 
@@ -99,6 +95,8 @@ class FanotifyChangeSource implements ChangeSource {
   /** how far ahead of the monotonic clock the wall clock was at the start; less by now: it was set back, and ctimes with it */
   readonly #aheadMs: number
   #setBackMs = 0
+  /** walks of a frozen volume: their descriptors are closed with them */
+  #kept: NativeWalk[] = []
 
   constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, limitBytes: number) {
     this.#watch = watch
@@ -168,6 +166,8 @@ class FanotifyChangeSource implements ChangeSource {
     this.#watchClock()
     const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
     const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), since, [], options.frozen)
+    if (options.frozen) this.#kept.push(walk)
+    else this.#kept = []
     for (;;) {
       signal.throwIfAborted()
       const page = await walk.next()

@@ -1,0 +1,240 @@
+/**
+ * The cycles of one replicator: takes the changes, brings them to the replica volume by volume, remembers what is on the way, and looks
+ * again at what the replica refused.
+ */
+import type { Change, ChangeSource } from '../capture/change-source.ts'
+import type { Clock } from '../clock/clock.ts'
+import { display, parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { ReplicationProgress } from '../domain/progress.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
+import type { AppliedFailure } from '../wire/messages.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+import { InFlight } from './in-flight.ts'
+import { LinkGroups } from './link-groups.ts'
+import { OperationSender } from './operation-sender.ts'
+import { keyOf } from './path-key.ts'
+import { replicateChanges } from './replicate-changes.ts'
+import { changesSince, differences } from './rescan.ts'
+import type { ComparePace, VolumeReplication } from './volume-replication.ts'
+
+export interface ReplicatorOptions {
+  /** by the index on the wire */
+  volumes: ReadonlyMap<number, SourceTree>
+  /** began before the mirror's first read */
+  changes: ChangeSource
+  stream: OperationStream
+  report: (progress: ReplicationProgress, findings: readonly Finding[]) => void
+  clock: Clock
+}
+
+export interface CycleOptions {
+  /** see to what an ordinary cycle may put off: big files that change all the time, walks for names */
+  thorough: boolean
+  /** the source is frozen */
+  frozen: boolean
+}
+
+/** A big file is compared, and a volume walked for names, for at most this share of the time (one in so many). */
+const SHARE = 5
+/** After so many refusals in a row a path is reported and looked at again only when it changes. */
+const MAX_REFUSALS = 8
+/** Paths whose refusals or comparisons are remembered; past it the memory starts afresh, which only costs attempts. */
+const MAX_REMEMBERED = 50_000
+
+interface VolumeState { links: LinkGroups, walkAtMs: number, scannedNs: bigint }
+
+export class Cycles {
+  readonly #options: ReplicatorOptions
+  readonly #inFlight: InFlight
+  readonly #volumes = new Map<number, VolumeState>()
+  /** when a big file may be compared again */
+  #compareAtMs = new Map<string, number>()
+  #refusals = new Map<string, number>()
+  #findings: Finding[] = []
+  #steps = 0
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options
+    this.#inFlight = new InFlight(options.clock)
+    for (const volume of options.volumes.keys()) {
+      this.#volumes.set(volume, { links: new LinkGroups(), walkAtMs: 0, scannedNs: options.changes.startedAtNs })
+    }
+  }
+
+  /** One cycle over everything that is marked. @throws {AppError} LINK_LOST */
+  async once(options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { changes, stream } = this.#options
+    this.#inFlight.durable(stream.durable)
+    const full = this.#inFlight.waitFor
+    if (full !== undefined) await stream.whenDurable(full, signal)
+    this.#retryRefused()
+    const taken = await changes.take(signal)
+    try {
+      for (const [volume, tree] of this.#options.volumes) {
+        const ofVolume = taken.filter(change => change.volume === volume)
+        if (ofVolume.length > 0 || options.thorough) await this.#volume(volume, tree, ofVolume, options, signal)
+      }
+    } catch (error) {
+      // what was sent of them is sent again: repeating is harmless
+      changes.putBack(taken)
+      for (const { links } of this.#volumes.values()) links.forgetFresh()
+      throw error
+    }
+    this.#inFlight.durable(stream.durable)
+  }
+
+  /** Looks again at everything whose status changed since the last scan, or since the capture began. @throws {AppError} LINK_LOST */
+  async scan(options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { changes, clock } = this.#options
+    for (const [volume, tree] of this.#options.volumes) {
+      const state = this.#state(volume)
+      // a frozen volume is settled by being frozen
+      const at = options.frozen ? state.scannedNs : await changes.settle(volume, signal)
+      for await (const chunk of changesSince(changes, volume, state.scannedNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
+        await this.#volume(volume, tree, chunk, { ...options, thorough: true }, signal)
+      }
+      state.scannedNs = at
+    }
+  }
+
+  /** Everything sent so far is durable when this resolves. @throws {AppError} LINK_LOST */
+  async allDurable(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#options
+    await stream.whenDurable(stream.sent, signal)
+    this.#inFlight.durable(stream.durable)
+    this.#retryRefused()
+  }
+
+  /** Nothing waits and nothing is on the way. */
+  isQuiet(): boolean {
+    return this.#inFlight.count === 0 && this.#options.changes.pending().count === 0
+  }
+
+  /** A number that differs when anything has been sent, applied or looked at since. */
+  moved(): number {
+    const { stream } = this.#options
+    return stream.bytesSent + stream.applied + stream.durable + this.#steps
+  }
+
+  /** Everything that is not durable, or still waits here, goes back to the change source. */
+  putBack(): void {
+    const { changes, clock } = this.#options
+    changes.putBack(this.#inFlight.takeBack())
+    for (const [volume, { links }] of this.#volumes) {
+      changes.putBack(links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
+    }
+  }
+
+  /** Before the source is frozen: true. After the thaw: false. */
+  async keepOpen(keep: boolean): Promise<void> {
+    for (const tree of this.#options.volumes.values()) await tree.keepOpen(keep)
+  }
+
+  progress(): ReplicationProgress {
+    const { changes, clock, stream } = this.#options
+    const waiting = changes.pending()
+    const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity)
+    return {
+      queued: waiting.count + this.#inFlight.count,
+      changesApplied: this.#inFlight.applied,
+      bytesSent: stream.bytesSent,
+      recoveryPointLatencyMs: oldest === Infinity ? 0 : Math.max(0, clock.now() - oldest),
+      latencyMsP50: this.#inFlight.latencyMsP50,
+      latencyMsP99: this.#inFlight.latencyMsP99,
+    }
+  }
+
+  /** Findings since the last call. */
+  takeFindings(): Finding[] {
+    const findings = this.#findings
+    this.#findings = []
+    return findings
+  }
+
+  #state(volume: number): VolumeState {
+    const state = this.#volumes.get(volume)
+    if (state === undefined) throw new RangeError(`volume ${String(volume)} is not replicated`)
+    return state
+  }
+
+  async #volume(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { stream } = this.#options
+    await this.#replicate(volume, tree, changes.filter(({ kind }) => kind !== 'rescan'), options, signal)
+    for (const change of changes) {
+      if (change.kind !== 'rescan') continue
+      await stream.whenApplied(stream.sent, signal)
+      for await (const chunk of differences({ volume, tree, stream, atMs: change.atMs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
+      const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
+      for await (const chunk of changesSince(this.#options.changes, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
+        await this.#replicate(volume, tree, chunk, options, signal)
+      }
+      this.#inFlight.add([change], stream.sent)
+    }
+  }
+
+  async #replicate(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { changes: source, clock, stream } = this.#options
+    const state = this.#state(volume)
+    const of: VolumeReplication = {
+      volume, tree, stream, changes: source, links: state.links, sender: new OperationSender(stream, volume), touched: new Set(), seen: new Set(),
+      wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
+      findings: this.#findings, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
+    }
+    const began = clock.now()
+    const { postponed, walked } = await replicateChanges(of, changes, signal)
+    if (walked) state.walkAtMs = clock.now() + (clock.now() - began) * SHARE
+    source.putBack(postponed)
+    const late = new Set(postponed)
+    this.#inFlight.add(changes.filter(change => !late.has(change)), stream.sent)
+    this.#steps++
+  }
+
+  #pace(volume: number, thorough: boolean): ComparePace {
+    const { clock } = this.#options
+    return {
+      may: path => thorough || clock.now() >= (this.#compareAtMs.get(nameOfChange(volume, path)) ?? 0),
+      timed: async (path, compare) => {
+        const began = clock.now()
+        await compare()
+        this.#remember(this.#compareAtMs)
+        this.#compareAtMs.set(nameOfChange(volume, path), clock.now() + (clock.now() - began) * SHARE)
+      },
+    }
+  }
+
+  /** What the replica refused is sent whole, and where that is refused too, what is above it: the replica lacks what it builds on. */
+  #retryRefused(): void {
+    const { changes, clock, stream } = this.#options
+    for (const failure of stream.takeFailures()) {
+      const path = parseRelPath(Buffer.from(failure.path, 'base64'))
+      const state = this.#volumes.get(failure.volume)
+      if (state === undefined) continue
+      this.#remember(this.#refusals)
+      const name = nameOfChange(failure.volume, path)
+      const refusals = (this.#refusals.get(name) ?? 0) + 1
+      this.#refusals.set(name, refusals)
+      if (refusals === MAX_REFUSALS) this.#findings.push(refused(failure, path))
+      if (refusals >= MAX_REFUSALS) continue
+      if (failure.operation === 'link') state.links.distrust(path)
+      const again = refusals % 2 === 0 ? parentOf(path) : path
+      const atMs = this.#inFlight.oldestAtMs ?? clock.now()
+      changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume: failure.volume, path: again.length === 0 ? path : again, atMs }])
+    }
+  }
+
+  #remember(memory: Map<string, number>): void {
+    if (memory.size > MAX_REMEMBERED) memory.clear()
+  }
+}
+
+function nameOfChange(volume: number, path: RelPath): string {
+  return `${String(volume)}/${keyOf(path)}`
+}
+
+function refused(failure: AppliedFailure, path: RelPath): Finding {
+  return {
+    code: 'FILE_REFUSED', severity: 'error', subject: display(path), message: `the replica refuses "${failure.operation}" (${failure.errno})`,
+    advice: 'Check the replica volume: its file system may lack what the source has; it is tried again when the file changes.',
+  }
+}

@@ -1,0 +1,66 @@
+/** Changes that were sent and are not durable on the replica yet, and the recovery point latency that follows from them. */
+import type { Change } from '../capture/change-source.ts'
+import type { Clock } from '../clock/clock.ts'
+import { LatencyHistogram } from './latency.ts'
+
+interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number }
+
+/** Changes on the way at most before the next cycle waits: bounds what is put back, and kept, when the link is lost. */
+const MAX_CHANGES = 200_000
+
+export class InFlight {
+  readonly #clock: Clock
+  readonly #latency = new LatencyHistogram()
+  #sent: Sent[] = []
+  #count = 0
+  /** changes that became durable since the start */
+  applied = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get count(): number { return this.#count }
+  get latencyMsP50(): number { return this.#latency.percentile(0.5) }
+  get latencyMsP99(): number { return this.#latency.percentile(0.99) }
+
+  /** Time of the oldest change on the way, undefined when there is none. */
+  get oldestAtMs(): number | undefined {
+    let oldest = Infinity
+    for (const { oldestAtMs } of this.#sent) oldest = Math.min(oldest, oldestAtMs)
+    return oldest === Infinity ? undefined : oldest
+  }
+
+  /** These changes are safe when this sequence is durable. */
+  add(changes: readonly Change[], sequence: number): void {
+    if (changes.length === 0) return
+    this.#sent.push({ changes, sequence, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
+    this.#count += changes.length
+  }
+
+  /** Everything up to this sequence is durable. */
+  durable(sequence: number): void {
+    const now = this.#clock.now()
+    for (;;) {
+      const [first] = this.#sent
+      if (first === undefined || first.sequence > sequence) return
+      for (const { atMs } of first.changes) this.#latency.add(Math.max(0, now - atMs))
+      this.#count -= first.changes.length
+      this.applied += first.changes.length
+      this.#sent.shift()
+    }
+  }
+
+  /** The sequence to wait for before more is sent; undefined when there is room. */
+  get waitFor(): number | undefined {
+    return this.#count < MAX_CHANGES ? undefined : this.#sent[0]?.sequence
+  }
+
+  /** All that is not durable; nothing is on the way then. */
+  takeBack(): Change[] {
+    const back = this.#sent.flatMap(({ changes }) => changes)
+    this.#sent = []
+    this.#count = 0
+    return back
+  }
+}

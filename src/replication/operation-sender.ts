@@ -1,0 +1,49 @@
+/** Collects operations of one volume, in order, into batches worth sending. */
+import type { FileOperation } from '../domain/file-operation.ts'
+import { encodeOperation, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+
+/** From this size on a batch goes out. */
+const FULL_BYTES = 256 * 1024
+
+export class OperationSender {
+  readonly #stream: OperationStream
+  readonly #volume: number
+  #waiting: OperationBatch[] = []
+  #bytes = 0
+
+  constructor(stream: OperationStream, volume: number) {
+    this.#stream = stream
+    this.#volume = volume
+  }
+
+  /** Takes the batch over. @throws {AppError} LINK_LOST */
+  async add(batch: OperationBatch | undefined, signal: AbortSignal): Promise<void> {
+    if (batch === undefined || batch.length === 0) return
+    if (this.#bytes + batch.length > FULL_BYTES) await this.flush(signal)
+    this.#waiting.push(batch)
+    this.#bytes += batch.length
+    if (this.#bytes >= FULL_BYTES) await this.flush(signal)
+  }
+
+  /** Adds one operation. @throws {AppError} LINK_LOST */
+  async operation(operation: FileOperation, signal: AbortSignal): Promise<void> {
+    await this.add(encodeOperation(operation), signal)
+  }
+
+  /** Everything added is on its way when this resolves. @throws {AppError} LINK_LOST */
+  async flush(signal: AbortSignal): Promise<void> {
+    const waiting = this.#waiting
+    const [first] = waiting
+    this.#waiting = []
+    this.#bytes = 0
+    if (first === undefined) return
+    await this.#stream.send(this.#volume, waiting.length === 1 ? first : joinBatches(waiting), signal)
+  }
+
+  /** Everything added is applied when this resolves, so that a question to the replica sees it. @throws {AppError} LINK_LOST */
+  async applied(signal: AbortSignal): Promise<void> {
+    await this.flush(signal)
+    await this.#stream.whenApplied(this.#stream.sent, signal)
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The agent's side of replication: turns changes into operations by looking at the source as it is now, until the replica is equal.
+ *
+ *   const replicator = createReplicator({ volumes, changes, stream, report, clock })   // one per connection
+ *   await replicator.run(signal)                       // cycles of about 200 ms; resolves on abort, rejects when the link is lost
+ *   const drained = await replicator.drain({ freeze: signal => freeze(mountPoints, { holdMs }, signal) }, signal)
+ *   ... await drained.frozen?.hold() / thaw() / leave()
+ *
+ * Promises: a change is forgotten only when what carries it is durable on the replica, else it is put back to the change source; what
+ * changes while it is read is marked again and looked at again; after a drain with the source quiet (or frozen) the replica is equal. It
+ * never writes to the source. What events cannot tell is found by change time, now and then while it runs, and at every drain.
+ */
+import type { ReplicationProgress } from '../domain/progress.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { Cycles, type ReplicatorOptions } from './cycles.ts'
+import type { Frozen } from './freezer.ts'
+
+export type { ReplicatorOptions } from './cycles.ts'
+
+export interface DrainOptions {
+  /** Freezes the volumes before the last look; left out: nothing is frozen. */
+  freeze?: ((signal: AbortSignal) => Promise<Frozen>) | undefined
+}
+
+export interface Drained {
+  /** changes brought to the replica by this replicator, the drain's included */
+  changes: number
+  drainMs: number
+  frozenAtMs: number | undefined
+  progress: ReplicationProgress
+  /** what `freeze` gave; the caller's from here on */
+  frozen: Frozen | undefined
+}
+
+export interface Replicator {
+  /**
+   * Replicates until the signal aborts, and resolves then; what is under way is put back or done.
+   * @throws {AppError} LINK_LOST when the link has ended: all that is not durable is back in the change source
+   */
+  run(signal: AbortSignal): Promise<void>
+  /**
+   * Brings every change to the replica and resolves when all is durable there. With `freeze` the source is frozen for the last look, and
+   * stays so; should the drain fail or be aborted it is thawed. Without, what changes after the call may be left out.
+   * @throws {AppError} FREEZE_FAILED also when the source thawed before all was durable; LINK_LOST
+   */
+  drain(options: DrainOptions, signal: AbortSignal): Promise<Drained>
+  progress(): ReplicationProgress
+}
+
+const CYCLE_MS = 200
+const REPORT_MS = 500
+/** How often the volumes are walked by change time while replication runs; and never for more than a twentieth of the time. */
+const SCAN_MS = 10 * 60_000
+const SCAN_SHARE = 20
+/** Few enough changes to freeze: the frozen drain takes well under a second. */
+const FEW_CHANGES = 200
+/** Rounds in which a busy source may come down to few changes before it is frozen as it is. */
+const MAX_ROUNDS = 25
+/** Rounds after which an unfrozen source that never gets quiet counts as drained: all changes from before the drain are over. */
+const MAX_QUIET_ROUNDS = 50
+/** how often a frozen source is held while the drain goes on */
+const HOLDS_PER_TIME = 4
+
+export function createReplicator(options: ReplicatorOptions): Replicator {
+  return new ChangeReplicator(options)
+}
+
+class ChangeReplicator implements Replicator {
+  readonly #options: ReplicatorOptions
+  readonly #cycles: Cycles
+  #reportedAtMs = 0
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options
+    this.#cycles = new Cycles(options)
+  }
+
+  progress(): ReplicationProgress {
+    return this.#cycles.progress()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    let scanAtMs = clock.now() + SCAN_MS
+    try {
+      while (!signal.aborted) {
+        const began = clock.now()
+        await this.#cycles.once({ thorough: false, frozen: false }, signal)
+        if (clock.now() >= scanAtMs) {
+          const scanBegan = clock.now()
+          await this.#cycles.scan({ thorough: false, frozen: false }, signal)
+          scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)
+        }
+        this.#report(clock.now())
+        await clock.sleep(Math.max(0, began + CYCLE_MS - clock.now()), signal)
+      }
+    } catch (error) {
+      this.#cycles.putBack()
+      if (!signal.aborted) throw error
+    }
+  }
+
+  async drain(options: DrainOptions, signal: AbortSignal): Promise<Drained> {
+    const began = this.#options.clock.now()
+    let frozen: Frozen | undefined
+    try {
+      await this.#comeDown(signal)
+      // most of what events did not tell is found before the freeze, so that the frozen scan finds little
+      await this.#cycles.scan({ thorough: true, frozen: false }, signal)
+      await this.#comeDown(signal)
+      if (options.freeze !== undefined) {
+        await this.#cycles.keepOpen(true)
+        frozen = await options.freeze(signal)
+        frozen.keep({ [Symbol.asyncDispose]: async () => this.#cycles.keepOpen(false) })
+      }
+      await this.#finish(frozen, signal)
+    } catch (error) {
+      this.#cycles.putBack()
+      await frozen?.thaw()
+      await this.#cycles.keepOpen(false)
+      throw error
+    }
+    const progress = this.progress()
+    this.#report(this.#options.clock.now(), true)
+    return { changes: progress.changesApplied, drainMs: this.#options.clock.now() - began, frozenAtMs: frozen?.frozenAtMs, progress, frozen }
+  }
+
+  /** Cycles until few changes wait, or the source stays busy. */
+  async #comeDown(signal: AbortSignal): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      await this.#cycles.once({ thorough: true, frozen: false }, signal)
+      this.#report(this.#options.clock.now())
+      if (this.#options.changes.pending().count <= FEW_CHANGES) return
+    }
+  }
+
+  async #finish(frozen: Frozen | undefined, signal: AbortSignal): Promise<void> {
+    if (frozen === undefined) {
+      await this.#lastLook(false, signal)
+      return
+    }
+    const over = new AbortController()
+    const thawed = new AbortController()
+    const holding = this.#holdWhileMoving(frozen, over.signal, thawed)
+    try {
+      await this.#lastLook(true, AbortSignal.any([signal, thawed.signal]))
+    } finally {
+      over.abort()
+      await holding
+    }
+    if (!await frozen.hold()) throw new AppError('FREEZE_FAILED', 'the source thawed before all its changes were on the replica')
+  }
+
+  async #lastLook(frozen: boolean, signal: AbortSignal): Promise<void> {
+    await this.#cycles.once({ thorough: true, frozen }, signal)
+    await this.#cycles.scan({ thorough: true, frozen }, signal)
+    for (let round = 0; ; round++) {
+      await this.#cycles.once({ thorough: true, frozen }, signal)
+      await this.#cycles.allDurable(signal)
+      if (this.#cycles.isQuiet() || (!frozen && round >= MAX_QUIET_ROUNDS)) return
+    }
+  }
+
+  /** Holds the freeze as long as anything moves; a drain that stands still for the hold time lets the source thaw. */
+  async #holdWhileMoving(frozen: Frozen, over: AbortSignal, thawed: AbortController): Promise<void> {
+    let before = -1
+    try {
+      for (;;) {
+        await this.#options.clock.sleep(frozen.holdMs / HOLDS_PER_TIME, over)
+        const moved = this.#cycles.moved()
+        if (moved === before) continue
+        before = moved
+        if (!await frozen.hold()) {
+          thawed.abort(new AppError('FREEZE_FAILED', 'the source thawed before all its changes were on the replica'))
+          return
+        }
+      }
+    } catch (error) {
+      if (!over.aborted) thawed.abort(isAppError(error) ? error : new AppError('FREEZE_FAILED', 'the freeze could not be held', { cause: error }))
+    }
+  }
+
+  #report(now: number, always = false): void {
+    const findings = this.#cycles.takeFindings()
+    if (!always && findings.length === 0 && now < this.#reportedAtMs + REPORT_MS) return
+    this.#reportedAtMs = now
+    this.#options.report(this.progress(), findings)
+  }
+}

@@ -1,0 +1,74 @@
+/** Whole objects as they are now: names of a directory, and everything below a directory that is new to the replica. */
+import { joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
+import { sendWholeFile } from './file-content.ts'
+import { forEachAtOnce, lookAt, touchParent, type VolumeReplication } from './volume-replication.ts'
+
+/** Files up to this size travel whole with their metadata in one operation: cheaper than to ask what the replica has. */
+export const SMALL_FILE_BYTES = 256 * 1024
+const MAX_BATCH_BYTES = 1024 * 1024
+/** what a file that vanished between looking and reading is reported as: its removal is marked, so it is no news */
+const VANISHED = 'FILE_VANISHED'
+
+/**
+ * Gives the replica what these names of a directory name now, whatever it had there before: another object may stand behind the name.
+ * Objects with several names wait for the settling of links.
+ */
+export async function replaceNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
+  const looked = await forEachAtOnce(names, async name => ({ name, entry: await lookAt(of.tree, joinRelPath(directory, name), signal) }))
+  const plain: Buffer[] = []
+  const directories: Buffer[] = []
+  for (const { name, entry } of looked) {
+    const path = joinRelPath(directory, name)
+    touchParent(of, path)
+    // a `file` operation replaces what is there by itself
+    if (entry?.type !== 'file' || entry.linkCount > 1) await of.sender.operation({ kind: 'remove', path }, signal)
+    if (entry === undefined) continue
+    if (take(of, path, entry)) plain.push(name)
+    if (entry.type === 'directory') directories.push(name)
+  }
+  await sendNames(of, directory, plain, signal)
+  for (const name of directories) await sendBelow(of, joinRelPath(directory, name), signal)
+}
+
+/** Notes what is known of an object that is about to be sent; false when it waits for the settling of links. */
+function take(of: VolumeReplication, path: RelPath, entry: ListingEntry): boolean {
+  if (entry.type !== 'directory' && entry.linkCount > 1) {
+    of.links.addFresh(entry.inode, path)
+    return false
+  }
+  if (of.wanted.has(entry.inode)) of.seen.add(entry.inode)
+  return true
+}
+
+/** Sends the named entries of a directory: directories without what is in them, files with their data. */
+export async function sendNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
+  for (let rest = names; rest.length > 0;) {
+    const result = await of.tree.read(directory, rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES }, signal)
+    await of.sender.add(result.batch, signal)
+    of.findings.push(...result.findings.filter(finding => finding.code !== VANISHED))
+    for (const index of result.large) {
+      const name = rest[index]
+      if (name !== undefined) await sendWholeFile(of, joinRelPath(directory, name), signal)
+    }
+    if (result.taken === 0) throw new AppError('INTERNAL', 'a source tree has read none of the names that it was given')
+    rest = rest.slice(result.taken)
+  }
+}
+
+/** Sends everything below a directory that the replica has empty, then its times. */
+export async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
+  const directories: Buffer[] = []
+  for await (const page of of.tree.list(directory, signal)) {
+    const names: Buffer[] = []
+    for (const entry of listingEntries(page)) {
+      if (!take(of, joinRelPath(directory, entry.name), entry)) continue
+      names.push(Buffer.from(entry.name))
+      if (entry.type === 'directory') directories.push(Buffer.from(entry.name))
+    }
+    await sendNames(of, directory, names, signal)
+  }
+  for (const name of directories) await sendBelow(of, joinRelPath(directory, name), signal)
+  await of.sender.add(await of.tree.readMetadata(directory, signal), signal)
+}

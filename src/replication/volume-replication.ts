@@ -1,0 +1,87 @@
+/** What the parts of a replication cycle share about one volume, for as long as the cycle lasts. */
+import type { Finding } from '../domain/finding.ts'
+import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
+import type { ChangeSource } from '../capture/change-source.ts'
+import { isAppError } from '../errors/app-error.ts'
+import type { SourceFile, SourceTree } from '../tree/source-tree.ts'
+import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+import type { LinkGroups } from './link-groups.ts'
+import type { OperationSender } from './operation-sender.ts'
+import { keyOf } from './path-key.ts'
+
+export interface VolumeReplication {
+  readonly volume: number
+  readonly tree: SourceTree
+  readonly changes: ChangeSource
+  readonly stream: OperationStream
+  readonly sender: OperationSender
+  readonly links: LinkGroups
+  /** directories in which names came or went on the replica: they get their metadata again at the end (keys) */
+  readonly touched: Set<string>
+  /** inodes that are looked for: they changed through a name that is gone */
+  readonly wanted: ReadonlySet<bigint>
+  /** of these, and of those with several names, whose content was sent in this cycle */
+  readonly seen: Set<bigint>
+  readonly findings: Finding[]
+  /** a walk of the whole volume for names is allowed now */
+  readonly mayWalk: boolean
+  readonly pace: ComparePace
+}
+
+/** Keeps big files that change all the time from taking all the time. */
+export interface ComparePace {
+  /** The file may be compared with the replica's now. */
+  may(path: RelPath): boolean
+  /** Runs the comparison and notes what it took. */
+  timed(path: RelPath, compare: () => Promise<void>): Promise<void>
+}
+
+/** Marks the directory that holds `path` as touched. */
+export function touchParent(of: VolumeReplication, path: RelPath): void {
+  of.touched.add(keyOf(parentOf(path)))
+}
+
+/** What is at path now. */
+export async function lookAt(tree: SourceTree, path: RelPath, signal: AbortSignal): Promise<ListingEntry | undefined> {
+  const page = await tree.look(path, signal)
+  if (page === undefined) return undefined
+  for (const entry of listingEntries(page)) return entry
+  return undefined
+}
+
+/** Calls under way at once: as many as libuv's pool takes, and as many waiting. */
+const AT_ONCE = 8
+
+/** Runs `one` for each item, several at once; the answers are in the order of the items. */
+export async function forEachAtOnce<Item, Answer>(items: readonly Item[], one: (item: Item) => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for (let at = 0; at < items.length; at += AT_ONCE) answers.push(...await Promise.all(items.slice(at, at + AT_ONCE).map(one)))
+  return answers
+}
+
+/**
+ * Opens a file, uses it, and closes it (a frozen tree puts the closing off). A file that is gone is nothing; one that cannot be opened is
+ * a finding.
+ */
+export async function withFile(of: VolumeReplication, path: RelPath, signal: AbortSignal, use: (file: SourceFile) => Promise<void>): Promise<void> {
+  let file: SourceFile
+  try {
+    file = await of.tree.openFile(path, signal)
+  } catch (error) {
+    if (isAppError(error, 'SOURCE_MISSING')) return
+    if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+    of.findings.push(unreadable(path, error.message))
+    return
+  }
+  await using opened = file
+  await use(opened)
+}
+
+/** The finding about a file, or a range of it, that could not be read. */
+export function unreadable(path: RelPath, message: string): Finding {
+  return {
+    code: 'FILE_UNREADABLE', severity: 'error', subject: display(path), message,
+    advice: 'Check the disk of the source; the rest of the file was copied.',
+  }
+}
