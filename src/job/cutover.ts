@@ -91,9 +91,11 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   const findings = new CollectedFindings(job.record.findings)
   findings.add(await seams.replica.makeBootable({ jobId, plan, workload, options, volumes: seams.volumes, mounted }, signal))
   await job.update({ findings: findings.all })
-  await seams.volumes.release(jobId, mounted.map(volume => volume.device), signal)
-  await reached(job, 'released', 'moving the disks to the replica')
   const disks = job.record.built?.disks ?? []
+  const devices: string[] = []
+  for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
+  await seams.volumes.release(jobId, devices, signal)
+  await reached(job, 'released', 'moving the disks to the replica')
   for (const disk of disks) await hypervisor.detachDisk(disk, signal)
   await reached(job, 'creating-vm', 'creating the replica VM')
   const vmId = await hypervisor.createVm({ plan, disks, jobId }, signal)
@@ -146,7 +148,7 @@ async function undo(seams: CutoverSeams, job: JobHandle, error: unknown, signal:
   if (signal.aborted) throw error
   seams.log.warn({ err: error, jobId: job.record.id }, 'cutover was undone')
   try {
-    await seams.volumes.release(job.record.id, [], signal)
+    await seams.volumes.release(job.record.id, [], signal, { check: false })
   } catch (releaseError) {
     seams.log.warn({ err: releaseError, jobId: job.record.id }, 'volumes could not be unmounted after an undone cutover')
   }

@@ -1,4 +1,5 @@
 /** Step of `removing`: nothing of the job is left on the source, the appliance and the target, except what is to be kept. */
+import type { VirtualDisk } from '../domain/target.ts'
 import type { JobEvent } from './job-state.ts'
 import { isHandedOver } from './job-state.ts'
 import { retractVm } from './retract-vm.ts'
@@ -20,14 +21,22 @@ export async function remove(
     await job.note('kept', `the VM ${record.plan?.vmName ?? record.options.vmName} and its disks belong to their users and were not touched`)
     return 'cleaned-up'
   }
-  if (record.built === undefined) return 'cleaned-up'
+  if (!record.phases.some(phase => phase.phase === 'provisioning')) return 'cleaned-up'
   const keepDisks = record.keepDisks ?? false
   await using hypervisor = await openHypervisor(record.vmware, signal)
   await retractVm(job, hypervisor, signal)
-  const built = job.record.built ?? { disks: [] }
+  const built = { disks: everMade(job) }
   await replica.discard({ jobId: record.id, built, hypervisor, volumes, keepDisks }, async rest => { await job.update({ built: rest }) }, signal)
   await job.note('discarded', keepDisks ? `the disks are kept: ${built.disks.map(disk => disk.path).join(', ')}` : `${String(built.disks.length)} disks deleted`)
   return 'cleaned-up'
+}
+
+/** The disks that are known, and those that a kill may have hidden between their making and its record: the folder is the job's own. */
+function everMade({ record }: JobHandle): VirtualDisk[] {
+  const known = record.built?.disks ?? []
+  const paths = new Set(known.map(disk => disk.path))
+  const hidden = (record.plan?.disks ?? []).filter(disk => !paths.has(disk.path))
+  return [...known, ...hidden.map(({ path, sizeBytes }): VirtualDisk => ({ path, sizeBytes, uuid: '' }))]
 }
 
 /** The agent stops capturing; one that is away is told so when it connects again. */

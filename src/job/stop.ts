@@ -7,7 +7,7 @@ export async function stop(
   { sources, volumes, clock, log }: Pick<Seams, 'sources' | 'volumes' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal,
 ): Promise<void> {
   try {
-    await volumes.release(job.record.id, [], signal)
+    await volumes.release(job.record.id, [], signal, { check: false })
     await job.update({ captureEpoch: undefined, mirrorBootId: undefined, replication: undefined, health: 'warning', activity: 'stopped; a start mirrors what differs' })
   } catch (error) {
     signal.throwIfAborted()

@@ -1,0 +1,192 @@
+/** A source machine with an agent, reduced to what a job can tell: one number that counts its writes, a capture, a freeze with a limit. */
+import { AppError } from '../../src/errors/app-error.ts'
+import { NO_MIRROR_PROGRESS, type ReplicationProgress } from '../../src/domain/progress.ts'
+import type { Workload } from '../../src/domain/workload.ts'
+import type { ConnectedSources, DrainReport, MirrorReport, SourceServer } from '../../src/source/source-server.ts'
+import type { Clock } from '../../src/clock/clock.ts'
+
+const NO_REPLICATION: ReplicationProgress = { queued: 0, changesApplied: 1, bytesSent: 10, recoveryPointLatencyMs: 0, latencyMsP50: 1, latencyMsP99: 2 }
+
+/** What is on the replica's disks: how many of the source's writes, and whether something else wrote there. */
+export interface ReplicaData { writes: number, foreign: boolean }
+
+export class ScriptedMachine implements ConnectedSources {
+  readonly id = 'source-1'
+  readonly calls: string[] = []
+  writes = 1
+  off = false
+  capturing: { jobId: string, epoch: string } | undefined
+  #epochs = 0
+  #frozenUntilMs = 0
+  #connection: Connection | undefined
+  #waiters: (() => void)[] = []
+  /** the mirror stops here until the link breaks */
+  holdMirror = false
+  readonly clock: Clock
+  readonly workload: Workload
+  readonly replica: ReplicaData
+
+  constructor(clock: Clock, workload: Workload, replica: ReplicaData) {
+    this.clock = clock
+    this.workload = workload
+    this.replica = replica
+  }
+
+  get frozen(): boolean {
+    return this.clock.now() < this.#frozenUntilMs
+  }
+
+  /** A user's write; a frozen or switched-off machine does not write. */
+  write(): void {
+    if (!this.frozen && !this.off) this.writes++
+  }
+
+  freeze(ms: number): void {
+    this.#frozenUntilMs = this.clock.now() + ms
+  }
+
+  thaw(): void {
+    this.#frozenUntilMs = 0
+  }
+
+  /** The agent's process starts anew: what it captured is forgotten, and nothing stays frozen. */
+  restartAgent(): void {
+    this.disconnect()
+    this.capturing = undefined
+    this.thaw()
+    this.connect()
+  }
+
+  capture(jobId: string): string {
+    if (this.capturing?.jobId !== jobId) this.capturing = { jobId, epoch: `epoch-${String(++this.#epochs)}` }
+    return this.capturing.epoch
+  }
+
+  connect(): void {
+    this.#connection = new Connection(this)
+    for (const wake of this.#waiters.splice(0)) wake()
+  }
+
+  disconnect(): void {
+    this.#connection?.end()
+    this.#connection = undefined
+  }
+
+  find(sourceId: string): SourceServer | undefined {
+    return sourceId === this.id ? this.#connection : undefined
+  }
+
+  async waitFor(sourceId: string, signal: AbortSignal): Promise<SourceServer> {
+    for (;;) {
+      signal.throwIfAborted()
+      const source = this.find(sourceId)
+      if (source !== undefined) return source
+      await new Promise<void>(resolve => {
+        this.#waiters.push(resolve)
+        signal.addEventListener('abort', () => { resolve() }, { once: true })
+      })
+    }
+  }
+}
+
+class Connection implements SourceServer {
+  readonly sourceId: string
+  readonly agentVersion = '0.1.0'
+  readonly captureEpoch: string
+  readonly capturingJobId: string
+  readonly #machine: ScriptedMachine
+  readonly #ended = new AbortController()
+
+  constructor(machine: ScriptedMachine) {
+    this.#machine = machine
+    this.sourceId = machine.id
+    this.captureEpoch = machine.capturing?.epoch ?? ''
+    this.capturingJobId = machine.capturing?.jobId ?? ''
+  }
+
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  end(): void {
+    this.#ended.abort(new AppError('LINK_LOST', 'the connection to the source was lost'))
+  }
+
+  async describe(signal: AbortSignal): Promise<Workload> {
+    this.#called('describe', signal)
+    return this.#machine.workload
+  }
+
+  async prepare(jobId: string, _volumes: unknown, signal: AbortSignal): Promise<{ captureEpoch: string }> {
+    this.#called('prepare', signal)
+    return { captureEpoch: this.#machine.capture(jobId) }
+  }
+
+  async mirror(request: { compare: string }, _targets: unknown, report: (progress: MirrorReport['progress'], findings: readonly []) => void, signal: AbortSignal): Promise<MirrorReport> {
+    this.#called(`mirror ${request.compare}`, signal)
+    report({ ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 1 }, [])
+    if (this.#machine.holdMirror) await this.#end(signal)
+    signal.throwIfAborted()
+    Object.assign(this.#machine.replica, { writes: this.#machine.writes, foreign: false })
+    return { progress: { ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 2, walked: true }, findings: [] }
+  }
+
+  async replicate(_targets: unknown, report: (progress: ReplicationProgress, findings: readonly []) => void, signal: AbortSignal): Promise<void> {
+    this.#called('replicate', signal)
+    report(NO_REPLICATION, [])
+    try {
+      await this.#end(signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  async drain(options: { freeze: boolean, holdMs: number }, _targets: unknown, _report: unknown, signal: AbortSignal): Promise<DrainReport> {
+    this.#called('drain', signal)
+    if (options.freeze) this.#machine.freeze(options.holdMs)
+    this.#machine.replica.writes = this.#machine.writes
+    return { changes: 3, drainMs: 20, frozenAtMs: this.#machine.clock.now(), progress: NO_REPLICATION }
+  }
+
+  async hold(signal: AbortSignal): Promise<boolean> {
+    this.#called('hold', signal)
+    if (this.#machine.frozen) this.#machine.freeze(60_000)
+    return this.#machine.frozen
+  }
+
+  async thaw(signal: AbortSignal): Promise<void> {
+    this.#called('thaw', signal)
+    this.#machine.thaw()
+  }
+
+  async powerOff(signal: AbortSignal): Promise<void> {
+    this.#called('power-off', signal)
+    this.#machine.off = true
+  }
+
+  async release(signal: AbortSignal): Promise<void> {
+    this.#called('release', signal)
+    this.#machine.capturing = undefined
+    this.#machine.thaw()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end()
+  }
+
+  #called(what: string, signal: AbortSignal): void {
+    signal.throwIfAborted()
+    this.#ended.signal.throwIfAborted()
+    this.#machine.calls.push(what)
+  }
+
+  /** Waits for the abort or the end of the link, and fails with its reason. */
+  async #end(signal: AbortSignal): Promise<never> {
+    const either = AbortSignal.any([signal, this.#ended.signal])
+    await new Promise<void>(resolve => {
+      if (either.aborted) resolve()
+      either.addEventListener('abort', () => { resolve() }, { once: true })
+    })
+    throw either.reason as Error
+  }
+}
