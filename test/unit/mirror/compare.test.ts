@@ -54,7 +54,7 @@ t.test('another type, link target or device replaces what is there', t => {
   t.end()
 })
 
-t.test('joining two listings pairs equal names and keeps the others, however the pages are cut', async t => {
+t.test('joining two listings pairs equal names and keeps the others, however the pages are cut', async () => {
   const names = fc.uniqueArray(fc.stringMatching(/^[a-f]{1,4}$/), { maxLength: 30 })
   await fc.assert(fc.asyncProperty(names, names, fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 7 }), async (left, right, cutLeft, cutRight) => {
     const cut = (list: string[], size: number): ListedObject[][] => {
