@@ -14,6 +14,8 @@ export interface Site {
   readonly folder: Ref
   readonly datacenter: Ref
   readonly datacenterName: string
+  /** the datacenter's inventory path, as the file access beside the API wants it */
+  readonly datacenterPath: string
 }
 
 /** A datastore that the host reaches, with what the calls need beside what people see. */
@@ -35,33 +37,49 @@ export function keptName(name: string): string {
   return name.replace(/[%/\\]/g, c => `%${c.charCodeAt(0).toString(16)}`)
 }
 
-/** Finds the appliance's VM by its name or id. @throws {AppError} VSPHERE_NOT_FOUND, VSPHERE_STATE when two have the name or it has no host */
-export async function locate(session: VsphereSession, applianceVm: string, signal: AbortSignal): Promise<Site> {
-  const options = { signal, doing: `find the appliance VM ${applianceVm}` }
-  const all = await readAll(session, 'VirtualMachine', session.content.rootFolder, ['name'], options)
+/** Finds the appliance's VM by its name or id. @throws {AppError} VSPHERE_NOT_FOUND, VSPHERE_STATE when two have the name */
+export async function findAppliance(session: VsphereSession, applianceVm: string, signal: AbortSignal): Promise<Ref> {
+  const doing = `find the appliance VM ${applianceVm}`
+  const all = await readAll(session, 'VirtualMachine', session.content.rootFolder, ['name'], { signal, doing })
   const found = all.filter(vm => vm.ref.$value === applianceVm || shownName(text(vm, 'name')) === applianceVm)
   const [one, second] = found
-  if (one === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot ${options.doing}: no VM has this name, or the account may not see it`)
-  if (second !== undefined) {
-    throw new AppError('VSPHERE_STATE', `cannot ${options.doing}: ${found.map(vm => vm.ref.$value).join(' and ')} have this name; use the id instead`)
-  }
-  const vm = await readObject(session, one.ref, ['name', 'parent', 'runtime.host', 'resourcePool'], options)
+  if (one === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot ${doing}: no VM has this name, or the account may not see it`)
+  if (second !== undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: ${found.map(vm => vm.ref.$value).join(' and ')} have this name; use the id instead`)
+  return one.ref
+}
+
+/** Where the appliance's VM stands now. @throws {AppError} VSPHERE_NOT_FOUND, VSPHERE_STATE when it is on no host */
+export async function locate(session: VsphereSession, appliance: Ref, signal: AbortSignal): Promise<Site> {
+  const options = { signal, doing: 'find the place of the appliance VM' }
+  const vm = await readObject(session, appliance, ['name', 'parent', 'runtime.host', 'resourcePool'], options)
   const host = refOf(vm, 'runtime.host')
   const pool = refOf(vm, 'resourcePool')
   if (host === undefined || pool === undefined) throw new AppError('VSPHERE_STATE', `cannot ${options.doing}: it is on no host or in no resource pool`)
-  const datacenter = await datacenterOf(session, host, signal)
+  const { datacenter, path } = await datacenterOf(session, host, signal)
   const parent = refOf(vm, 'parent')
   const folder = parent?.attributes.type === 'Folder' ? parent : Ref.parse(datacenter.properties.get('vmFolder'))
-  return { vm: one.ref, vmName: shownName(text(vm, 'name')), host, pool, folder, datacenter: datacenter.ref, datacenterName: shownName(text(datacenter, 'name')) }
+  return {
+    vm: appliance, vmName: shownName(text(vm, 'name')), host, pool, folder,
+    datacenter: datacenter.ref, datacenterName: shownName(text(datacenter, 'name')), datacenterPath: path,
+  }
 }
 
-async function datacenterOf(session: VsphereSession, from: Ref, signal: AbortSignal): Promise<ManagedObject> {
+async function datacenterOf(session: VsphereSession, from: Ref, signal: AbortSignal): Promise<{ datacenter: ManagedObject, path: string }> {
   const options = { signal, doing: 'find the datacenter of the appliance' }
-  for (let at: Ref | undefined = from; at !== undefined;) {
-    if (at.attributes.type === 'Datacenter') return await readObject(session, at, ['name', 'vmFolder'], options)
-    at = refOf(await readObject(session, at, ['parent'], options), 'parent')
+  const isRoot = (ref: Ref): boolean => ref.$value === session.content.rootFolder.$value
+  let datacenter: ManagedObject | undefined
+  const names: string[] = []
+  for (let at: Ref | undefined = from; at !== undefined && !isRoot(at);) {
+    const inDatacenter = datacenter === undefined && at.attributes.type !== 'Datacenter'
+    const object = await readObject(session, at, inDatacenter ? ['parent'] : ['name', 'parent', 'vmFolder'], options)
+    if (!inDatacenter) {
+      datacenter ??= object
+      names.unshift(text(object, 'name'))
+    }
+    at = refOf(object, 'parent')
   }
-  throw new AppError('VSPHERE_NOT_FOUND', `cannot ${options.doing}: none of the objects above it is one, or the account may not see it`)
+  if (datacenter === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot ${options.doing}: none of the objects above it is one, or the account may not see it`)
+  return { datacenter, path: names.join('/') }
 }
 
 /** The inventory as people see it. */
