@@ -95,8 +95,10 @@ class ChangeReplicator implements Replicator {
         await clock.sleep(Math.max(0, began + CYCLE_MS - clock.now()), signal)
       }
     } catch (error) {
-      this.#cycles.putBack()
       if (!signal.aborted) throw error
+    } finally {
+      // also on an abort between cycles: a replica that failed has dropped what was under way
+      this.#cycles.putBack()
     }
   }
 
