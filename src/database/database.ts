@@ -34,6 +34,21 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
 }
 
 /**
+ * Keeps every other process from locking the same file until disposed; a process that is killed lets go.
+ * @throws {AppError} STATE_IN_USE when another process has it
+ */
+export function lockFile(path: string): Disposable {
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    database.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    throw new AppError('STATE_IN_USE', `${path} is locked by another process`, { cause: error })
+  }
+  return { [Symbol.dispose]: () => { if (database.isOpen) database.close() } }
+}
+
+/**
  * A stored JSON text as the record it must be.
  * @throws {AppError} STORE_INVALID when it is something else
  */

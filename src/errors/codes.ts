@@ -22,6 +22,7 @@ export const CODES = {
   ROUTE_NOT_FOUND: entry(404, 2, false, 'Use one of the paths of GET /openapi.json.'),
   RATE_LIMITED: entry(429, 5, true, 'Wait a minute, then try again with the right token.'),
   STORE_INVALID: entry(500, 1, false, 'The state directory was written by another version or is damaged: restore it from a backup, or install that version.'),
+  STATE_IN_USE: entry(500, 2, false, 'Another appliance process uses this state directory: end it first.'),
   PORT_UNAVAILABLE: entry(500, 2, false, 'Choose another address or port in the configuration, or end the program that uses it.'),
   ANSWER_INVALID: entry(502, 6, false, 'Check that the address is that of a Landfall appliance, and that the command line has its version.'),
   APPLIANCE_UNTRUSTED: entry(502, 5, false, 'Name the CA file of the appliance with "--ca", or run "landfall login" and compare the fingerprint.'),
