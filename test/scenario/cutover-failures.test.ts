@@ -1,0 +1,116 @@
+/** What can go wrong in a cutover, at every step: the source runs on, nothing is lost, and the next try works. */
+import t from 'tap'
+import type { ErrorCode } from '../../src/errors/codes.ts'
+import { World } from './world.ts'
+
+const BEFORE_POWER_ON: readonly (readonly [string, ErrorCode])[] = [
+  ['source.drain', 'LINK_LOST'], ['source.drain', 'FREEZE_FAILED'], ['source.drain', 'REPLICA_FULL'], ['tree.flush', 'REPLICA_WRITE'], ['source.hold', 'INTERNAL'],
+  ['replica.makeBootable', 'BOOT_FIXUP_FAILED'], ['volumes.release', 'VOLUME_DAMAGED'], ['hypervisor.detachDisk', 'VSPHERE_FAULT'],
+  ['hypervisor.createVm', 'VM_NAME_TAKEN'], ['hypervisor.createVm', 'VSPHERE_UNREACHABLE'], ['hypervisor.power', 'VSPHERE_FAULT'],
+]
+
+for (const [call, code] of BEFORE_POWER_ON) {
+  t.test(`a cutover in which ${call} fails with ${code} is undone: the source runs on, and the next cutover works`, async t => {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    world.fail(call, code)
+    await engine.act(id, 'cutover')
+    await world.until('provisioning', 'mirroring')
+    const again = await world.replicating()
+    t.equal(world.source.frozen, false, 'the source is thawed')
+    t.equal(world.source.off, false)
+    t.equal(again?.lastError?.code, call === 'source.hold' ? 'SOURCE_THAWED' : code)
+    t.equal(world.hypervisor.vms.size, 0, 'no VM is left')
+    await engine.act(id, 'cutover')
+    t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+    t.strictSame(world.violations, [])
+  })
+}
+
+t.test('a source that thaws while the replica is made is noticed before the power-on', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  const create = world.hypervisor.createVm.bind(world.hypervisor)
+  let thawed = false
+  world.hypervisor.createVm = async (vm, signal) => {
+    if (!thawed) world.source.thaw()
+    thawed = true
+    return await create(vm, signal)
+  }
+  await engine.act(id, 'cutover')
+  await world.until('provisioning', 'mirroring')
+  t.equal((await world.replicating())?.lastError?.code, 'SOURCE_THAWED')
+  t.notOk(world.hypervisor.calls.includes('power-on'), 'the replica was never started')
+})
+
+t.test('a replica that gives no sign of life is switched off, the source thaws, and a retry cuts over', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  const failed = await world.until('failed')
+  t.equal(failed?.lastError?.code, 'BOOT_NOT_PROVEN')
+  t.match(failed?.lastError?.message, /The replica was switched off; the source runs on/)
+  t.equal(world.source.frozen, false)
+  t.strictSame([...world.hypervisor.vms.values()].map(vm => vm.power), ['off'])
+  world.hypervisor.bootsAfterPolls = 1
+  await engine.act(id, 'retry')
+  await world.replicating()
+  t.equal(world.source.calls.filter(call => call.startsWith('mirror')).at(-1), 'mirror attributes', 'what the replica wrote is mirrored over')
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
+
+t.test('a replica that somebody has started by hand after a failure is not touched by retry or remove', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  const failed = await world.until('failed')
+  const vmId = failed?.built?.vmId ?? ''
+  const vm = world.hypervisor.vms.get(vmId)
+  if (vm !== undefined) world.hypervisor.vms.set(vmId, { ...vm, power: 'on' })
+  for (const action of ['retry', 'remove'] as const) {
+    await engine.act(id, action)
+    t.equal((await world.until('failed'))?.lastError?.code, 'VSPHERE_STATE')
+    t.equal(world.hypervisor.vms.get(vmId)?.power, 'on')
+  }
+})
+
+t.test('a source that cannot be reached after the proof does not spoil the cutover, but is reported', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  world.fail('source.powerOff', 'LINK_LOST')
+  await engine.act(id, 'cutover')
+  const done = await world.until('completed', 'failed')
+  t.equal(done?.state, 'completed')
+  t.equal(done?.health, 'warning')
+  t.match(done?.activity, /Switch it off by hand now/)
+})
+
+t.test('an appliance that is shut down in the middle of a cutover thaws the source and goes on when it is started', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  const create = world.hypervisor.createVm.bind(world.hypervisor)
+  let ending: Promise<void> | undefined
+  world.hypervisor.createVm = async (vm, signal) => {
+    ending ??= engine[Symbol.asyncDispose]()
+    return await create(vm, signal)
+  }
+  await engine.act(id, 'cutover')
+  while (ending === undefined) await new Promise(resolve => { setImmediate(resolve) })
+  await ending
+  t.equal(world.source.frozen, false)
+  const next = await world.start()
+  await world.replicating()
+  await next.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
