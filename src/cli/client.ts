@@ -16,6 +16,8 @@ export interface CallOptions {
 
 const TIMEOUT_MS = 60_000
 const CONNECT_TIMEOUT_MS = 15_000
+/** the appliance sends a sign of life every 15 seconds */
+const SILENCE_TIMEOUT_MS = 50_000
 const MAX_ANSWER_BYTES = 64 << 20
 
 /** Errors of TLS that say: somebody answers, but not whom we trust. */
@@ -27,7 +29,7 @@ export class Client {
 
   constructor(settings: Settings) {
     this.#settings = settings
-    this.#agent = new Agent({ keepAlive: true, timeout: CONNECT_TIMEOUT_MS, minVersion: 'TLSv1.2', ...(settings.ca === undefined ? {} : { ca: settings.ca }) })
+    this.#agent = new Agent({ keepAlive: true, minVersion: 'TLSv1.2', ...(settings.ca === undefined ? {} : { ca: settings.ca }) })
   }
 
   /** @throws {AppError} the code of the appliance's problem; LINK_REFUSED, APPLIANCE_UNTRUSTED, ANSWER_INVALID */
@@ -45,9 +47,19 @@ export class Client {
 
   /** Opens a stream of server-sent events; the caller reads the chunks to their end or aborts. */
   async stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const answer = await this.#send('GET', path, { signal, timeoutMs: TIMEOUT_MS }, { accept: 'text/event-stream', ...headers })
-    if (answer.statusCode !== 200) throw problemError(answer.statusCode ?? 0, await readAll(answer))
-    return answer
+    const silent = new AbortController()
+    const late = setTimeout(() => { silent.abort(networkError('no answer')) }, TIMEOUT_MS)
+    try {
+      const answer = await this.#send('GET', path, { signal: AbortSignal.any([signal, silent.signal]) }, { accept: 'text/event-stream', ...headers })
+      if (answer.statusCode !== 200) throw problemError(answer.statusCode ?? 0, await readAll(answer))
+      answer.setTimeout(SILENCE_TIMEOUT_MS, () => { answer.destroy(networkError('no sign of life')) })
+      return answer
+    } catch (error) {
+      signal.throwIfAborted()
+      throw this.#wrap(error)
+    } finally {
+      clearTimeout(late)
+    }
   }
 
   /** Ends idle connections. */
@@ -97,8 +109,9 @@ export class Client {
         outgoing.once('error', reject)
         outgoing.once('socket', socket => {
           if (!socket.connecting) return
-          socket.once('timeout', () => { outgoing.destroy(Object.assign(new Error('no answer to the connection'), { code: 'ETIMEDOUT' })) })
-          socket.once('secureConnect', () => { socket.setTimeout(0) })
+          const late = setTimeout(() => { outgoing.destroy(networkError('no answer to the connection')) }, CONNECT_TIMEOUT_MS)
+          socket.once('secureConnect', () => { clearTimeout(late) })
+          outgoing.once('close', () => { clearTimeout(late) })
         })
         outgoing.end(body)
       })
@@ -121,6 +134,11 @@ export class Client {
 /** A step of a path from a name. */
 export function step(name: string): string {
   return encodeURIComponent(name)
+}
+
+/** An error as the network makes them, so that it is treated as one. */
+function networkError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT' })
 }
 
 async function readAll(answer: IncomingMessage): Promise<string> {
