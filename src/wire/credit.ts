@@ -10,6 +10,9 @@ export const DATA_WINDOW_BYTES = 8 * 1024 * 1024
 /** two of the largest control messages */
 export const CONTROL_WINDOW_BYTES = 2 * 1024 * 1024
 
+/** how far the pages of one list request may be ahead of the agent's consumer */
+export const LIST_WINDOW_BYTES = 1024 * 1024
+
 export type CreditClass = 'data' | 'control'
 
 export function creditClassOf(message: Message): CreditClass {

@@ -7,7 +7,7 @@
  *   appliance   describe -> agent: workload
  *   appliance   prepare (job, volumes) -> agent: prepared (capture epoch); capture runs from here on
  *   appliance   mirror -> agent: list / hash requests (answered by listing / hashes), operations, mirror-progress ..., mirror-complete
- *   appliance   replicate -> agent: operations, replication-progress ..., until: pause -> agent: paused
+ *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
  *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
  *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
  *   appliance   release -> agent: released (capture off, thawed)
@@ -55,7 +55,6 @@ export const Control = z.discriminatedUnion('kind', [
   control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(Finding) }),
   control('mirror-complete', { id, progress: MirrorProgress }),
   control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(Finding) }),
-  control('pause', { id }), control('paused', { id }),
   control('drain', { id, freeze: z.boolean(), holdMs: z.number().int() }),
   control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), progress: ReplicationProgress }),
   control('hold', { id }), control('held', { id, frozen: z.boolean() }),

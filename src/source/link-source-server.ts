@@ -1,0 +1,204 @@
+/** SourceServer over a Link to the agent. */
+import type { Clock } from '../clock/clock.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { Workload } from '../domain/workload.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import type { Logger } from '../logging/logger.ts'
+import { invalid } from '../wire/byte-reader.ts'
+import type { Link } from '../wire/link.ts'
+import type { Control, Message, MirrorRequest, VolumeRoot } from '../wire/messages.ts'
+import { OperationIntake } from './operation-intake.ts'
+import { ReplicaAnswers } from './replica-answers.ts'
+import { RequestChannel } from './request-channel.ts'
+import type { DrainReport, MirrorReport, SourceServer, Targets } from './source-server.ts'
+
+export type Hello = Extract<Control, { kind: 'hello' }>
+
+export interface LinkSourceServerOptions {
+  link: Link
+  /** the messages behind `hello`, not begun */
+  messages: AsyncIterator<Message>
+  sourceId: string
+  hello: Hello
+  clock: Clock
+  log: Logger
+}
+
+/** what takes the operations and questions of the mirror, replication or drain that is under way */
+interface Flow { intake: OperationIntake, answers: ReplicaAnswers }
+
+const DESCRIBE_MS = 180_000
+/** the capture begins with writing back what is dirty on the source */
+const PREPARE_MS = 900_000
+const SHORT_MS = 60_000
+
+/** Takes the link over; it is closed when the server is disposed. */
+export function linkSourceServer(options: LinkSourceServerOptions): SourceServer {
+  return new LinkSourceServer(options)
+}
+
+class LinkSourceServer implements SourceServer {
+  readonly sourceId: string
+  readonly agentVersion: string
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #ended = new AbortController()
+  readonly #channel: RequestChannel
+  readonly #receiving: Promise<void>
+  #captureEpoch: string
+  #capturingJobId: string
+  #lastSequence = 0
+  #flow: Flow | undefined
+
+  constructor({ link, messages, sourceId, hello, clock, log }: LinkSourceServerOptions) {
+    this.#link = link
+    this.#clock = clock
+    this.sourceId = sourceId
+    this.agentVersion = hello.agentVersion
+    this.#captureEpoch = hello.captureEpoch
+    this.#capturingJobId = hello.jobId
+    this.#channel = new RequestChannel(link, this.#ended.signal)
+    this.#receiving = this.#receive(messages, log.child({ sourceId }))
+  }
+
+  get captureEpoch(): string { return this.#captureEpoch }
+  get capturingJobId(): string { return this.#capturingJobId }
+  get ended(): AbortSignal { return this.#ended.signal }
+
+  async describe(signal: AbortSignal): Promise<Workload> {
+    return (await this.#channel.ask(id => ({ kind: 'describe', id }), 'workload', DESCRIBE_MS, signal)).workload
+  }
+
+  async prepare(jobId: string, volumes: readonly VolumeRoot[], signal: AbortSignal): Promise<{ captureEpoch: string }> {
+    const { captureEpoch } = await this.#channel.ask(id => ({ kind: 'prepare', id, jobId, volumes: [...volumes] }), 'prepared', PREPARE_MS, signal)
+    this.#captureEpoch = captureEpoch
+    this.#capturingJobId = jobId
+    return { captureEpoch }
+  }
+
+  async mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport> {
+    return await this.#withIntake(targets, async inner => {
+      const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request }), 'mirror-complete', control => {
+        if (control.kind === 'mirror-progress') report(control.progress, control.findings)
+      }, inner)
+      return { progress, findings: [] }
+    }, signal)
+  }
+
+  async replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#withIntake(targets, async inner => {
+        // it has no answer of its own: it ends by being cancelled
+        await this.#channel.run(id => ({ kind: 'replicate', id }), 'cancelled', control => {
+          if (control.kind === 'replication-progress') report(control.progress, control.findings)
+        }, inner)
+      }, signal)
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error
+    }
+  }
+
+  async drain(
+    { freeze, holdMs }: { freeze: boolean, holdMs: number }, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal,
+  ): Promise<DrainReport> {
+    return await this.#withIntake(targets, async inner => {
+      const drained = await this.#channel.run(id => ({ kind: 'drain', id, freeze, holdMs }), 'drained', control => {
+        if (control.kind === 'replication-progress') report(control.progress, control.findings)
+      }, inner)
+      return { changes: drained.changes, drainMs: drained.drainMs, frozenAtMs: drained.frozenAtMs, progress: drained.progress }
+    }, signal)
+  }
+
+  async hold(signal: AbortSignal): Promise<boolean> {
+    return (await this.#channel.ask(id => ({ kind: 'hold', id }), 'held', SHORT_MS, signal)).frozen
+  }
+
+  async thaw(signal: AbortSignal): Promise<void> {
+    await this.#channel.ask(id => ({ kind: 'thaw', id }), 'thawed', SHORT_MS, signal)
+  }
+
+  async powerOff(signal: AbortSignal): Promise<void> {
+    await this.#channel.ask(id => ({ kind: 'power-off', id }), 'powering-off', SHORT_MS, signal)
+  }
+
+  async release(signal: AbortSignal): Promise<void> {
+    await this.#channel.ask(id => ({ kind: 'release', id }), 'released', SHORT_MS, signal)
+    this.#captureEpoch = ''
+    this.#capturingJobId = ''
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#link[Symbol.asyncDispose]()
+    await this.#receiving
+  }
+
+  /**
+   * Runs work that makes the agent send operations. What stops first counts: the signal, the link's end, or a failure of the replica; the
+   * agent has stopped and everything it sent is applied (or dropped behind the failure) when this settles.
+   */
+  async #withIntake<T>(targets: Targets, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted()
+    this.#ended.signal.throwIfAborted()
+    if (this.#flow !== undefined) throw new AppError('REQUEST_INVALID', `source ${this.sourceId} is busy with another mirror, replication or drain`)
+    await using intake = new OperationIntake(this.#link, targets, this.#clock, this.#lastSequence)
+    await using answers = new ReplicaAnswers(this.#link, targets)
+    this.#flow = { intake, answers }
+    const failed = AbortSignal.any([intake.failed, answers.failed])
+    try {
+      const result = await work(AbortSignal.any([signal, failed]))
+      await intake.finish()
+      return result
+    } catch (error) {
+      // of a replica that failed and the link that failed with it, the replica is the news
+      failed.throwIfAborted()
+      this.#ended.signal.throwIfAborted()
+      if (signal.aborted) await intake.finish()
+      throw error
+    } finally {
+      this.#flow = undefined
+    }
+  }
+
+  /** Never rejects: how it ended is in `ended`. */
+  async #receive(messages: AsyncIterator<Message>, log: Logger): Promise<void> {
+    let error: AppError
+    try {
+      for (let next = await messages.next(); next.done !== true; next = await messages.next()) await this.#take(next.value)
+      error = new AppError('LINK_LOST', `source ${this.sourceId} closed the connection`)
+    } catch (cause) {
+      if (!isAppError(cause)) log.error({ err: cause }, 'connection of a source failed')
+      else if (cause.code !== 'LINK_LOST') log.warn({ err: cause }, 'connection of a source was given up')
+      error = new AppError('LINK_LOST', `the connection of source ${this.sourceId} was lost: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    }
+    this.#ended.abort(error)
+    await this.#link[Symbol.asyncDispose]()
+  }
+
+  async #take(message: Message): Promise<void> {
+    switch (message.type) {
+      case 'control':
+        if (message.control.kind === 'listed') this.#flow?.answers.listed(message.control.request, message.control.bytes)
+        else this.#channel.take(message.control)
+        return
+      case 'operations':
+        if (message.sequence !== this.#lastSequence + 1) throw invalid(`operations ${String(message.sequence)} after ${String(this.#lastSequence)}`)
+        this.#lastSequence = message.sequence
+        await this.#asked(message.type).intake.put(message)
+        return
+      case 'list':
+        this.#asked(message.type).answers.list(message)
+        return
+      case 'hash':
+        this.#asked(message.type).answers.hash(message)
+        return
+      case 'listing': case 'hashes':
+        throw invalid(`${message.type}, which only an appliance sends`)
+    }
+  }
+
+  #asked(what: string): Flow {
+    if (this.#flow === undefined) throw invalid(`${what} that nobody asked for`)
+    return this.#flow
+  }
+}

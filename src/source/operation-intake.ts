@@ -1,0 +1,108 @@
+/**
+ * Takes the operations of one mirror, replication or drain from a link and has them applied and acknowledged. It keeps a bounded queue
+ * before the applier, so that requests behind the operations are seen while those are being applied. After a failure it drops what still
+ * comes, so that the agent can be told to stop and the connection stays usable.
+ */
+import type { Clock } from '../clock/clock.ts'
+import { createApplier, type Applier } from '../replication/applier.ts'
+import type { Link } from '../wire/link.ts'
+import type { Message } from '../wire/messages.ts'
+import type { Targets } from './source-server.ts'
+
+type Operations = Extract<Message, { type: 'operations' }>
+
+/** beside the link's own window: a queue of a few batches keeps the applier busy */
+const MAX_QUEUED_BYTES = 4 * 1024 * 1024
+
+export class OperationIntake implements AsyncDisposable {
+  readonly #link: Link
+  readonly #applier: Applier
+  /** sequences before this intake's first one: the applier counts from 1 */
+  readonly #base: number
+  readonly #failure = new AbortController()
+  readonly #stop = new AbortController()
+  readonly #acknowledging: Promise<void>
+  #queued: Operations[] = []
+  #queuedBytes = 0
+  #applying: Promise<void> | undefined
+  #room: (() => void) | undefined
+
+  constructor(link: Link, targets: Targets, clock: Clock, lastSequence: number) {
+    this.#link = link
+    this.#applier = createApplier({ targets, clock })
+    this.#base = lastSequence
+    this.#acknowledging = this.#acknowledge()
+  }
+
+  /** aborted, with the error, when something could not be applied, flushed or acknowledged */
+  get failed(): AbortSignal { return this.#failure.signal }
+
+  /** Takes operations over; resolves when there is room for more. One caller at a time. */
+  async put(operations: Operations): Promise<void> {
+    if (this.#failure.signal.aborted) return
+    this.#queued.push(operations)
+    this.#queuedBytes += operations.batch.length
+    this.#applying ??= this.#applyAll()
+    if (this.#queuedBytes > MAX_QUEUED_BYTES) await new Promise<void>(resolve => { this.#room = resolve })
+  }
+
+  /** Everything taken is applied and flushed when it resolves. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE, FRAME_INVALID */
+  async finish(): Promise<void> {
+    await this.#applying
+    if (!this.#failure.signal.aborted) {
+      try {
+        await this.#applier.flush(this.#stop.signal)
+      } catch (error) {
+        this.#failure.abort(error)
+      }
+    }
+    this.#failure.signal.throwIfAborted()
+  }
+
+  /** Stops after the batch that is being applied. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    this.#drop()
+    await this.#applying
+    await this.#acknowledging
+    await this.#applier[Symbol.asyncDispose]()
+  }
+
+  /** Never rejects: a failure is in `failed`. */
+  async #applyAll(): Promise<void> {
+    await Promise.resolve() // so that #applying is set before it is taken away
+    try {
+      for (let next = this.#queued.shift(); next !== undefined; next = this.#queued.shift()) {
+        this.#queuedBytes -= next.batch.length
+        if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.#room?.()
+        await this.#applier.apply(next.sequence - this.#base, next.volume, next.batch, this.#stop.signal)
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure.abort(error)
+      this.#drop()
+    } finally {
+      this.#applying = undefined
+    }
+  }
+
+  #drop(): void {
+    this.#queued = []
+    this.#queuedBytes = 0
+    this.#room?.()
+  }
+
+  /** Never rejects: a failure is in `failed`. */
+  async #acknowledge(): Promise<void> {
+    try {
+      for (;;) {
+        const { applied, durable, failures } = await this.#applier.nextAcknowledgement(this.#stop.signal)
+        await this.#link.send({ type: 'control', control: {
+          kind: 'acknowledge', applied: applied + this.#base, durable: durable + this.#base,
+          failures: failures.map(failure => ({ ...failure, sequence: failure.sequence + this.#base })),
+        } }, this.#stop.signal)
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure.abort(error)
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * What a source keeps for its job whether it is connected or not: the opened volumes, the capture of changes, the frozen file systems. It
+ * promises that nothing of a job is left after `release`, and that a frozen source thaws when nobody holds it. One job at a time.
+ */
+import type { ChangeSource } from '../capture/change-source.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { Frozen } from '../replication/freezer.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
+import type { VolumeRoot } from '../wire/messages.ts'
+
+export interface CaptureSeams {
+  /** where a volume that the appliance names by its mount point lies on this machine. @throws {AppError} SOURCE_MISSING */
+  resolve: (mountPoint: string) => string
+  openTree: (path: string, signal: AbortSignal) => Promise<SourceTree>
+  openChanges: (volumes: ReadonlyMap<number, string>, signal: AbortSignal) => Promise<ChangeSource>
+  freeze: (paths: readonly string[], options: { holdMs: number }, signal: AbortSignal) => Promise<Frozen>
+}
+
+/** The opened volumes of a job, by index on the wire, and the changes that are captured on them. */
+export interface Capturing {
+  readonly jobId: string
+  readonly roots: readonly VolumeRoot[]
+  readonly paths: ReadonlyMap<number, string>
+  readonly volumes: ReadonlyMap<number, SourceTree>
+  readonly changes: ChangeSource
+}
+
+/** how often within the hold time a source that holds itself does so */
+const HOLDS_PER_PERIOD = 4
+
+export class SourceCapture implements AsyncDisposable {
+  readonly #seams: CaptureSeams
+  #capturing: (Capturing & { resources: AsyncDisposableStack }) | undefined
+  #frozen: Frozen | undefined
+  #holding: NodeJS.Timeout | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(seams: CaptureSeams) {
+    this.#seams = seams
+  }
+
+  /** '' when nothing is captured */
+  get epoch(): string { return this.#capturing?.changes.epoch ?? '' }
+  get jobId(): string { return this.#capturing?.jobId ?? '' }
+
+  /** What `prepare` opened. @throws {AppError} REQUEST_INVALID before it */
+  get current(): Capturing {
+    if (this.#capturing === undefined) throw new AppError('REQUEST_INVALID', 'the source was not prepared for a job')
+    return this.#capturing
+  }
+
+  /**
+   * Opens the volumes and starts the capture; goes on when it runs for this job and these volumes already.
+   * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED; nothing is captured then
+   */
+  async prepare(jobId: string, roots: readonly VolumeRoot[], signal: AbortSignal): Promise<Capturing> {
+    return await this.#inTurn(async () => {
+      if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots)) return this.#capturing
+      await this.#release()
+      await using opening = new AsyncDisposableStack()
+      const paths = new Map(roots.map(root => [root.index, this.#seams.resolve(root.path)]))
+      // the trees first: they say what is missing or not supported; nothing is read before the capture runs
+      const volumes = new Map<number, SourceTree>()
+      for (const [index, path] of paths) volumes.set(index, opening.use(await this.#seams.openTree(path, signal)))
+      const changes = opening.use(await this.#seams.openChanges(paths, signal))
+      this.#capturing = { jobId, roots, paths, volumes, changes, resources: opening.move() }
+      return this.#capturing
+    })
+  }
+
+  /** Freezes the volumes' file systems; thaws first what was frozen before. @throws {AppError} FREEZE_FAILED */
+  async freeze(holdMs: number, signal: AbortSignal): Promise<Frozen> {
+    return await this.#inTurn(async () => {
+      await this.#thaw()
+      this.#frozen = await this.#seams.freeze([...this.current.paths.values()], { holdMs }, signal)
+      return this.#frozen
+    })
+  }
+
+  /** Keeps the source frozen; false when it is not frozen, or has thawed. */
+  async hold(): Promise<boolean> {
+    return await this.#frozen?.hold() ?? false
+  }
+
+  /** From now on it holds itself, until it thaws, is released, or this process ends. */
+  holdItself(): void {
+    const frozen = this.#frozen
+    if (frozen === undefined || this.#holding !== undefined) return
+    this.#holding = setInterval(() => {
+      void frozen.hold() // never rejects; when it has thawed there is nothing left to hold
+    }, frozen.holdMs / HOLDS_PER_PERIOD)
+  }
+
+  /** Leaves the file systems frozen for ever: the source is about to be switched off. @returns false when it is not frozen */
+  async leave(): Promise<boolean> {
+    const frozen = await this.hold() ? this.#frozen : undefined
+    await frozen?.leave()
+    return frozen !== undefined
+  }
+
+  async thaw(): Promise<void> {
+    await this.#inTurn(async () => { await this.#thaw() })
+  }
+
+  /** Thaws, ends the capture, closes the volumes. */
+  async release(): Promise<void> {
+    await this.#inTurn(async () => { await this.#release() })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release()
+  }
+
+  async #thaw(): Promise<void> {
+    const frozen = this.#frozen
+    clearInterval(this.#holding)
+    this.#holding = undefined
+    this.#frozen = undefined
+    await frozen?.thaw()
+  }
+
+  async #release(): Promise<void> {
+    await this.#thaw()
+    const capturing = this.#capturing
+    this.#capturing = undefined
+    await capturing?.resources.disposeAsync()
+  }
+
+  /** One change of what is open or frozen at a time. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn
+    const mine = (async () => {
+      await Promise.allSettled([before])
+      return await work()
+    })()
+    this.#turn = mine
+    return await mine
+  }
+}
+
+function sameRoots(a: readonly VolumeRoot[], b: readonly VolumeRoot[]): boolean {
+  return a.length === b.length && a.every((root, i) => root.index === b[i]?.index && root.path === b[i].path)
+}

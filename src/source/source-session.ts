@@ -1,0 +1,266 @@
+/**
+ * The agent's side of one connection: says hello, then answers what the appliance asks until the link ends. What outlives a connection
+ * (open volumes, capture, a frozen source) is in the SourceCapture that it is given. It never holds up receiving: every request is
+ * answered beside the others; mirror, replicate and drain exclude each other, because they share one stream of operations.
+ */
+import type { Clock } from '../clock/clock.ts'
+import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { Workload } from '../domain/workload.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { CODES, type ErrorCode } from '../errors/codes.ts'
+import type { Logger } from '../logging/logger.ts'
+import { mirrorVolumes } from '../mirror/mirrorer.ts'
+import { createReplicator, type Replicator } from '../replication/replicator.ts'
+import type { Link } from '../wire/link.ts'
+import { PROTOCOL_VERSION, type Control } from '../wire/messages.ts'
+import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
+import { ReportSender } from './report-sender.ts'
+import type { Capturing, SourceCapture } from './source-capture.ts'
+
+export interface SourceSessionOptions {
+  link: Link
+  capture: SourceCapture
+  describe: (signal: AbortSignal) => Promise<Workload>
+  /** Switches the machine off, or leaves it as it is configured. Called when the answer is on its way. */
+  powerOff: (capture: SourceCapture, signal: AbortSignal) => Promise<void>
+  /** called when the appliance has welcomed this agent */
+  onWelcome?: () => void
+  agentVersion: string
+  clock: Clock
+  log: Logger
+}
+
+type Request = Exclude<Extract<Control, { id: number }>, { kind: 'cancel' }>
+type Answer = Exclude<Extract<Control, { id: number }>, { kind: 'failed' | 'cancelled' }> | undefined
+type Flow = 'mirror' | 'replicate' | 'drain'
+
+/** how long the appliance may take to answer `hello` */
+const WELCOME_MS = 15_000
+/** requests that may be under way at once */
+const MAX_REQUESTS = 32
+
+/**
+ * Serves one connection; resolves when the appliance ended it orderly or the signal aborted, and everything that it began has ended.
+ * @throws {AppError} PROTOCOL_VERSION or PEER_UNTRUSTED when the appliance refuses this agent; LINK_LOST, FRAME_INVALID
+ */
+export async function runSourceSession(options: SourceSessionOptions, signal: AbortSignal): Promise<void> {
+  await using session = new SourceSession(options)
+  await session.serve(signal)
+}
+
+class SourceSession implements AsyncDisposable {
+  readonly #options: SourceSessionOptions
+  readonly #link: Link
+  readonly #stream: AcknowledgedStream
+  readonly #life = new AbortController()
+  readonly #requests = new Map<number, { cancel: AbortController, done: Promise<void> }>()
+  /** the one of mirror, replicate, drain that is under way */
+  #flow: { kind: Flow, cancel: AbortController, done: Promise<unknown> } | undefined
+  /** one for all of a connection: replicate and drain share what it knows */
+  #replication: { capturing: Capturing, replicator: Replicator } | undefined
+  #reports: ReportSender<ReplicationProgress> | undefined
+
+  constructor(options: SourceSessionOptions) {
+    this.#options = options
+    this.#link = options.link
+    this.#stream = new AcknowledgedStream(options.link)
+  }
+
+  async serve(signal: AbortSignal): Promise<void> {
+    const { capture, agentVersion } = this.#options
+    signal.throwIfAborted()
+    const stop = (): void => { void this.#link[Symbol.asyncDispose]() }
+    signal.addEventListener('abort', stop, { once: true })
+    // a server that is no appliance may never say anything
+    const late = setTimeout(stop, WELCOME_MS)
+    let welcome = false
+    try {
+      await this.#link.send({ type: 'control', control: { kind: 'hello', protocolVersion: PROTOCOL_VERSION, agentVersion, captureEpoch: capture.epoch, jobId: capture.jobId } }, signal)
+      for await (const message of this.#link.receive()) {
+        if (message.type === 'listing') this.#stream.listing(message)
+        else if (message.type === 'hashes') this.#stream.hashesArrived(message)
+        else if (message.type !== 'control') throw new AppError('FRAME_INVALID', `the appliance sent ${message.type}, which only an agent sends`)
+        else if (welcome) this.#take(message.control)
+        else {
+          welcomed(message.control)
+          welcome = true
+          clearTimeout(late)
+          this.#options.onWelcome?.()
+        }
+      }
+      if (!welcome && !signal.aborted) throw new AppError('LINK_LOST', 'the appliance did not answer the greeting')
+    } finally {
+      clearTimeout(late)
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const error = new AppError('LINK_LOST', 'the connection to the appliance has ended')
+    this.#life.abort(error)
+    this.#stream.fail(error)
+    await Promise.all([...this.#requests.values()].map(async request => { await request.done }))
+    await this.#link[Symbol.asyncDispose]()
+  }
+
+  #take(control: Control): void {
+    if (control.kind === 'acknowledge') this.#stream.acknowledge(control)
+    else if (control.kind === 'cancel') this.#requests.get(control.id)?.cancel.abort()
+    else if (isRequest(control)) {
+      if (this.#requests.has(control.id) || this.#requests.size >= MAX_REQUESTS) throw new AppError('FRAME_INVALID', 'the appliance asks twice under one number, or too much at once')
+      const cancel = new AbortController()
+      const done = this.#handle(control, cancel)
+      this.#requests.set(control.id, { cancel, done })
+    } else throw new AppError('FRAME_INVALID', `the appliance sent ${control.kind}, which only an agent sends`)
+  }
+
+  /** Answers one request whatever happens; never rejects. */
+  async #handle(request: Request, cancel: AbortController): Promise<void> {
+    await Promise.resolve() // so that the request is registered before it ends
+    const { log } = this.#options
+    const signal = AbortSignal.any([cancel.signal, this.#life.signal])
+    let answer: Answer | Extract<Control, { kind: 'failed' | 'cancelled' }>
+    try {
+      answer = await this.#answer(request, cancel, signal) ?? { kind: 'cancelled', id: request.id }
+    } catch (error) {
+      if (cancel.signal.aborted) answer = { kind: 'cancelled', id: request.id }
+      else if (isAppError(error)) answer = { kind: 'failed', id: request.id, code: error.code, message: error.message }
+      else answer = { kind: 'failed', id: request.id, code: 'INTERNAL', message: `the agent failed at "${request.kind}"; its log says more` }
+      if (!signal.aborted) log.warn({ err: error, request: request.kind }, 'request of the appliance failed')
+    }
+    this.#requests.delete(request.id)
+    if (this.#isOver()) return
+    try {
+      await this.#link.send({ type: 'control', control: answer }, this.#life.signal)
+      if (answer.kind === 'powering-off') await this.#options.powerOff(this.#options.capture, this.#life.signal)
+    } catch (error) {
+      if (!this.#isOver() && !isAppError(error, 'LINK_LOST')) log.error({ err: error, request: request.kind }, 'request of the appliance could not be finished')
+    }
+  }
+
+  async #answer(request: Request, cancel: AbortController, signal: AbortSignal): Promise<Answer> {
+    const { capture, describe } = this.#options
+    const { id } = request
+    switch (request.kind) {
+      case 'describe': return { kind: 'workload', id, workload: await describe(signal) }
+      case 'prepare': {
+        const { changes } = await capture.prepare(request.jobId, request.volumes, signal)
+        return { kind: 'prepared', id, captureEpoch: changes.epoch }
+      }
+      case 'mirror': return await this.#flowOf('mirror', cancel, async () => await this.#mirror(request, signal))
+      case 'replicate': return await this.#flowOf('replicate', cancel, async () => await this.#replicate(request, signal))
+      case 'drain': return await this.#flowOf('drain', cancel, async () => await this.#drain(request, signal))
+      case 'hold': return { kind: 'held', id, frozen: await capture.hold() }
+      case 'thaw':
+        await capture.thaw()
+        return { kind: 'thawed', id }
+      case 'release':
+        await this.#endFlow()
+        await capture.release()
+        return { kind: 'released', id }
+      case 'power-off': return { kind: 'powering-off', id }
+      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-complete': case 'replication-progress': case 'drained':
+      case 'held': case 'thawed': case 'powering-off': case 'released': case 'failed': case 'cancelled':
+        throw new AppError('FRAME_INVALID', `the appliance sent ${request.kind}, which only an agent sends`)
+    }
+  }
+
+  async #mirror({ id, request }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
+    const { volumes } = this.#options.capture.current
+    const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
+      await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
+    })
+    try {
+      const progress = await mirrorVolumes({ volumes, stream: this.#stream, request, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) } }, signal)
+      await reports.finish()
+      return { kind: 'mirror-complete', id, progress }
+    } finally {
+      await reports.finish()
+    }
+  }
+
+  /** Goes on until it is cancelled. */
+  async #replicate({ id }: Extract<Request, { kind: 'replicate' }>, signal: AbortSignal): Promise<Answer> {
+    await this.#reporting(id, async replicator => { await replicator.run(signal) })
+    return undefined
+  }
+
+  async #drain({ id, freeze, holdMs }: Extract<Request, { kind: 'drain' }>, signal: AbortSignal): Promise<Answer> {
+    const { capture } = this.#options
+    try {
+      const { changes, drainMs, frozenAtMs, progress } = await this.#reporting(id, async replicator =>
+        await replicator.drain(freeze ? { freeze: async inner => await capture.freeze(holdMs, inner) } : {}, signal))
+      return { kind: 'drained', id, changes, drainMs, progress, ...(frozenAtMs === undefined ? {} : { frozenAtMs }) }
+    } catch (error) {
+      await capture.thaw()
+      throw error
+    }
+  }
+
+  /** Runs `work` while what the replicator reports goes out under the request's number; all of it is out when it resolves. */
+  async #reporting<T>(id: number, work: (replicator: Replicator) => Promise<T>): Promise<T> {
+    const reports = new ReportSender<ReplicationProgress>(async (progress, findings) => {
+      await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] })
+    })
+    this.#reports = reports
+    try {
+      return await work(this.#replicator())
+    } finally {
+      this.#reports = undefined
+      await reports.finish()
+    }
+  }
+
+  #replicator(): Replicator {
+    const capturing = this.#options.capture.current
+    if (this.#replication?.capturing !== capturing) {
+      const { volumes, changes } = capturing
+      const replicator = createReplicator({
+        volumes, changes, stream: this.#stream, clock: this.#options.clock,
+        report: (progress, findings) => { this.#reports?.report(progress, findings) },
+      })
+      this.#replication = { capturing, replicator }
+    }
+    return this.#replication.replicator
+  }
+
+  async #flowOf(kind: Flow, cancel: AbortController, work: () => Promise<Answer>): Promise<Answer> {
+    if (this.#flow !== undefined) throw new AppError('REQUEST_INVALID', `${kind} was asked for while ${this.#flow.kind} is under way`)
+    const { promise: done, resolve } = Promise.withResolvers<undefined>()
+    this.#flow = { kind, cancel, done }
+    try {
+      return await work()
+    } finally {
+      this.#flow = undefined
+      resolve(undefined)
+    }
+  }
+
+  /** Ends what is under way and waits until it sends nothing more. */
+  async #endFlow(): Promise<void> {
+    const flow = this.#flow
+    flow?.cancel.abort()
+    await flow?.done
+  }
+
+  #isOver(): boolean { return this.#life.signal.aborted }
+
+  async #tell(control: Control): Promise<void> {
+    await this.#link.send({ type: 'control', control }, this.#life.signal)
+  }
+}
+
+function isRequest(control: Control): control is Request {
+  return 'id' in control && control.kind !== 'cancel'
+}
+
+/** @throws {AppError} with the appliance's code when it refuses, FRAME_INVALID when it says something else */
+function welcomed(control: Control): void {
+  if (control.kind === 'welcome') return
+  if (control.kind === 'refuse') throw new AppError(knownCode(control.code), `the appliance refuses this agent: ${control.message}`)
+  throw new AppError('FRAME_INVALID', `the appliance answered the greeting with ${control.kind}`)
+}
+
+function knownCode(code: string): ErrorCode {
+  return code in CODES ? code as ErrorCode : 'INTERNAL'
+}
