@@ -2,11 +2,15 @@
 import t from 'tap'
 import { World } from './world.ts'
 
+const mirrors = (world: World): string[] => world.source.calls.filter(call => call.startsWith('mirror'))
+
 t.test('a server is validated, mirrored, protected and cut over; then the source is off and the replica runs', async t => {
   await using world = new World()
   const engine = await world.start()
   const job = await world.protect()
   t.ok(job.validation.every(finding => finding.severity !== 'error'))
+  t.strictSame(mirrors(world), ['mirror none'])
+  t.ok(world.source.calls.indexOf('prepare') < world.source.calls.indexOf('mirror none'), 'the capture runs before the first read')
   await engine.act('move-shop', 'cutover')
   const done = await world.until('completed', 'failed')
   t.equal(done?.state, 'completed')
@@ -14,5 +18,221 @@ t.test('a server is validated, mirrored, protected and cut over; then the source
   t.ok((done?.downtimeMs ?? -1) >= 0)
   t.equal(world.source.off, true)
   t.strictSame([...world.hypervisor.vms.values()].map(vm => [vm.name, vm.power]), [['shop-replica', 'on']])
+  t.strictSame(done?.phases.map(phase => phase.phase), ['validating', 'provisioning', 'mirroring', 'protecting', 'cutting-over', 'downtime', 'boot'])
+  t.ok(done?.phases.every(phase => phase.endedAtUtc !== undefined))
+  const history = await engine.history('move-shop', 0, 1000)
+  t.strictSame(history.map(event => event.sequence), history.map((_, index) => index + 1))
+  t.ok(history.some(event => event.message === 'protecting -> cutting-over (cutover)'))
   t.strictSame(world.violations, [])
+})
+
+t.test('a source that is to run on after the cutover is let go, not switched off', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect({ shutDownSource: false })
+  await engine.act(id, 'cutover')
+  await world.until('completed')
+  t.equal(world.source.off, false)
+  t.equal(world.source.frozen, false)
+  t.equal(world.source.capturing, undefined)
+})
+
+t.test('a job that cuts over by itself does so once; after an undone cutover it waits for a person', async t => {
+  await using world = new World()
+  world.fail('hypervisor.createVm', 'VSPHERE_FAULT')
+  const engine = await world.start()
+  const { id } = await world.createJob({ cutover: 'automatic' })
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  await world.until('cutting-over')
+  await world.until('provisioning', 'mirroring')
+  t.equal((await world.replicating())?.state, 'protecting')
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+})
+
+t.test('a link that breaks during the mirror is waited for, and the mirror goes on with what differs', async t => {
+  await using world = new World()
+  world.source.holdMirror = true
+  const engine = await world.start()
+  const { id } = await world.createJob()
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  while (mirrors(world).length === 0) await new Promise(resolve => { setImmediate(resolve) })
+  world.source.disconnect()
+  while ((await engine.get(id)).activity !== 'source disconnected, waiting') await new Promise(resolve => { setImmediate(resolve) })
+  t.equal((await engine.get(id)).health, 'warning')
+  t.equal((await engine.get(id)).state, 'mirroring')
+  world.source.holdMirror = false
+  world.source.connect()
+  const job = await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+  t.equal(job?.health, 'ok')
+  t.ok((await engine.history(id, 0, 1000)).some(event => event.kind === 'source-disconnected'))
+})
+
+t.test('a link that breaks while protecting costs no mirror when the agent kept capturing', async t => {
+  await using world = new World()
+  await world.start()
+  await world.protect()
+  world.source.disconnect()
+  world.source.connect()
+  await world.replicating()
+  while (world.source.calls.filter(call => call === 'replicate').length < 2) await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(mirrors(world), ['mirror none'])
+})
+
+t.test('an agent that was started anew while protecting leads to a mirror of what differs', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  world.source.restartAgent()
+  await world.until('mirroring')
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+  t.ok((await engine.history(id, 0, 1000)).some(event => event.kind === 'mirror-required'))
+})
+
+t.test('an agent that missed changes leads to a mirror of what differs', async t => {
+  await using world = new World()
+  world.fail('source.replicate', 'CAPTURE_OVERFLOW')
+  const engine = await world.start()
+  const { id } = await world.createJob()
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+})
+
+t.test('a user can ask for a new mirror while protecting', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'remirror')
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+})
+
+t.test('after a power loss of the appliance in the middle of a mirror, the data is compared', async t => {
+  await using world = new World()
+  world.source.holdMirror = true
+  const engine = await world.start()
+  const { id } = await world.createJob()
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  while (mirrors(world).length === 0) await new Promise(resolve => { setImmediate(resolve) })
+  world.kill()
+  world.bootId = 'boot-2'
+  world.source.holdMirror = false
+  await world.start()
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror data'])
+})
+
+t.test('a full replica fails the job with its code, and a retry goes on where it was', async t => {
+  await using world = new World()
+  world.fail('source.mirror', 'REPLICA_FULL')
+  const engine = await world.start()
+  const { id } = await world.createJob()
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  const failed = await world.until('failed')
+  t.equal(failed?.lastError?.code, 'REPLICA_FULL')
+  t.match(failed?.lastError?.operator, /Free or add space/)
+  const created = world.hypervisor.calls.filter(call => call === 'create-disk').length
+  await engine.act(id, 'retry')
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror attributes'])
+  t.equal(world.hypervisor.calls.filter(call => call === 'create-disk').length, created, 'the disks were not made again')
+})
+
+t.test('a VMware server that is busy for a while is tried again', async t => {
+  await using world = new World()
+  world.fail('hypervisor.attachDisk', 'VSPHERE_BUSY', 3)
+  const engine = await world.start()
+  const { id } = await world.protect()
+  t.equal((await engine.history(id, 0, 1000)).filter(event => event.kind === 'retry').length, 3)
+})
+
+t.test('a stopped job lets the source go, and its start mirrors what differs', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  const stopped = await engine.act(id, 'stop')
+  t.equal(stopped.state, 'stopped')
+  while (!(await engine.history(id, 0, 1000)).some(event => event.kind === 'source-released')) await new Promise(resolve => { setImmediate(resolve) })
+  t.equal(world.source.capturing, undefined)
+  await engine.act(id, 'start')
+  await world.replicating()
+  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+})
+
+t.test('a removed job leaves nothing: no disks, no capture, a free name', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'remove')
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.equal(world.hypervisor.disks.size, 0)
+  t.equal(world.source.capturing, undefined)
+  t.equal((await engine.get(id)).state, 'removed')
+  await t.rejects(engine.get('move-shop'), { code: 'JOB_NOT_FOUND' })
+  await t.rejects(engine.act(id, 'start'), { code: 'JOB_TRANSITION_INVALID' })
+  t.equal((await world.createJob()).name, 'move-shop')
+})
+
+t.test('a job can be removed with its disks kept', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'remove', { keepDisks: true })
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame([...world.hypervisor.disks.values()].map(disk => disk.holder), [''], 'the disk is there and hangs nowhere')
+})
+
+t.test('removing a completed job never touches the VM and its disks', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  await world.until('completed')
+  const before = world.hypervisor.calls.length
+  await engine.act(id, 'remove')
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(world.hypervisor.calls.slice(before), [], 'the VMware server was not even asked')
+  t.strictSame([...world.hypervisor.vms.values()].map(vm => vm.power), ['on'])
+  t.strictSame([...world.hypervisor.disks.values()].map(disk => disk.holder), ['shop-replica'])
+})
+
+t.test('a removal interrupts a running mirror', async t => {
+  await using world = new World()
+  world.source.holdMirror = true
+  const engine = await world.start()
+  const { id } = await world.createJob()
+  await engine.act(id, 'validate')
+  await world.until('ready')
+  await engine.act(id, 'start')
+  while (mirrors(world).length === 0) await new Promise(resolve => { setImmediate(resolve) })
+  await engine.act(id, 'remove')
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.equal(world.hypervisor.disks.size, 0)
+})
+
+t.test('an agent that comes back after its job was removed is let go', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  world.source.disconnect()
+  await engine.act(id, 'remove')
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.not(world.source.capturing, undefined)
+  world.source.connect()
+  const source = world.source.find(world.source.id)
+  if (source !== undefined) await engine.sourceConnected(source, AbortSignal.timeout(1000))
+  t.equal(world.source.capturing, undefined)
 })
