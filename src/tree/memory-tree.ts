@@ -105,13 +105,18 @@ export class MemoryTree implements SourceTree, TargetTree {
 
 class MemoryFile implements SourceFile {
   readonly #path: RelPath
-  readonly #node: MemoryNode
+  #opened: MemoryNode | undefined
   readonly sizeBytes: number
 
   constructor(path: RelPath, node: MemoryNode) {
     this.#path = path
-    this.#node = node
+    this.#opened = node
     this.sizeBytes = node.data.sizeBytes
+  }
+
+  get #node(): MemoryNode {
+    if (this.#opened === undefined) throw new TypeError(`${display(this.#path)} is closed`)
+    return this.#opened
   }
 
   async extents(signal: AbortSignal): Promise<readonly DataRange[]> {
@@ -139,7 +144,7 @@ class MemoryFile implements SourceFile {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // nothing is held
+    this.#opened = undefined
   }
 }
 

@@ -1,0 +1,82 @@
+/** What every SourceTree promises. */
+import t from 'tap'
+import { ROOT_PATH } from '../../src/domain/rel-path.ts'
+import { listingEntries } from '../../src/wire/listing-codec.ts'
+import { decodeOperations } from '../../src/wire/operation-codec.ts'
+import { apply, directory, entry, fifo, file, METADATA, rel, symlink, xattr, type OpenPair } from '../zoo/tree-pair.ts'
+
+const signal = new AbortController().signal
+const ALL = { smallFileBytes: 1 << 20, maxBatchBytes: 1 << 20 }
+
+export function sourceTreeContract(name: string, open: OpenPair, skip: string | false = false): void {
+  void t.test(`${name}: entries come in the order of their bytes, each once, over all pages`, { skip }, async t => {
+    await using pair = await open()
+    const names = ['B', 'a', '\xff', 'a!', 'aa', ...Array.from({ length: 1000 }, (_, i) => `n${String(i)}`)]
+    await apply(pair.target, ...names.map(n => file(n, '')))
+    const listed: Buffer[] = []
+    for await (const page of pair.source.list(ROOT_PATH, signal)) for (const e of listingEntries(page)) listed.push(Buffer.from(e.name))
+    t.same(listed, names.map(n => Buffer.from(n, 'latin1')).toSorted((a, b) => Buffer.compare(a, b)))
+  })
+
+  void t.test(`${name}: a missing directory lists nothing, a file neither, and looking at nothing finds nothing`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, file('f', 'F'))
+    for (const path of ['missing', 'f', 'f/below']) {
+      for await (const page of pair.source.list(rel(path), signal)) t.fail(`page of ${String(page.length)} bytes`)
+    }
+    t.equal(await entry(pair.source, 'missing'), undefined)
+    t.equal(await entry(pair.source, 'f/below'), undefined)
+    t.equal(await pair.source.readMetadata(rel('missing'), signal), undefined)
+    t.equal((await entry(pair.source, ''))?.type, 'directory')
+    t.equal((await entry(pair.source, ''))?.name.length, 0)
+  })
+
+  void t.test(`${name}: reading gives the operations that make the entries again`, { skip }, async t => {
+    await using pair = await open()
+    const made = [directory('d/e', { uid: 7 }), file('d/f', 'content', { xattrs: [xattr('user.x', 'y')], mode: 0o6711 }), fifo('d/p'), symlink('d/s', 'target')]
+    await apply(pair.target, directory('d'), ...made)
+    const read = await pair.source.read(rel('d'), ['e', 'f', 'p', 's'].map(n => Buffer.from(n)), ALL, signal)
+    t.same({ ...read, batch: undefined }, { batch: undefined, taken: 4, large: [], findings: [] })
+    const expected = made.map(o => (o.kind === 'symlink' ? { ...o, metadata: { ...METADATA, mode: 0o777 } } : o))
+    t.same([...decodeOperations(read.batch)], expected)
+  })
+
+  void t.test(`${name}: a batch ends at its limit, large files are named, what is gone is a finding`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, file('a', 'x'.repeat(1000)), file('b', 'x'.repeat(1000)), file('large', 'x'.repeat(5000)), file('z', ''))
+    const names = ['a', 'b', 'gone', 'large', 'z'].map(n => Buffer.from(n))
+    const first = await pair.source.read(ROOT_PATH, names, { smallFileBytes: 4999, maxBatchBytes: 500 }, signal)
+    t.equal(first.taken, 1)
+    const rest = await pair.source.read(ROOT_PATH, names.slice(1), { smallFileBytes: 4999, maxBatchBytes: 5000 }, signal)
+    t.equal(rest.taken, 4)
+    t.same(rest.large, [2])
+    t.same(rest.findings.map(f => [f.code, f.subject]), [['FILE_VANISHED', 'gone']])
+    t.same([...decodeOperations(rest.batch)].map(o => o.path.toString()), ['b', 'z'])
+    const missing = await pair.source.read(rel('no'), [Buffer.from('x')], ALL, signal)
+    t.equal(missing.taken, 1)
+    t.same(missing.findings.map(f => f.code), ['FILE_VANISHED'])
+  })
+
+  void t.test(`${name}: a small file keeps its holes`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, { kind: 'file', path: rel('f'), sizeBytes: 400_000, complete: true, metadata: METADATA, extents: [{ offset: 131_072, data: Buffer.alloc(65_536, 7) }, { offset: 262_144, data: Buffer.alloc(65_536) }] })
+    const { batch } = await pair.source.read(ROOT_PATH, [Buffer.from('f')], ALL, signal)
+    const operation = [...decodeOperations(batch)][0]
+    t.same(operation?.kind === 'file' ? operation.extents.map(e => [e.offset, e.data.length]) : [], [[131_072, 65_536], [262_144, 65_536]])
+  })
+
+  void t.test(`${name}: an open file is read in pieces, and only a regular file opens`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, file('f', '0123456789'), symlink('s', 'f'), fifo('p'), directory('d'))
+    for (const path of ['s', 'p', 'd', 'missing', 'missing/f']) await t.rejects(pair.source.openFile(rel(path), signal), { code: 'SOURCE_MISSING' }, path)
+    await using opened = await pair.source.openFile(rel('f'), signal)
+    t.equal(opened.sizeBytes, 10)
+    t.equal((await opened.read(3, 4, signal)).toString(), '3456')
+    t.equal((await opened.read(8, 100, signal)).toString(), '89')
+    t.equal((await opened.read(20, 5, signal)).length, 0)
+    await opened.clean(0, 10, signal)
+    t.same([...decodeOperations(await opened.metadata(signal))], [{ kind: 'metadata', path: rel('f'), metadata: METADATA }])
+    await opened[Symbol.asyncDispose]()
+    await t.rejects(opened.read(0, 1, signal))
+  })
+}

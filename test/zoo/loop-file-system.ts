@@ -1,0 +1,58 @@
+/** A small file system of its own in an image file, mounted in a temporary directory. Needs root. */
+import { execFileSync } from 'node:child_process'
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export type LoopType = 'ext4' | 'xfs' | 'btrfs'
+
+const MIB = 1024 * 1024
+const FORMAT = {
+  ext4: ['mkfs.ext4', '-q', '-F'],
+  xfs: ['mkfs.xfs', '-q', '-f'],
+  btrfs: ['mkfs.btrfs', '-q', '-f'],
+} as const satisfies Record<LoopType, readonly string[]>
+
+export interface LoopFileSystem extends Disposable {
+  readonly type: LoopType
+  /** where it is mounted */
+  readonly path: string
+  /** remounts the file system itself */
+  remount(option: 'ro' | 'rw'): void
+}
+
+/** Makes and mounts it; disposing unmounts and removes it. */
+export function mountLoop(type: LoopType, sizeMiB = 512): LoopFileSystem {
+  const base = mkdtempSync(join(tmpdir(), `landfall-${type}-`))
+  const image = join(base, 'image')
+  const path = join(base, 'mount')
+  try {
+    const fd = openSync(image, 'w')
+    ftruncateSync(fd, sizeMiB * MIB)
+    closeSync(fd)
+    mkdirSync(path)
+    const [tool, ...args] = FORMAT[type]
+    execFileSync(tool, [...args, image], { stdio: ['ignore', 'ignore', 'pipe'] })
+    execFileSync('mount', ['-o', 'loop', image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
+  } catch (error) {
+    rmSync(base, { recursive: true, force: true })
+    throw error
+  }
+  return {
+    type, path,
+    remount: option => execFileSync('mount', ['-o', `remount,${option}`, path]),
+    [Symbol.dispose]: () => {
+      execFileSync('umount', [path])
+      rmSync(base, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Why tests that mount are skipped, or false. */
+export const MOUNT_SKIP: string | false = mountSkip()
+
+function mountSkip(): string | false {
+  if (process.getuid?.() === 0) return false
+  if (process.env['REQUIRE_SYSTEM'] === '1') throw new Error('needs root to mount file systems')
+  return 'needs root to mount file systems'
+}
