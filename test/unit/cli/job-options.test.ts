@@ -1,0 +1,54 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { CreateFlags, createRequest, memoryMiB, networks, processors } from '../../../src/cli/job-options.ts'
+
+const flags = (changes: Record<string, unknown> = {}): CreateFlags => CreateFlags.parse({ source: 'web1', vmware: 'vc1', datastore: 'ds1', ...changes })
+
+t.test('without flags everything has the product\'s defaults', async t => {
+  t.same(await createRequest('move', flags()), {
+    name: 'move', source: 'web1', vmware: 'vc1',
+    options: { volumes: [], datastore: 'ds1', vmName: 'move', networks: [], diskFormat: 'thin', compare: 'none', orphans: 'delete', cutover: 'manual', shutDownSource: true },
+  })
+})
+
+t.test('every flag arrives where it belongs', async t => {
+  const dir = t.testdir({ script: '#!/bin/sh\necho hi\n' })
+  const request = await createRequest('move', flags({
+    vmName: 'web1', network: ['VM Network', '52:54:00:AA:BB:CC=DMZ=1'], discardNic: ['52:54:00:00:00:01'], volume: ['/data'], diskFormat: 'thick', compare: 'data',
+    orphans: 'keep', cpu: '2x4', memory: '8G', postFailover: join(dir, 'script'), postFailoverArg: ['a b', '-x'], postFailoverTimeout: '30', autoCutover: true, shutdown: false,
+  }))
+  t.same(request.options, {
+    volumes: ['/data'], datastore: 'ds1', vmName: 'web1', defaultNetwork: 'VM Network',
+    networks: [{ sourceMac: '52:54:00:aa:bb:cc', network: 'DMZ=1' }, { sourceMac: '52:54:00:00:00:01', network: null }],
+    diskFormat: 'thick', compare: 'data', orphans: 'keep', sockets: 2, coresPerSocket: 4, memoryMiB: 8192, cutover: 'automatic', shutDownSource: false,
+    postFailover: { content: '#!/bin/sh\necho hi\n', arguments: ['a b', '-x'], timeoutMs: 30_000 },
+  })
+})
+
+t.test('a network may have an equals sign in its name', t => {
+  t.same(networks(['vlan=10'], []), { networks: [], defaultNetwork: 'vlan=10' })
+  t.end()
+})
+
+t.test('two networks for all, an adapter mapped twice and a wrong MAC are refused', t => {
+  t.throws(() => networks(['a', 'b'], []), { code: 'REQUEST_INVALID' })
+  t.throws(() => networks(['52:54:00:00:00:01=a'], ['52:54:00:00:00:01']), { code: 'REQUEST_INVALID' })
+  t.throws(() => networks([], ['eth0']), { code: 'REQUEST_INVALID' })
+  t.end()
+})
+
+t.test('processors and memory are read, nonsense is refused', t => {
+  t.same(processors('4'), { sockets: 1, coresPerSocket: 4 })
+  t.same(processors(undefined), {})
+  for (const bad of ['', '2x', 'x4', '2.5', 'two']) t.throws(() => processors(bad), { code: 'REQUEST_INVALID' }, bad)
+  t.same(['4096', '4096M', '4GiB', '4 g'].map(memoryMiB), [4096, 4096, 4096, 4096])
+  for (const bad of ['', 'G', '4T', '-1']) t.throws(() => memoryMiB(bad), { code: 'REQUEST_INVALID' }, bad)
+  t.end()
+})
+
+t.test('values that the API would refuse are refused here', async t => {
+  await t.rejects(createRequest('move', flags({ diskFormat: 'fat' })), { name: 'ZodError' })
+  await t.rejects(createRequest('move', flags({ postFailover: '/nonexistent/script' })), { code: 'REQUEST_INVALID' })
+  await t.rejects(createRequest('move', flags({ postFailoverArg: ['x'] })), { code: 'REQUEST_INVALID' })
+  await t.rejects(createRequest('../x', flags()), { name: 'ZodError' })
+})
