@@ -1,0 +1,161 @@
+/**
+ * Makes the mounted replica boot on the virtual hardware: assembles it, runs the fix-ups of its family in order, and says what each did. May be
+ * repeated. When a required one fails, the replica is taken apart again and the cutover stops; files that were changed until then stay changed
+ * (the report names them) and are put back by the next mirror, because their times differ from the source's.
+ */
+import { basename } from 'node:path'
+import { systemClock, type Clock } from '../clock/clock.ts'
+import { runInRoot } from '../command/chroot.ts'
+import type { Runner } from '../command/runner.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { JobOptions } from '../domain/job.ts'
+import type { BuiltReplica, FixUpReport, FixUpResult, ReplicaPlan } from '../domain/replica.ts'
+import type { Workload } from '../domain/workload.ts'
+import { CODES } from '../errors/codes.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { jobLog } from '../logging/logger.ts'
+import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
+import { DEBIAN_BIOS_FIX_UPS } from './boot-debian.ts'
+import { bootFamilyOf } from './boot-family.ts'
+import { changedFiles, takeSnapshot } from './changed-files.ts'
+import type { AssembledReplica, FixUp, GuestOptions } from './fix-up.ts'
+import { ReplicaFiles } from './replica-files.ts'
+
+export interface BootRequest {
+  jobId: string, plan: ReplicaPlan, workload: Workload, options: JobOptions, volumes: VolumeStack, mounted: readonly MountedVolume[]
+  /** the job's disks: those without a mounted volume (swap only) are shown to the replica's programs too, and the boot disk is named by its UUID */
+  built?: BuiltReplica | undefined
+}
+
+export interface BootParts {
+  runner: Runner
+  clock?: Clock
+  /** Keeps the report of a run, also of a failed one. */
+  keepReport: (report: FixUpReport) => Promise<void>
+}
+
+/** Where the replica itself keeps the log of what was done to it. */
+const GUEST_LOG = '/var/log/landfall/boot-fix-ups.log'
+const MAX_LOG_CHARACTERS = 4 << 20
+const DISASSEMBLE_MS = 120_000
+
+/** @throws {AppError} BOOT_FIXUP_FAILED with what failed and why; VOLUME_LAYOUT when the volumes make no root */
+export async function makeBootable(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { jobId, volumes, mounted } = request
+  const fixUps = fixUpsFor(request)
+  const disks = await disksOf(request, signal)
+  const root = await volumes.assemble(jobId, mounted, disks, signal)
+  try {
+    await using files = await ReplicaFiles.open(root)
+    return await runFixUps(parts, request, fixUps, root, files, signal)
+  } finally {
+    await volumes.disassemble(jobId, AbortSignal.timeout(DISASSEMBLE_MS)) // also after an abort: a later step unmounts the volumes
+  }
+}
+
+function fixUpsFor({ workload, plan }: BootRequest): readonly FixUp[] {
+  const family = bootFamilyOf(workload)
+  if (family === undefined || plan.firmware !== 'bios') {
+    throw new AppError('BOOT_FIXUP_FAILED', `it is not known how ${workload.os.prettyName} with ${plan.firmware} is made to boot; nothing was changed`)
+  }
+  return { debian: DEBIAN_BIOS_FIX_UPS }[family]
+}
+
+async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonly FixUp[], root: string, files: ReplicaFiles, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { jobId, plan, workload, options } = request
+  const clock = parts.clock ?? systemClock
+  const log = new GuestLog()
+  let runs = 0
+  const replica: AssembledReplica = {
+    plan, workload, options, files, bootDevice: bootDeviceOf(request), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
+    run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, o, inner)) },
+  }
+  const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [] }
+  let before = await takeSnapshot(files, signal)
+  const keep = async (): Promise<void> => { await parts.keepReport(report) }
+  for (const fixUp of fixUps) {
+    signal.throwIfAborted()
+    const startedMs = clock.now()
+    const touches = files.changes + runs
+    const outcome = await attempt(fixUp, replica, signal)
+    const after = files.changes + runs === touches ? before : await takeSnapshot(files, signal, before) // looking everywhere takes its part of the downtime
+    const changed = changedFiles(before, after)
+    before = after
+    const result: FixUpResult = {
+      id: fixUp.id, title: fixUp.title, required: fixUp.required, messages: [...outcome.messages], changed, durationMs: clock.now() - startedMs,
+      outcome: outcome.error !== undefined ? 'failed' : outcome.messages.length + changed.length > 0 ? 'done' : 'nothing-to-do',
+    }
+    report.results.push(result)
+    log.add(`${fixUp.id} ${fixUp.title}: ${result.outcome}\n${result.messages.map(m => `  ${m}\n`).join('')}`)
+    jobLog[outcome.error === undefined ? 'info' : 'warn']({ jobId, fixUp: fixUp.id, outcome: result.outcome, err: outcome.error }, 'boot fix-up ran')
+    if (outcome.error === undefined || !fixUp.required) continue
+    await keep()
+    const touched = report.results.flatMap(r => r.changed).length
+    throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${String(touched)} files changed so far; the next mirror puts them back)`, { cause: outcome.error })
+  }
+  await files.makeDirectory('/var/log/landfall', 0o700)
+  await files.write(GUEST_LOG, log.text(), 0o600)
+  report.results.push({ id: 'log', title: 'keep the log of what was done', required: false, outcome: 'done', messages: [], changed: changedFiles(before, await takeSnapshot(files, signal, before)), durationMs: 0 })
+  report.succeeded = true
+  await keep()
+  return report.results.flatMap(findingsOf)
+}
+
+/** Anything but an abort that a fix-up throws is its failure; what it is worth is the table's decision. */
+async function attempt(fixUp: FixUp, replica: AssembledReplica, signal: AbortSignal): Promise<{ messages: readonly string[], error?: unknown }> {
+  try {
+    return { messages: await fixUp.fix(replica, signal) }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isAppError(error)) throw error
+    return { messages: [error.message], error }
+  }
+}
+
+function findingsOf({ id, title, outcome, messages }: FixUpResult): Finding[] {
+  if (outcome !== 'failed') return messages.map(message => ({ code: `BOOT_FIXUP_${id.toUpperCase()}`, severity: 'ok', subject: title, message, advice: '' }))
+  return [{ code: 'BOOT_FIXUP_FAILED', severity: 'warning', subject: title, message: messages.join('; '), advice: CODES.BOOT_FIXUP_FAILED.operator }]
+}
+
+/** The job's disks in the appliance, in the order of the plan; without `built`, those of the mounted volumes are all that is known. */
+async function disksOf({ built, volumes }: BootRequest, signal: AbortSignal): Promise<readonly string[]> {
+  const devices: string[] = []
+  for (const disk of built?.disks ?? []) devices.push(await volumes.deviceOf(disk.uuid, signal))
+  return devices
+}
+
+/** The first disk by the name its node has in the root's /dev. */
+function bootDeviceOf({ plan, mounted }: BootRequest): string {
+  const on = mounted.find(m => m.volume.disk === 0)
+  if (on === undefined) throw new AppError('BOOT_FIXUP_FAILED', `no volume of the job lies on its first disk ${plan.disks[0]?.path ?? ''}: the boot loader has no place`)
+  for (const cut of [`p${String(on.volume.partition)}`, String(on.volume.partition)]) {
+    const disk = on.device.slice(0, -cut.length)
+    if (on.volume.partition !== 0 && on.device.endsWith(cut) && partitionDevice(disk, on.volume.partition) === on.device) return `/dev/${basename(disk)}`
+  }
+  throw new AppError('BOOT_FIXUP_FAILED', `the first disk has no partition table (${on.device}): the boot loader has no place`)
+}
+
+/** What the replica's programs said, in full up to a limit. */
+class GuestLog {
+  #text = ''
+
+  add(text: string): void {
+    if (this.#text.length < MAX_LOG_CHARACTERS) this.#text += text
+  }
+
+  text(): string {
+    return Buffer.from(this.#text, 'utf8').toString('latin1')
+  }
+
+  async during<T extends { stdout: string, stderr: string, exitCode: number }>(program: string, args: readonly string[], run: () => Promise<T>): Promise<T> {
+    this.add(`$ ${[program, ...args].join(' ')}\n`)
+    try {
+      const result = await run()
+      this.add(`${result.stdout}${result.stderr}exit code ${String(result.exitCode)}\n`)
+      return result
+    } catch (error) {
+      this.add(`${error instanceof Error ? error.message : String(error)}\n`)
+      throw error
+    }
+  }
+}

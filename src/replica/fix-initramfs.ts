@@ -1,0 +1,75 @@
+/**
+ * C15: every kernel's initramfs holds the drivers of the virtual hardware. They are listed persistently, so that the next kernel update keeps
+ * them; the old image stays beside the new one; the new one is looked into before it is believed.
+ */
+import { DeviceReferences } from './device-references.ts'
+import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
+import { moduleNames, replicaKernels, type ReplicaKernel } from './replica-kernels.ts'
+import type { ReplicaFiles } from './replica-files.ts'
+import { driverOf } from './virtual-hardware.ts'
+
+const MODULES = '/etc/initramfs-tools/modules'
+const CONFIGURATION = '/etc/initramfs-tools/conf.d'
+/** Read last, so that it wins over what the source chose for its own hardware. */
+const OURS = `${CONFIGURATION}/zz-landfall`
+const MARK = '# added by the migration: drivers of the virtual hardware'
+const UPDATE_TIMEOUT_MS = 600_000
+const LIST_TIMEOUT_MS = 120_000
+
+export const REBUILD_INITRAMFS: FixUp = {
+  id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true,
+  fix: async (replica: AssembledReplica, signal) => {
+    const { files, plan, workload } = replica
+    if (await files.kind('/usr/sbin/update-initramfs') !== 'file') throw fixUpFailed('update-initramfs is not installed on the replica')
+    const kernels = await replicaKernels(files)
+    await files.write(MODULES, withModules(await files.text(MODULES) ?? '', [...new Set(kernels.flatMap(k => k.modules))]))
+    await files.write(OURS, await settings(files, new DeviceReferences(plan, workload)))
+    const messages: string[] = []
+    for (const kernel of kernels) {
+      const image = `/boot/initrd.img-${kernel.version}`
+      const exists = await files.kind(image) === 'file'
+      if (exists && await files.kind(`${image}.pre-landfall`) === undefined) await files.copy(image, `${image}.pre-landfall`)
+      await replica.run('update-initramfs', [exists ? '-u' : '-c', '-k', kernel.version], { timeoutMs: UPDATE_TIMEOUT_MS }, signal)
+      const missing = await missingDrivers(replica, kernel, image, signal)
+      if (missing.length > 0) throw fixUpFailed(`the new initramfs of kernel ${kernel.version} lacks ${missing.join(', ')}`)
+      messages.push(`initramfs of kernel ${kernel.version} rebuilt and looked into`)
+    }
+    return messages
+  },
+}
+
+/** /etc/initramfs-tools/modules that lists the drivers. Pure. */
+export function withModules(text: string, drivers: readonly string[]): string {
+  const listed = new Set(text.split('\n').map(line => line.trim().split(/\s+/)[0]?.replaceAll('-', '_')))
+  const added = drivers.filter(d => !listed.has(d))
+  if (added.length === 0) return text
+  return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${MARK}\n${added.join('\n')}\n`
+}
+
+/** MODULES=most whatever the source says; RESUME only when the source's setting would not work here. */
+async function settings(files: ReplicaFiles, references: DeviceReferences): Promise<string> {
+  let resume = ''
+  const sources = ['/etc/initramfs-tools/initramfs.conf', ...(await files.names(CONFIGURATION)).map(n => `${CONFIGURATION}/${n}`).filter(p => p !== OURS)]
+  for (const path of sources) {
+    for (const line of (await files.text(path) ?? '').split('\n')) resume = /^\s*RESUME=["']?([^"'\s]*)/.exec(line)?.[1] ?? resume
+  }
+  return `# Made by the migration: the initramfs must boot on hardware that it was not made on.\nMODULES=most\n${resumeLine(resume, references)}`
+}
+
+/** The line to add for what the source's settings say ('' or auto: the tool looks for swap, and would find the appliance's). Pure. */
+export function resumeLine(resume: string, references: DeviceReferences): string {
+  if (resume === 'none') return ''
+  if (resume !== '' && resume !== 'auto' && references.look(resume).kind === 'resolves' && references.isSwap(resume)) return ''
+  const [swap] = references.swapUuids()
+  return swap === undefined ? 'RESUME=none\n' : `RESUME=UUID=${swap}\n`
+}
+
+async function missingDrivers(replica: AssembledReplica, kernel: ReplicaKernel, image: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { files, plan } = replica
+  const { stdout } = await replica.run('lsinitramfs', [image], { timeoutMs: LIST_TIMEOUT_MS }, signal)
+  const inside = moduleNames(stdout.split('\n').filter(line => /[.]ko(?:[.](?:gz|xz|zst))?$/.test(line)).join('\n'))
+  const builtIn = moduleNames(await files.text(`/lib/modules/${kernel.version}/modules.builtin`) ?? '')
+  const rootType = plan.volumes.find(v => v.volume.mountPoint === '/')?.volume.fileSystem.type ?? 'ext4'
+  const needed = [driverOf(plan.controller), 'sd_mod', ...plan.adapters.map(a => driverOf(a.type)), /^ext[234]$/.test(rootType) ? 'ext4' : rootType]
+  return [...new Set(needed)].filter(driver => !inside.has(driver) && !builtIn.has(driver))
+}

@@ -1,0 +1,38 @@
+/** The form of a boot fix-up: one row of the list in cutover.md. What it does to files shows in the report by itself. */
+import type { RunResult } from '../command/runner.ts'
+import type { JobOptions } from '../domain/job.ts'
+import type { ReplicaPlan } from '../domain/replica.ts'
+import type { Workload } from '../domain/workload.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { ReplicaFiles } from './replica-files.ts'
+
+export interface GuestOptions { timeoutMs: number, input?: string, env?: Readonly<Record<string, string>>, allowedExitCodes?: readonly number[] }
+
+/** The replica, assembled, as a fix-up sees it. */
+export interface AssembledReplica {
+  plan: ReplicaPlan
+  workload: Workload
+  options: JobOptions
+  files: ReplicaFiles
+  /** the first disk, the one the firmware starts from, as its device is called inside the root */
+  bootDevice: string
+  /** UUID of the first virtual disk, '' when it is not known */
+  bootDiskUuid: string
+  /** Runs one of the replica's programs inside it. @throws {AppError} TOOL_FAILED, TOOL_TIMEOUT */
+  run: (program: string, args: readonly string[], options: GuestOptions, signal: AbortSignal) => Promise<RunResult>
+}
+
+export interface FixUp {
+  /** row of cutover.md */
+  id: string
+  title: string
+  /** its failure stops the cutover; otherwise it is reported and the next one goes on */
+  required: boolean
+  /** @returns what was done, one sentence each; nothing when there was nothing to do */
+  fix: (replica: AssembledReplica, signal: AbortSignal) => Promise<readonly string[]>
+}
+
+/** For a fix-up that cannot succeed. */
+export function fixUpFailed(message: string, cause?: unknown): AppError<'BOOT_FIXUP_FAILED'> {
+  return new AppError('BOOT_FIXUP_FAILED', message, cause === undefined ? {} : { cause })
+}
