@@ -5,7 +5,7 @@ export interface DatastorePath { readonly datastore: string, readonly folder: st
 
 /** Reads a path of a file. @throws {AppError} REQUEST_INVALID when it is none */
 export function parseDatastorePath(path: string): DatastorePath {
-  const parts = /^\[([^\]]+)\] ?(.+)$/.exec(path)
+  const parts = /^\[([^\]]+)\] ?(\S.*)$/.exec(path)
   const [, datastore, below] = parts ?? []
   const segments = below?.split('/') ?? []
   if (datastore === undefined || segments.length === 0 || segments.some(s => s === '' || s === '.' || s === '..')) {

@@ -1,17 +1,17 @@
 /** Reading the devices of a VM and deciding where a disk goes. No calls here. */
 import { z } from 'zod'
 import { isA } from './vsphere-types.ts'
-import { typeOf } from './vsphere-object.ts'
+import { readAnswer, typeOf } from './vsphere-object.ts'
 
 const DISKS_PER_CONTROLLER = 16 // unit numbers; one of them is the controller's own
 const RESERVED_UNIT = 7
 const MAX_CONTROLLERS = 4
 
-// Backings of devices that our type table does not know arrive half parsed; only disks and adapters matter here.
+// What devices have that our type table does not know arrives as text; only disks, SCSI controllers and adapters matter here.
 const Text = z.string().optional().catch(undefined)
+const Count = z.coerce.number().optional().catch(undefined)
 const Device = z.object({
-  key: z.number(), controllerKey: z.number().optional(), unitNumber: z.number().optional(), busNumber: z.number().optional(),
-  scsiCtlrUnitNumber: z.number().optional(), capacityInKB: z.number().optional(), capacityInBytes: z.number().optional(),
+  key: z.coerce.number(), controllerKey: Count, unitNumber: Count, busNumber: Count, scsiCtlrUnitNumber: Count, capacityInKB: Count, capacityInBytes: Count,
   macAddress: Text,
   backing: z.object({ fileName: Text, uuid: Text }).optional().catch(undefined),
 })
@@ -45,7 +45,7 @@ export function readDevices(property: unknown): Devices {
   const usedUnits = new Map<number, Set<number>>()
   for (const item of Array.isArray(property) ? property : []) {
     const type = typeOf(item) ?? ''
-    const d = Device.parse(item)
+    const d = readAnswer(Device, item, 'read the devices of a VM')
     if (d.controllerKey !== undefined && d.unitNumber !== undefined) {
       const used = usedUnits.get(d.controllerKey) ?? new Set()
       usedUnits.set(d.controllerKey, used.add(d.unitNumber))

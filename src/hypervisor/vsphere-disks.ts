@@ -4,7 +4,7 @@ import type { DiskFormat, VirtualDisk } from '../domain/target.ts'
 import { parseDatastorePath, samePath } from './datastore-path.ts'
 import { freeSlot, readDevices, type AttachedDisk, type Slot } from './vsphere-devices.ts'
 import { faultType } from './vsphere-faults.ts'
-import { deleteEmptyFolder, diskSize, makeFolder } from './vsphere-files.ts'
+import { deleteWithFolder, diskSize, makeFolder } from './vsphere-files.ts'
 import { readDatastore, shownName, text, type Site, type SiteDatastore } from './vsphere-inventory.ts'
 import { vim, type Ref, type VimObject } from './vsphere-object.ts'
 import { readObject, readObjects, type ManagedObject } from './vsphere-properties.ts'
@@ -118,14 +118,17 @@ export async function deleteDisk(work: DiskWork, disk: VirtualDisk): Promise<voi
   const place = parseDatastorePath(disk.path)
   const store = await readDatastore(session, site, place.datastore, signal)
   await refuseHeld(session, store, disk.path, doing, signal)
-  await withPatience(work, [], async () => {
-    try {
-      await runTask(session, 'DeleteVirtualDisk_Task', session.content.virtualDiskManager, { name: disk.path, datacenter: site.datacenter }, { signal, doing })
-    } catch (error) {
-      if (faultType(error) !== 'FileNotFound') throw error
-    }
+  const name = place.file.replace(/\.vmdk$/, '')
+  const isOurs = (file: string): boolean => file.startsWith(name) && /^(-flat|-ctk|-s\d+|-f\d+)?\.vmdk$/.test(file.slice(name.length))
+  await deleteWithFolder(session, site, store, place, isOurs, signal, async () => {
+    await withPatience(work, [], async () => {
+      try {
+        await runTask(session, 'DeleteVirtualDisk_Task', session.content.virtualDiskManager, { name: disk.path, datacenter: site.datacenter }, { signal, doing })
+      } catch (error) {
+        if (faultType(error) !== 'FileNotFound') throw error
+      }
+    })
   })
-  await deleteEmptyFolder(session, site, store, place, signal)
 }
 
 /** Throws VSPHERE_BUSY when the disk belongs to a VM. The server's own lock tells it only while that VM runs. */
@@ -137,7 +140,7 @@ export async function refuseHeld(session: VsphereSession, store: SiteDatastore, 
     return await readThoseLeft(session, store.vms, paths, { signal, doing })
   })
   const holder = vms.find(vm => readDevices(vm.properties.get('config.hardware.device')).disks.some(d => samePath(d.path, path)))
-  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: it is attached to the VM ${shownName(text(holder, 'name'))}`)
+  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: ${path} is attached to the VM ${shownName(text(holder, 'name'))}`)
 }
 
 /** The devices of a VM as they are now. */

@@ -4,7 +4,7 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { formatDatastorePath, type DatastorePath } from './datastore-path.ts'
 import { faultType } from './vsphere-faults.ts'
 import type { Site, SiteDatastore } from './vsphere-inventory.ts'
-import { ref, vim, type VimObject } from './vsphere-object.ts'
+import { readAnswer, ref, vim, type VimObject } from './vsphere-object.ts'
 import type { VsphereSession } from './vsphere-session.ts'
 import { runTask } from './vsphere-task.ts'
 
@@ -31,9 +31,17 @@ export async function diskSize(session: VsphereSession, site: Site, store: SiteD
   return found.capacityKb !== undefined && found.capacityKb > 0 ? found.capacityKb * 1024 : await sizeInDescriptor(session, site, path, signal)
 }
 
-/** Deletes the folder of the path when nothing is in it any more. */
-export async function deleteEmptyFolder(session: VsphereSession, site: Site, store: SiteDatastore, path: DatastorePath, signal: AbortSignal): Promise<void> {
-  if (path.folder === '' || (await search(session, store, path, signal, {})).length > 0) return
+/**
+ * Runs `deletion`, which deletes the file of the path and others that are `ours`, and then deletes its folder when nothing was in it but ours
+ * and nothing is left. Deleting a folder takes everything in it along, so one that does not list the file itself beforehand is not believed.
+ */
+export async function deleteWithFolder(
+  session: VsphereSession, site: Site, store: SiteDatastore, path: DatastorePath, ours: (name: string) => boolean, signal: AbortSignal, deletion: () => Promise<void>,
+): Promise<void> {
+  const list = async (): Promise<string[]> => (await search(session, store, path, signal, { matchPattern: ['*'] })).map(f => f.path)
+  const before = path.folder === '' ? [] : await list()
+  await deletion()
+  if (!before.includes(path.file) || !before.every(ours) || (await list()).length > 0) return
   await deleteFile(session, site, formatDatastorePath({ ...path, file: '' }), signal)
 }
 
@@ -45,7 +53,7 @@ export async function deleteFile(session: VsphereSession, site: Site, name: stri
 
 /** The files in the folder of the path; none when the folder is not there. */
 async function search(
-  session: VsphereSession, store: SiteDatastore, path: DatastorePath, signal: AbortSignal, spec: { query?: readonly VimObject[], matchPattern?: readonly string[] },
+  session: VsphereSession, store: SiteDatastore, path: DatastorePath, signal: AbortSignal, spec: { query?: readonly VimObject[], matchPattern: readonly string[] },
 ): Promise<readonly { path: string, capacityKb?: number | undefined }[]> {
   const datastorePath = formatDatastorePath({ ...path, file: '' })
   if (store.browser === undefined) throw new AppError('VSPHERE_PERMISSION', `cannot list ${datastorePath}: the account may not browse the datastore (Datastore.Browse)`)
@@ -53,7 +61,7 @@ async function search(
   try {
     const result = await runTask(session, 'SearchDatastore_Task', store.browser,
       { datastorePath, searchSpec: vim('HostDatastoreBrowserSearchSpec', { ...spec, details }) }, { signal, doing: `list ${datastorePath}` })
-    return SearchResult.parse(result).file ?? []
+    return readAnswer(SearchResult, result, `list ${datastorePath}`).file ?? []
   } catch (error) {
     if (faultType(error) === 'FileNotFound') return []
     throw error

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 import type { Datastore, Places, TargetNetwork } from '../domain/target.ts'
-import { Ref } from './vsphere-object.ts'
+import { readAnswer, Ref } from './vsphere-object.ts'
 import { readAll, readObject, readObjects, type ManagedObject } from './vsphere-properties.ts'
 import type { VsphereSession } from './vsphere-session.ts'
 
@@ -57,7 +57,7 @@ export async function locate(session: VsphereSession, appliance: Ref, signal: Ab
   if (host === undefined || pool === undefined) throw new AppError('VSPHERE_STATE', `cannot ${options.doing}: it is on no host or in no resource pool`)
   const { datacenter, path } = await datacenterOf(session, host, signal)
   const parent = refOf(vm, 'parent')
-  const folder = parent?.attributes.type === 'Folder' ? parent : Ref.parse(datacenter.properties.get('vmFolder'))
+  const folder = parent?.attributes.type === 'Folder' ? parent : readAnswer(Ref, datacenter.properties.get('vmFolder'), options.doing)
   return {
     vm: appliance, vmName: shownName(text(vm, 'name')), host, pool, folder,
     datacenter: datacenter.ref, datacenterName: shownName(text(datacenter, 'name')), datacenterPath: path,
@@ -106,7 +106,7 @@ export async function readDatastores(session: VsphereSession, site: Site, signal
   const options = { signal, doing: 'read the datastores of the host' }
   const host = await readObject(session, site.host, ['datastore'], options)
   const paths = ['name', 'summary.capacity', 'summary.freeSpace', 'summary.accessible', 'summary.maintenanceMode', 'info.maxFileSize', 'browser', 'vm']
-  const stores = await readObjects(session, Refs.parse(host.properties.get('datastore') ?? []), paths, options)
+  const stores = await readObjects(session, readAnswer(Refs, host.properties.get('datastore') ?? [], options.doing), paths, options)
   return stores.map(store => {
     const maxFileBytes = number(store, 'info.maxFileSize')
     const maintenance = store.properties.get('summary.maintenanceMode') ?? 'normal'
@@ -115,7 +115,7 @@ export async function readDatastores(session: VsphereSession, site: Site, signal
       capacityBytes: number(store, 'summary.capacity') ?? 0, freeBytes: Math.max(0, number(store, 'summary.freeSpace') ?? 0),
       ...maxFileBytes === undefined || maxFileBytes <= 0 ? {} : { maxFileBytes },
       accessible: store.properties.get('summary.accessible') === true && maintenance === 'normal',
-      browser: refOf(store, 'browser'), vms: Refs.parse(store.properties.get('vm') ?? []),
+      browser: refOf(store, 'browser'), vms: readAnswer(Refs, store.properties.get('vm') ?? [], options.doing),
     }
   })
 }
@@ -135,7 +135,7 @@ export async function readDatastore(session: VsphereSession, site: Site, name: s
 export async function readNetworks(session: VsphereSession, site: Site, signal: AbortSignal): Promise<SiteNetwork[]> {
   const options = { signal, doing: 'read the networks of the host' }
   const host = await readObject(session, site.host, ['network'], options)
-  const refs = Refs.parse(host.properties.get('network') ?? [])
+  const refs = readAnswer(Refs, host.properties.get('network') ?? [], options.doing)
   const standard = await readObjects(session, refs.filter(r => r.attributes.type === 'Network'), ['name'], options)
   const distributed = await readObjects(session, refs.filter(r => r.attributes.type === 'DistributedVirtualPortgroup'), ['name', 'key', 'config.distributedVirtualSwitch', 'config.uplink', 'tag'], options)
   const usable = distributed.filter(pg => pg.properties.get('config.uplink') !== true && !JSON.stringify(pg.properties.get('tag') ?? '').includes(UPLINK_TAG))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AppError } from '../errors/app-error.ts'
 import { fieldsOf, isA, OPERATIONS, parseField, type Field, type FieldName, type OperationName, type TypeName } from './vsphere-types.ts'
 
 const XSD = 'http://www.w3.org/2001/XMLSchema'
@@ -11,6 +12,13 @@ export type Ref = z.infer<typeof Ref>
 /** An object of the type table, ready to be sent. */
 export interface VimObject { readonly attributes: Readonly<Record<string, string>>, readonly [field: string]: unknown }
 export type VimValue = string | number | boolean | Ref | VimObject | readonly VimValue[] | undefined
+
+/** An answer of the server, checked. @throws {AppError} VSPHERE_FAULT when it has another form; `doing` completes "cannot …" */
+export function readAnswer<T>(schema: z.ZodType<T>, answer: unknown, doing: string): T {
+  const read = schema.safeParse(answer)
+  if (!read.success) throw new AppError('VSPHERE_FAULT', `cannot ${doing}: the VMware server answered in a form that is not known`, { cause: read.error })
+  return read.data
+}
 
 /** A reference of this type and id. */
 export function ref(type: string, id: string): Ref {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { faultType } from './vsphere-faults.ts'
-import { decode, Ref, vim, type VimObject } from './vsphere-object.ts'
+import { decode, readAnswer, Ref, vim, type VimObject } from './vsphere-object.ts'
 import type { CallOptions, VsphereSession } from './vsphere-session.ts'
 
 /** A managed object and those of its properties that were asked for and that it has. */
@@ -10,7 +10,7 @@ const PAGE = 200 // objects per answer
 
 const RetrieveResult = z.object({
   token: z.string().optional(),
-  objects: z.array(z.object({ obj: Ref, propSet: z.array(z.object({ name: z.string(), val: z.unknown() })).optional() })).optional(),
+  objects: z.array(z.object({ obj: Ref, propSet: z.array(z.object({ name: z.string(), val: z.unknown().optional() })).optional() })).optional(),
 })
 
 /** Reads properties of these objects. @throws {AppError} VSPHERE_NOT_FOUND when one of them does not exist any more */
@@ -40,7 +40,7 @@ export async function readAll(session: VsphereSession, type: string, below: Ref,
 }
 
 async function readView(session: VsphereSession, type: string, below: Ref, paths: readonly string[], options: CallOptions): Promise<ManagedObject[]> {
-  const view = Ref.parse(await session.call('CreateContainerView', session.content.viewManager, { container: below, type: [type], recursive: true }, options))
+  const view = readAnswer(Ref, await session.call('CreateContainerView', session.content.viewManager, { container: below, type: [type], recursive: true }, options), options.doing)
   try {
     const step = vim('TraversalSpec', { name: 'view', type: 'ContainerView', path: 'view', skip: false })
     return await retrieve(session, [vim('PropertySpec', { type, all: false, pathSet: paths })], [vim('ObjectSpec', { obj: view, skip: true, selectSet: [step] })], options)
@@ -56,7 +56,7 @@ async function retrieve(session: VsphereSession, propSet: readonly VimObject[], 
     specSet: [vim('PropertyFilterSpec', { propSet, objectSet })], options: vim('RetrieveOptions', { maxObjects: PAGE }),
   }, options)
   while (answer !== undefined) {
-    const { objects, token } = RetrieveResult.parse(answer)
+    const { objects, token } = readAnswer(RetrieveResult, answer, options.doing)
     for (const { obj, propSet: set } of objects ?? []) found.push({ ref: obj, properties: new Map((set ?? []).map(p => [p.name, decode(p.val)])) })
     answer = token === undefined ? undefined : await session.call('ContinueRetrievePropertiesEx', collector, { token }, options)
   }

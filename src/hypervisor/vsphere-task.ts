@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Clock } from '../clock/clock.ts'
 import { faultError, faultOfMethodFault, faultType } from './vsphere-faults.ts'
-import { decode, Ref, vim, type VimValue } from './vsphere-object.ts'
+import { decode, readAnswer, Ref, vim, type VimValue } from './vsphere-object.ts'
 import type { VsphereSession } from './vsphere-session.ts'
 import type { OperationName } from './vsphere-types.ts'
 
@@ -20,7 +20,7 @@ const MAX_REBUILDS = 5
 
 const UpdateSet = z.object({
   version: z.string(),
-  filterSet: z.array(z.object({ objectSet: z.array(z.object({ changeSet: z.array(z.object({ name: z.string(), val: z.unknown() })).optional() })).optional() })).optional(),
+  filterSet: z.array(z.object({ objectSet: z.array(z.object({ changeSet: z.array(z.object({ name: z.string(), val: z.unknown().optional() })).optional() })).optional() })).optional(),
 })
 
 /**
@@ -29,7 +29,7 @@ const UpdateSet = z.object({
  * @throws {AppError} VSPHERE_TIMEOUT at the deadline, else what the fault means
  */
 export async function runTask(session: VsphereSession, operation: OperationName, self: Ref, fields: Readonly<Record<string, VimValue>>, options: TaskOptions): Promise<unknown> {
-  const task = Ref.parse(await session.call(operation, self, fields, options))
+  const task = readAnswer(Ref, await session.call(operation, self, fields, options), options.doing)
   const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS)
   const signal = AbortSignal.any([options.signal, deadline])
   try {
@@ -62,7 +62,7 @@ async function waitForTask(session: VsphereSession, task: Ref, options: TaskOpti
 
 /** Fills `state` until the task has ended. */
 async function followTask(session: VsphereSession, task: Ref, state: Map<string, unknown>, options: TaskOptions): Promise<void> {
-  const collector = Ref.parse(await session.call('CreatePropertyCollector', session.content.propertyCollector, {}, options))
+  const collector = readAnswer(Ref, await session.call('CreatePropertyCollector', session.content.propertyCollector, {}, options), options.doing)
   try {
     await session.call('CreateFilter', collector, { partialUpdates: false, spec: vim('PropertyFilterSpec', {
       propSet: [vim('PropertySpec', { type: 'Task', all: false, pathSet: ['info.state', 'info.error', 'info.result'] })],
@@ -73,7 +73,7 @@ async function followTask(session: VsphereSession, task: Ref, state: Map<string,
       const update = await session.call('WaitForUpdatesEx', collector, { version, options: vim('WaitOptions', { maxWaitSeconds: STRETCH_S }) },
         { signal: options.signal, doing: options.doing, timeoutMs: (STRETCH_S + 45) * 1000 })
       if (update === undefined) { await options.whileWaiting?.(); continue }
-      const set = UpdateSet.parse(update)
+      const set = readAnswer(UpdateSet, update, options.doing)
       version = set.version
       const changes = (set.filterSet ?? []).flatMap(f => f.objectSet ?? []).flatMap(o => o.changeSet ?? [])
       for (const { name, val } of changes) state.set(name, decode(val))

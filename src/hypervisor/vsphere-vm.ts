@@ -6,9 +6,9 @@ import { formatDatastorePath, parseDatastorePath, samePath } from './datastore-p
 import type { NewVm, PowerState } from './hypervisor.ts'
 import { detachSpec, readVmDevices, refuseHeld, type DiskWork, type VmWork } from './vsphere-disks.ts'
 import { faultType } from './vsphere-faults.ts'
-import { deleteEmptyFolder, deleteFile, makeFolder } from './vsphere-files.ts'
+import { deleteFile, deleteWithFolder, makeFolder } from './vsphere-files.ts'
 import { readDatastore, readNetworks, shownName, text } from './vsphere-inventory.ts'
-import { isRecord, Ref, ref } from './vsphere-object.ts'
+import { isRecord, readAnswer, Ref, ref } from './vsphere-object.ts'
 import { readAll, readObject, type ManagedObject } from './vsphere-properties.ts'
 import { runTask, withPatience } from './vsphere-task.ts'
 import { configPath, findNetwork, JOB_KEY, vmSpec } from './vsphere-vm-spec.ts'
@@ -19,7 +19,7 @@ const POWER: Readonly<Record<string, PowerState>> = { poweredOn: 'on', poweredOf
 const DISK_FILES = new Set(['diskDescriptor', 'diskExtent', 'digestDescriptor', 'digestExtent', 'diskReplicationState'])
 
 const Layout = z.array(z.object({ name: z.string(), type: z.string() }))
-const Options = z.array(z.object({ key: z.string(), value: z.unknown() }))
+const Options = z.array(z.object({ key: z.string(), value: z.unknown().optional() }))
 
 /** See Hypervisor.createVm. */
 export async function createVm(work: DiskWork, vm: NewVm): Promise<string> {
@@ -45,7 +45,7 @@ export async function createVm(work: DiskWork, vm: NewVm): Promise<string> {
   const config = vmSpec(vm, networks)
   return await withPatience(work, [], async () => {
     try {
-      const made = Ref.parse(await runTask(session, 'CreateVM_Task', site.folder, { config, pool: site.pool, host: site.host }, { signal, doing }))
+      const made = readAnswer(Ref, await runTask(session, 'CreateVM_Task', site.folder, { config, pool: site.pool, host: site.host }, { signal, doing }), doing)
       await checkBuilt(work, made, vm, doing).catch(async (error: unknown) => {
         await removeVm(work, made.$value)
         throw error
@@ -114,11 +114,13 @@ export async function removeVm(work: DiskWork, vmId: string): Promise<void> {
     if (left.length > 0) throw new AppError('VSPHERE_STATE', `cannot ${doing}: ${left.map(d => d.path).join(', ')} would not be detached`)
     await session.call('UnregisterVM', vm, {}, { signal, doing })
   })
-  for (const file of files) await deleteFile(session, site, file, signal)
-  const [first] = files
-  if (first === undefined) return
-  const place = parseDatastorePath(first)
-  await deleteEmptyFolder(session, site, await readDatastore(session, site, place.datastore, signal), place, signal)
+  const [config] = files
+  if (config === undefined) return
+  const place = parseDatastorePath(config)
+  const names = new Set(files.map(file => parseDatastorePath(file).file))
+  await deleteWithFolder(session, site, await readDatastore(session, site, place.datastore, signal), place, name => names.has(name), signal, async () => {
+    for (const file of files) await deleteFile(session, site, file, signal)
+  })
 }
 
 /** Files of the VM itself, in its folder, that hold no disk; undefined when there is no such VM. */
@@ -128,7 +130,7 @@ async function ownFiles({ session, signal }: VmWork, vm: Ref, doing: string): Pr
     const config = text(object, 'config.files.vmPathName')
     if (config === '') return []
     const folder = folderOf(config)
-    const others = Layout.parse(object.properties.get('layoutEx.file') ?? []).filter(f => !DISK_FILES.has(f.type) && folderOf(f.name) === folder).map(f => f.name)
+    const others = readAnswer(Layout, object.properties.get('layoutEx.file') ?? [], doing).filter(f => !DISK_FILES.has(f.type) && folderOf(f.name) === folder).map(f => f.name)
     return [...new Set([config, ...others])]
   } catch (error) {
     if (isAppError(error, 'VSPHERE_NOT_FOUND')) return undefined
