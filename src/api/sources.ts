@@ -20,15 +20,15 @@ export interface SourceParts {
   clock: Pick<Clock, 'now'>
   /** SHA-256 of the certificate authority's certificate: with it the agent knows the appliance */
   caSha256: string
-  /** "host:port" at which agents reach this API */
-  publicAddress: string
+  /** "host:port" at which agents reach this API; known when it listens */
+  publicAddress: () => string
 }
 
 export function sourceEndpoints(parts: SourceParts): Endpoint[] {
   const { engine, sources, connected, clock } = parts
   const offer = async (source: SourceRecord, validMs: number): Promise<EnrolmentOffer> => {
     const { token, expiresAtMs } = await offerEnrolment(sources, source, validMs, clock.now())
-    const command = `landfall-agent enrol --appliance ${parts.publicAddress} --ca-sha256 ${parts.caSha256} --token ${token}`
+    const command = `landfall-agent enrol --appliance ${parts.publicAddress()} --ca-sha256 ${parts.caSha256} --token ${token}`
     return { source: seen(connected, source), token, caSha256: parts.caSha256, command, expiresAtUtc: new Date(expiresAtMs).toISOString() }
   }
   return [

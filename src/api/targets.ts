@@ -24,9 +24,11 @@ export interface TargetParts {
    */
   probeVmware: (server: AddVmware, signal: AbortSignal) => Promise<VmwareIdentity>
   openHypervisor: (vmwareId: string, signal: AbortSignal) => Promise<Hypervisor>
+  /** Ends the connection to a server that is removed. */
+  closeHypervisor: (vmwareId: string) => Promise<void>
 }
 
-export function targetEndpoints({ engine, vmware, clock, probeVmware, openHypervisor }: TargetParts): Endpoint[] {
+export function targetEndpoints({ engine, vmware, clock, probeVmware, openHypervisor, closeHypervisor }: TargetParts): Endpoint[] {
   return [
     endpoint({ id: 'vmware.list', method: 'get', path: '/vmware', summary: 'All VMware servers', access: 'monitor', status: 200, answer: z.array(VmwareRecord) },
       async () => [...await vmware.list()]),
@@ -50,6 +52,7 @@ export function targetEndpoints({ engine, vmware, clock, probeVmware, openHyperv
         const server = await vmware.get(parameter('vmware'))
         assertUnused(engine, job => job.vmware === server.id, server.name)
         await vmware.remove(server.id)
+        await closeHypervisor(server.id)
       }),
 
     endpoint({ id: 'vmware.places', method: 'get', path: '/vmware/{vmware}/places', summary: 'Datastores and networks for replicas, asked now', access: 'monitor', status: 200, answer: Places },

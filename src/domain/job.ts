@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { Finding } from './finding.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
-import { BootProof, BuiltReplica, ReplicaPlan } from './replica.ts'
+import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { DiskFormat } from './target.ts'
 import { Workload } from './workload.ts'
 
@@ -75,6 +75,8 @@ export const Job = z.object({
   cutoverSteps: z.array(z.string()),
   /** boot id of the appliance's kernel that wrote the replica last, undefined after an orderly unmount: under another one, unflushed data may be lost */
   mirrorBootId: z.string().optional(),
+  /** what the last cutover changed on the replica so that it boots; these files differ from the source's */
+  fixUps: FixUpReport.optional(),
   proof: BootProof.optional(),
   /** how a removal was asked for */
   keepDisks: z.boolean().optional(),

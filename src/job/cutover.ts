@@ -89,9 +89,10 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   const { id: jobId, options } = job.record
   await reached(job, 'fixing-boot', 'making the replica boot on the target')
   const findings = new CollectedFindings(job.record.findings)
-  findings.add(await seams.replica.makeBootable({ jobId, plan, workload, options, volumes: seams.volumes, mounted }, signal))
-  await job.update({ findings: findings.all })
   const disks = job.record.built?.disks ?? []
+  const request = { jobId, plan, workload, options, built: { disks }, volumes: seams.volumes, mounted }
+  findings.add(await seams.replica.makeBootable(request, async fixUps => { await job.update({ fixUps }) }, signal))
+  await job.update({ findings: findings.all })
   const devices: string[] = []
   for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
   await seams.volumes.release(jobId, devices, signal)

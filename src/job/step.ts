@@ -5,7 +5,7 @@
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { Job, JobOptions } from '../domain/job.ts'
-import type { BuiltReplica, ReplicaPlan } from '../domain/replica.ts'
+import type { BuiltReplica, FixUpReport, ReplicaPlan } from '../domain/replica.ts'
 import type { Places } from '../domain/target.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
@@ -36,7 +36,15 @@ export type Step = (job: JobHandle, signal: AbortSignal) => Promise<JobEvent | u
 
 export interface PlanRequest { jobId: string, workload: Workload, options: JobOptions, places: Places }
 export interface BuildRequest { jobId: string, plan: ReplicaPlan, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack }
-export interface BootRequest { jobId: string, plan: ReplicaPlan, workload: Workload, options: JobOptions, volumes: VolumeStack, mounted: readonly MountedVolume[] }
+export interface BootRequest {
+  jobId: string
+  plan: ReplicaPlan
+  workload: Workload
+  options: JobOptions
+  built: BuiltReplica
+  volumes: VolumeStack
+  mounted: readonly MountedVolume[]
+}
 export interface DiscardRequest { jobId: string, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack, keepDisks: boolean }
 
 /** What is done to a replica; the real one is made of the functions of `replica/`. */
@@ -45,8 +53,8 @@ export interface ReplicaWork {
   plan(request: PlanRequest): { plan: ReplicaPlan | undefined, findings: readonly Finding[] }
   /** Disks made, attached, partitioned, formatted, mounted, as far as they are not; `keep` after each effect. */
   build(request: BuildRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<readonly MountedVolume[]>
-  /** Makes the mounted replica boot on the target. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED */
-  makeBootable(request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Makes the mounted replica boot on the target; `keepReport` also when it fails. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED */
+  makeBootable(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
   /** Unmounted, detached, and the disks deleted unless they are kept; `keep` after each effect. */
   discard(request: DiscardRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<void>
 }

@@ -137,7 +137,7 @@ export class World implements AsyncDisposable {
         return { plan, findings: checkPlan({ ...request, plan }) }
       },
       build: buildReplica,
-      makeBootable: async (_request, signal) => {
+      makeBootable: async (_request, _keepReport, signal) => {
         signal.throwIfAborted()
         return []
       },

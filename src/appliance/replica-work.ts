@@ -1,0 +1,21 @@
+/** What is done to a replica, for the job's steps, made of the functions of `replica/`. */
+import type { Clock } from '../clock/clock.ts'
+import type { Runner } from '../command/runner.ts'
+import type { ReplicaWork } from '../job/step.ts'
+import { makeBootable } from '../replica/boot.ts'
+import { buildReplica } from '../replica/build.ts'
+import { checkPlan } from '../replica/check-plan.ts'
+import { discardReplica } from '../replica/discard.ts'
+import { planReplica } from '../replica/plan.ts'
+
+export function replicaWork(runner: Runner, clock: Clock): ReplicaWork {
+  return {
+    plan: request => {
+      const plan = planReplica(request)
+      return { plan, findings: checkPlan({ ...request, plan }) }
+    },
+    build: buildReplica,
+    makeBootable: async (request, keepReport, signal) => await makeBootable({ runner, clock, keepReport }, request, signal),
+    discard: discardReplica,
+  }
+}
