@@ -1,7 +1,7 @@
 /** An authority in a directory of the test, with a server and agents, for tests of everything that talks TLS. */
 import { openCertificateAuthority, type CertificateAuthority } from '../../../src/trust/certificate-authority.ts'
 import { makeKeyAndCsr } from '../../../src/trust/key.ts'
-import type { Identity } from '../../../src/trust/tls-options.ts'
+import type { Identity } from '../../../src/trust/peer-tls.ts'
 
 export async function testAuthority(directory: string): Promise<{ authority: CertificateAuthority, server: Identity, agent: (commonName: string) => Promise<Identity> }> {
   const authority = await openCertificateAuthority(directory, Date.now())

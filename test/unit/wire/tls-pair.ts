@@ -1,7 +1,7 @@
 /** Two TLS sockets that are connected to each other over loopback, both with certificates of one authority. */
 import { once } from 'node:events'
 import { createServer, type TLSSocket } from 'node:tls'
-import { agentTls, handshake, serverTls, type Identity } from '../../../src/trust/tls-options.ts'
+import { agentTls, handshake, serverTls, type Identity } from '../../../src/trust/peer-tls.ts'
 
 export interface TlsPair { agent: TLSSocket, appliance: TLSSocket }
 

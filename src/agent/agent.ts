@@ -1,0 +1,109 @@
+/**
+ * The agent, put together from its real parts. It dials one appliance, describes this machine to it, and mirrors and replicates what it is
+ * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
+ */
+import { readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { z } from 'zod'
+import { fanotifyUnsupportedReason, openFanotifyChangeSource } from '../capture/fanotify-change-source.ts'
+import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
+import { systemClock, type Clock } from '../clock/clock.ts'
+import { ExecaRunner } from '../command/execa-runner.ts'
+import type { Runner } from '../command/runner.ts'
+import type { Workload } from '../domain/workload.ts'
+import { AppError } from '../errors/app-error.ts'
+import { agentLog, captureLog, linkLog } from '../logging/logger.ts'
+import { freeze } from '../replication/freezer.ts'
+import { SourceCapture, type CaptureSeams } from '../source/source-capture.ts'
+import { runSourceSession } from '../source/source-session.ts'
+import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
+import { agentTls, handshake } from '../trust/peer-tls.ts'
+import { tlsLink } from '../wire/tls-link.ts'
+import { discoverWorkload } from '../workload/discover.ts'
+import type { AgentConfig } from './config.ts'
+import { keepConnected } from './connect.ts'
+import { readIdentity } from './identity.ts'
+import { powerOffSystem } from './power-off.ts'
+
+/** package.json lies two folders up, in the sources as in `dist`. */
+export const AGENT_VERSION: string = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))).version
+
+/** What tests replace. */
+export interface AgentOverrides {
+  clock?: Clock
+  runner?: Runner
+  capture?: Partial<CaptureSeams>
+  describe?: (signal: AbortSignal) => Promise<Workload>
+}
+
+export interface Agent extends AsyncDisposable {
+  /** Serves the appliance until the signal aborts. @throws {AppError} PEER_UNTRUSTED, PROTOCOL_VERSION, CONFIG_INVALID */
+  run(signal: AbortSignal): Promise<void>
+  describe(signal: AbortSignal): Promise<Workload>
+}
+
+const DIAL_MS = 20_000
+
+export function createAgent(config: AgentConfig, overrides: AgentOverrides = {}): Agent {
+  if (config.logLevel !== undefined) for (const log of [agentLog, captureLog, linkLog]) log.level = config.logLevel
+  const clock = overrides.clock ?? systemClock
+  const runner = overrides.runner ?? new ExecaRunner()
+  const capture = new SourceCapture({
+    resolve: mountPoint => placeOf(config.root, mountPoint),
+    openTree: openPosixSourceTree,
+    openChanges: async (volumes, signal) => config.capture === 'none' ? createMemoryChangeSource() : await openFanotifyChangeSource({ volumes, clock }, signal),
+    freeze,
+    ...overrides.capture,
+  })
+  const describe = overrides.describe ?? (async signal => await discoverWorkload({
+    root: config.root, runner, signal, ...(config.networkNamespace === undefined ? {} : { networkNamespace: config.networkNamespace }),
+    probeCapture: async () => captureTier(config),
+  }))
+  return {
+    describe,
+    run: async signal => {
+      const identity = await readIdentity(config.stateDirectory)
+      const host = config.applianceHost ?? identity.applianceHost
+      const port = config.replicationPort ?? identity.replicationPort
+      agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: AGENT_VERSION }, 'agent started')
+      await keepConnected({
+        clock, log: agentLog,
+        serve: async (onWelcome, inner) => {
+          const socket = await dial({ ...agentTls(identity), host, port }, inner)
+          await runSourceSession({
+            link: tlsLink(socket), capture, describe, onWelcome, clock, log: linkLog, agentVersion: AGENT_VERSION,
+            powerOff: async (captured, off) => {
+              if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
+              else captured.holdItself()
+            },
+          }, inner)
+        },
+      }, signal)
+    },
+    [Symbol.asyncDispose]: async () => { await capture[Symbol.asyncDispose]() },
+  }
+}
+
+/** @throws {AppError} LINK_REFUSED also when nothing answers in time, PEER_UNTRUSTED */
+async function dial(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)])
+  try {
+    return await handshake(options, inTime)
+  } catch (error) {
+    if (inTime.aborted && !signal.aborted) throw new AppError('LINK_REFUSED', `the appliance ${String(options.host)}:${String(options.port)} does not answer`, { cause: error })
+    throw error
+  }
+}
+
+/** @throws {AppError} SOURCE_MISSING when it is no absolute path without steps back */
+function placeOf(root: string, mountPoint: string): string {
+  if (!mountPoint.startsWith('/') || mountPoint.includes('\0') || posix.normalize(mountPoint) !== mountPoint) throw new AppError('SOURCE_MISSING', `${mountPoint} is no mount point`)
+  return join(root, mountPoint)
+}
+
+function captureTier(config: AgentConfig): Workload['capture'] {
+  if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes' }
+  const reason = fanotifyUnsupportedReason([config.root])
+  return reason === undefined ? { tier: 'fanotify', reason: '' } : { tier: 'none', reason }
+}

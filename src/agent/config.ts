@@ -1,0 +1,57 @@
+/** How the agent is set up: one JSON file, all of it optional. */
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { AppError } from '../errors/app-error.ts'
+
+const port = z.number().int().min(1).max(65535)
+
+export const AgentConfig = z.strictObject({
+  /** where the appliance is dialled; default: where it was when the agent enrolled */
+  applianceHost: z.string().min(1).max(253).optional(),
+  /** default: the port that the appliance named when the agent enrolled */
+  replicationPort: port.optional(),
+  /** keys and certificates; mode 0700 */
+  stateDirectory: z.string().min(1).default('/var/lib/landfall-agent'),
+  /** the directory that is the source's root; the appliance's paths are looked up below it */
+  root: z.string().startsWith('/').default('/'),
+  /** name of the network namespace that holds the source's adapters; default: the agent's own */
+  networkNamespace: z.string().min(1).optional(),
+  /** what switching the source off means: the machine goes off, or (lab) it stays frozen until it is thawed or the agent ends */
+  powerOff: z.enum(['system', 'none']).default('system'),
+  /** none: changes are not captured (to mirror from a file system that does not allow it); every job then needs a quiet source */
+  capture: z.enum(['fanotify', 'none']).default('fanotify'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
+})
+export type AgentConfig = z.infer<typeof AgentConfig>
+
+export const DEFAULT_CONFIG_FILE = '/etc/landfall/agent.json'
+
+/**
+ * @param path undefined: the default file when it is there, else the defaults
+ * @throws {AppError} CONFIG_INVALID naming the file and each wrong place
+ */
+export async function readAgentConfig(path: string | undefined): Promise<AgentConfig> {
+  const file = path ?? DEFAULT_CONFIG_FILE
+  let text = '{}'
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (path !== undefined || !missing) throw new AppError('CONFIG_INVALID', `cannot read the configuration ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  return parseAgentConfig(text, file)
+}
+
+/** @throws {AppError} CONFIG_INVALID */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw new AppError('CONFIG_INVALID', `the configuration ${file} is no JSON`, { cause: error })
+  }
+  const config = AgentConfig.safeParse(json)
+  if (config.success) return config.data
+  const places = config.error.issues.map(issue => `${issue.path.join('.') || 'file'}: ${issue.message}`).join('; ')
+  throw new AppError('CONFIG_INVALID', `the configuration ${file} cannot be used: ${places}`, { cause: config.error })
+}
