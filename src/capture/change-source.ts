@@ -8,13 +8,16 @@ export type Change =
   /** the entry was made, removed, or now names another object */
   | { kind: 'entry', volume: number, path: RelPath, atMs: number }
   /** data and perhaps metadata of the object at path changed */
-  | { kind: 'data', volume: number, path: RelPath, atMs: number }
+  | { kind: 'data', volume: number, path: RelPath, object?: ObjectIdentity, atMs: number }
   /** only metadata changed */
-  | { kind: 'metadata', volume: number, path: RelPath, atMs: number }
+  | { kind: 'metadata', volume: number, path: RelPath, object?: ObjectIdentity, atMs: number }
   /** data or metadata of the object with this inode changed, and the name it was changed through is gone; others may be there */
   | { kind: 'object', volume: number, inode: bigint, atMs: number }
   /** events were lost: everything on the volume that changed since `sinceMs` must be looked at (by ctime), and whatever was removed found */
   | { kind: 'rescan', volume: number, sinceMs: number, atMs: number }
+
+/** Which object it was that changed, and how many names it had when the change was taken. The name may be another's by the time of the look. */
+export interface ObjectIdentity { inode: bigint, linkCount: number }
 
 export interface ChangeSource extends AsyncDisposable {
   /** Names this run of the capture; another value after a restart means that changes in between were not seen. */

@@ -128,10 +128,15 @@ class FanotifyChangeSource implements ChangeSource {
     const volume = this.#roots[mark.volume]?.[0]
     if (volume === undefined) throw new RangeError(`a mark of volume ${String(mark.volume)}`)
     switch (mark.kind) {
-      case 'entry': case 'data': case 'metadata':
+      case 'entry':
         // the kernel's names: no empty or dot step, no NUL
-        this.#back.add({ kind: mark.kind, volume, path: parseRelPath(mark.path), atMs: mark.atMs })
+        this.#back.add({ kind: 'entry', volume, path: parseRelPath(mark.path), atMs: mark.atMs })
         return
+      case 'data': case 'metadata': {
+        const known = mark.number === 0n ? {} : { object: { inode: mark.number, linkCount: mark.linkCount } }
+        this.#back.add({ kind: mark.kind, volume, path: parseRelPath(mark.path), ...known, atMs: mark.atMs })
+        return
+      }
       case 'object':
         this.#back.add({ kind: 'object', volume, inode: mark.number, atMs: mark.atMs })
         return

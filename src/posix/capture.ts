@@ -30,8 +30,10 @@ export interface TakenMark {
   atMs: number
   /** bytes of the path below the volume's root; a view of the records */
   path: Buffer
-  /** inode of an object, time since when to rescan (ms), else 0 */
+  /** inode of the object that changed (0: not known), or time since when to rescan (ms) */
   number: bigint
+  /** of that object */
+  linkCount: number
 }
 
 /** The records of `NativeWatch.take`. */
@@ -40,8 +42,8 @@ export function* takenMarks(records: Buffer): Generator<TakenMark, void, void> {
     const kind = TAKEN_KINDS[records.readUInt8(at) - 1]
     if (kind === undefined) throw new RangeError(`a mark of kind ${String(records.readUInt8(at))}`)
     const end = at + 13 + records.readUInt16LE(at + 11)
-    yield { kind, volume: records.readUInt16LE(at + 1), atMs: records.readDoubleLE(at + 3), path: records.subarray(at + 13, end), number: records.readBigUInt64LE(end) }
-    at = end + 8
+    yield { kind, volume: records.readUInt16LE(at + 1), atMs: records.readDoubleLE(at + 3), path: records.subarray(at + 13, end), number: records.readBigUInt64LE(end), linkCount: records.readUInt32LE(end + 8) }
+    at = end + 12
   }
 }
 

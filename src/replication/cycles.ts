@@ -179,12 +179,13 @@ export class Cycles {
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: state.links, sender: new OperationSender(stream, volume), touched: new Set(), seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      findings: this.#findings, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
+      findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
     }
     const began = clock.now()
     const { postponed, walked } = await replicateChanges(of, changes, signal)
     if (walked) state.walkAtMs = clock.now() + (clock.now() - began) * SHARE
     source.putBack(postponed)
+    source.putBack(of.again)
     const late = new Set(postponed)
     this.#inFlight.add(changes.filter(change => !late.has(change)), stream.sent)
     this.#steps++
@@ -196,9 +197,10 @@ export class Cycles {
       may: path => thorough || clock.now() >= (this.#compareAtMs.get(nameOfChange(volume, path)) ?? 0),
       timed: async (path, compare) => {
         const began = clock.now()
-        await compare()
+        const done = await compare()
         this.#remember(this.#compareAtMs)
         this.#compareAtMs.set(nameOfChange(volume, path), clock.now() + (clock.now() - began) * SHARE)
+        return done
       },
     }
   }

@@ -7,7 +7,7 @@ import type { RelPath } from '../domain/rel-path.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations } from '../wire/operation-codec.ts'
-import { unreadable, withFile, type VolumeReplication } from './volume-replication.ts'
+import { stillNames, unreadable, withFile, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
@@ -16,7 +16,7 @@ const HASH_BYTES = 16
 const WINDOW_BYTES = 8 * 1024 * 1024
 const PIECE_BYTES = 256 * 1024
 
-/** Sends the file as a new object in place of whatever the replica has under its name. */
+/** Sends the file with all its data. What the replica has under its name is overwritten: remove it first where it may be another object. */
 export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<void> {
   await withFile(of, path, signal, async file => {
     await file.clean(0, file.sizeBytes, signal)
@@ -29,9 +29,15 @@ export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal
   })
 }
 
-/** Makes the replica's file equal in place: size, holes, the blocks that differ, metadata. Its other names on the replica see it too. */
-export async function updateFile(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<void> {
+/**
+ * Makes the replica's file equal in place: size, holes, the blocks that differ, metadata. Its other names on the replica see it too. False,
+ * and nothing was sent, when path does not name the object any more.
+ */
+export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, signal: AbortSignal): Promise<boolean> {
+  let done = false
   await withFile(of, path, signal, async file => {
+    if (!await stillNames(of, path, inode, signal)) return
+    done = true
     const size = file.sizeBytes
     await file.clean(0, size, signal)
     const extents = await file.extents(signal)
@@ -45,6 +51,7 @@ export async function updateFile(of: VolumeReplication, path: RelPath, signal: A
     }
     await of.sender.add(await file.metadata(signal), signal)
   })
+  return done
 }
 
 /** Windows of the file, on window boundaries, that hold data. */

@@ -8,3 +8,12 @@ export function keyOf(path: RelPath): string {
 export function pathOfKey(key: string): RelPath {
   return parseRelPath(Buffer.from(key, 'latin1'))
 }
+
+/** Whether a directory above path is in the set. */
+export function isBelowOneOf(path: RelPath, set: ReadonlyMap<string, RelPath>): boolean {
+  const key = keyOf(path)
+  for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1)) {
+    if (set.has(key.slice(0, at))) return true
+  }
+  return false
+}

@@ -5,14 +5,20 @@
  */
 import type { Change } from '../capture/change-source.ts'
 import { nameOf, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import type { ListingEntry } from '../wire/listing-codec.ts'
+import type { OperationBatch } from '../wire/operation-codec.ts'
 import { updateFile } from './file-content.ts'
-import { keyOf, pathOfKey } from './path-key.ts'
+import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendNames, SMALL_FILE_BYTES } from './send-objects.ts'
 import { settleLinks } from './settle-links.ts'
-import { forEachAtOnce, lookAt, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
+type ContentChange = Extract<PathChange, { kind: 'data' | 'metadata' }>
 type ObjectChange = Extract<Change, { kind: 'object' }>
+
+/** A path, and which object's it was when that is known. */
+type NamedObject = Pick<ContentChange, 'path' | 'object'>
 
 export interface ReplicatedChanges {
   /** could not be seen to now: a walk that is not allowed yet, or a file that is looked at too often */
@@ -30,29 +36,20 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   const entries = new Map<string, RelPath>()
   for (const change of changes) if (change.kind === 'entry') entries.set(keyOf(change.path), change.path)
   const covered = (path: RelPath): boolean => isBelowOneOf(path, entries)
-  const other = changes.filter((change): change is PathChange => (change.kind === 'data' || change.kind === 'metadata')
+  const other = changes.filter((change): change is ContentChange => (change.kind === 'data' || change.kind === 'metadata')
     && !entries.has(keyOf(change.path)) && !covered(change.path))
   const postponed: Change[] = []
 
   await replaceEntries(of, [...entries.values()].filter(path => !covered(path)), signal)
-  const metadata = other.filter(change => change.kind === 'metadata').map(({ path }) => path)
+  const metadata = other.filter(change => change.kind === 'metadata')
   for (const change of await sendData(of, other.filter(change => change.kind === 'data'), metadata, signal)) postponed.push(change)
   const objects = await sendByInode(of, changes.filter((change): change is ObjectChange => change.kind === 'object'), signal)
   postponed.push(...objects.postponed)
   const walked = await settleLinks(of, signal)
   await sendMetadata(of, metadata, signal)
-  await sendMetadata(of, deepestFirst(of.touched), signal)
+  await sendMetadata(of, deepestFirst(of.touched).map(path => ({ path })), signal)
   await of.sender.flush(signal)
   return { postponed, walked: walked || objects.walked }
-}
-
-/** A directory above path is in the set: it was sent with all that is below it, or removed. */
-function isBelowOneOf(path: RelPath, set: ReadonlyMap<string, RelPath>): boolean {
-  const key = keyOf(path)
-  for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1)) {
-    if (set.has(key.slice(0, at))) return true
-  }
-  return false
 }
 
 async function replaceEntries(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
@@ -70,24 +67,23 @@ async function replaceEntries(of: VolumeReplication, paths: readonly RelPath[], 
 }
 
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
-async function sendData(of: VolumeReplication, changes: readonly PathChange[], metadata: RelPath[], signal: AbortSignal): Promise<PathChange[]> {
+async function sendData(of: VolumeReplication, changes: readonly ContentChange[], metadata: NamedObject[], signal: AbortSignal): Promise<ContentChange[]> {
   const looked = await forEachAtOnce(changes, async change => ({ change, entry: await lookAt(of.tree, change.path, signal) }))
   const small = new Map<string, Buffer[]>()
-  const inPlace: RelPath[] = []
-  const postponed: PathChange[] = []
+  const inPlace: { path: RelPath, inode: bigint }[] = []
+  const postponed: ContentChange[] = []
   for (const { change, entry } of looked) {
     const { path } = change
-    // gone: its removal is marked
-    if (entry === undefined) continue
+    if (!isTheObject(of, change, entry)) continue
     if (entry.type !== 'file') {
-      metadata.push(path)
+      metadata.push(change)
       continue
     }
     if (entry.linkCount > 1) {
       of.links.note(entry.inode, path)
       // several names of it may be marked: one look at the object is enough, and settling looks at those with new names
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
-      inPlace.push(path)
+      inPlace.push({ path, inode: entry.inode })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
       const directory = keyOf(parentOf(path))
       const names = small.get(directory)
@@ -95,7 +91,7 @@ async function sendData(of: VolumeReplication, changes: readonly PathChange[], m
       else names.push(nameOf(path))
       touchParent(of, path)
     } else if (of.pace.may(path)) {
-      inPlace.push(path)
+      inPlace.push({ path, inode: entry.inode })
     } else {
       postponed.push(change)
       continue
@@ -103,7 +99,9 @@ async function sendData(of: VolumeReplication, changes: readonly PathChange[], m
     of.seen.add(entry.inode)
   }
   for (const [directory, names] of small) await sendNames(of, directory === '' ? ROOT_PATH : pathOfKey(directory), names, signal)
-  for (const path of inPlace) await of.pace.timed(path, async () => updateFile(of, path, signal))
+  for (const { path, inode } of inPlace) {
+    if (!await of.pace.timed(path, async () => updateFile(of, path, inode, signal))) lookForObject(of, inode)
+  }
   return postponed
 }
 
@@ -113,17 +111,44 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
   if (open.length === 0) return { postponed: [], walked: false }
   if (!of.mayWalk) return { postponed: open, walked: false }
   const names = await of.changes.namesOf(of.volume, open.map(({ inode }) => inode), signal)
-  const paths = [...names.values()].flatMap(found => found.slice(0, 1))
-  await sendData(of, paths.map(path => ({ kind: 'data', volume: of.volume, path, atMs: 0 })), paths, signal)
-  await sendMetadata(of, paths, signal)
+  const found = [...names].flatMap(([inode, paths]) => paths.slice(0, 1).map(path => ({ path, object: { inode, linkCount: paths.length } })))
+  await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
+  await sendMetadata(of, found, signal)
   return { postponed: [], walked: true }
 }
 
-async function sendMetadata(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < paths.length; at += METADATA_AT_ONCE) {
-    const batches = await forEachAtOnce(paths.slice(at, at + METADATA_AT_ONCE), async path => of.tree.readMetadata(path, signal))
+/**
+ * Whether the entry found is the object that changed. Another one's data or metadata must not be written into what the replica has under
+ * the name: there it is the old object yet, perhaps with further names. The new one's entry is marked; the old one, if it had other names,
+ * is looked for by itself.
+ */
+function isTheObject(of: VolumeReplication, { object }: NamedObject, entry: ListingEntry | undefined): entry is ListingEntry {
+  if (entry !== undefined && (object === undefined || object.inode === entry.inode)) return true
+  if (object !== undefined && object.linkCount > 1) lookForObject(of, object.inode)
+  return false
+}
+
+function lookForObject(of: VolumeReplication, inode: bigint): void {
+  of.again.push({ kind: 'object', volume: of.volume, inode, atMs: of.atMs })
+}
+
+async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[], signal: AbortSignal): Promise<void> {
+  for (let at = 0; at < named.length; at += METADATA_AT_ONCE) {
+    const batches = await forEachAtOnce(named.slice(at, at + METADATA_AT_ONCE), async one => readMetadata(of, one, signal))
     for (const batch of batches) await of.sender.add(batch, signal)
   }
+}
+
+async function readMetadata(of: VolumeReplication, named: NamedObject, signal: AbortSignal): Promise<OperationBatch | undefined> {
+  const { path } = named
+  const entry = await lookAt(of.tree, path, signal)
+  if (!isTheObject(of, named, entry)) return undefined
+  const batch = await of.tree.readMetadata(path, signal)
+  if (entry.type === 'directory' || entry.linkCount === 1) return batch
+  of.links.note(entry.inode, path)
+  if (await stillNames(of, path, entry.inode, signal)) return batch
+  lookForObject(of, entry.inode)
+  return undefined
 }
 
 /** batches held at once: bounds what a million directories cost */

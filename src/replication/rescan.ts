@@ -18,8 +18,8 @@ export async function* changesSince(changes: ChangeSource, volume: number, since
   }
 }
 
-function changeOf({ type, path }: ChangedObject, volume: number, atMs: number): Change {
-  return { kind: type === 'file' ? 'data' : 'metadata', volume, path, atMs }
+function changeOf({ type, path, inode, linkCount }: ChangedObject, volume: number, atMs: number): Change {
+  return { kind: type === 'file' ? 'data' : 'metadata', volume, path, object: { inode, linkCount }, atMs }
 }
 
 export interface Compared { volume: number, tree: SourceTree, stream: OperationStream, atMs: number }
@@ -43,7 +43,8 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
         const theirs = replica.get(entry.name.toString('latin1'))
         replica.delete(entry.name.toString('latin1'))
         const kind = difference(entry, theirs)
-        if (kind !== undefined) found.push({ kind, volume: of.volume, path, atMs: of.atMs })
+        if (kind === 'entry') found.push({ kind, volume: of.volume, path, atMs: of.atMs })
+        else if (kind !== undefined) found.push({ kind, volume: of.volume, path, object: { inode: entry.inode, linkCount: entry.linkCount }, atMs: of.atMs })
         // a changed entry is sent with all that is below it
         if (entry.type === 'directory' && kind !== 'entry') directories.push(path)
       }

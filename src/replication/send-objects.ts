@@ -22,8 +22,8 @@ export async function replaceNames(of: VolumeReplication, directory: RelPath, na
   for (const { name, entry } of looked) {
     const path = joinRelPath(directory, name)
     touchParent(of, path)
-    // a `file` operation replaces what is there by itself
-    if (entry?.type !== 'file' || entry.linkCount > 1) await of.sender.operation({ kind: 'remove', path }, signal)
+    // else a `file` operation would go into the object that is there, and into its other names
+    await of.sender.operation({ kind: 'remove', path }, signal)
     if (entry === undefined) continue
     if (take(of, path, entry)) plain.push(name)
     if (entry.type === 'directory') directories.push(name)

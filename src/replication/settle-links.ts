@@ -1,10 +1,11 @@
 /** Makes the names of each object with several links one object on the replica, at the end of a cycle. */
+import type { Change } from '../capture/change-source.ts'
 import { nameOf, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile, updateFile } from './file-content.ts'
-import { keyOf } from './path-key.ts'
+import { isBelowOneOf, keyOf } from './path-key.ts'
 import { SMALL_FILE_BYTES, sendNames } from './send-objects.ts'
-import { forEachAtOnce, lookAt, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 interface Group { names: RelPath[], entry: ListingEntry | undefined }
 
@@ -21,44 +22,75 @@ async function verified(of: VolumeReplication, inode: bigint, signal: AbortSigna
  */
 export async function settleLinks(of: VolumeReplication, signal: AbortSignal): Promise<boolean> {
   const incomplete: bigint[] = []
+  const groups = new Map<bigint, Group & { later: boolean }>()
   for (const inode of of.links.open()) {
     if (!of.mayWalk && !of.links.hasFresh(inode)) continue
     const group = await verified(of, inode, signal)
     const complete = group.names.length >= (group.entry?.linkCount ?? 0)
-    if (complete || !of.mayWalk) await settle(of, inode, group, !complete, signal)
+    if (complete || !of.mayWalk) groups.set(inode, { ...group, later: !complete })
     else incomplete.push(inode)
   }
-  if (incomplete.length === 0) return false
+  if (incomplete.length > 0) await findNames(of, incomplete, groups, signal)
+  if (groups.size === 0) return false
+  const moved = await movedMeanwhile(of, signal)
+  for (const [inode, group] of groups) await settle(of, inode, group, moved, signal)
+  return incomplete.length > 0
+}
+
+/** Finds all names of these objects by a walk. */
+async function findNames(of: VolumeReplication, incomplete: readonly bigint[], groups: Map<bigint, Group & { later: boolean }>, signal: AbortSignal): Promise<void> {
   for (const [inode, paths] of await of.changes.namesOf(of.volume, incomplete, signal)) {
     for (const path of paths) of.links.note(inode, path)
   }
   // names that are still missing are outside the volume, or hidden: the inside names are what counts
-  for (const inode of incomplete) await settle(of, inode, await verified(of, inode, signal), false, signal)
+  for (const inode of incomplete) groups.set(inode, { ...await verified(of, inode, signal), later: false })
+}
+
+/**
+ * Entries that were marked since this cycle's changes were taken. A name among them leads to the object now, but the replica may have
+ * another one under it yet: it is no name to link to.
+ */
+async function movedMeanwhile(of: VolumeReplication, signal: AbortSignal): Promise<ReadonlyMap<string, RelPath>> {
+  const newer = await of.changes.take(signal)
+  of.again.push(...newer)
+  const moved = new Map<string, RelPath>()
+  for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
+  return moved
+}
+
+async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, moved: ReadonlyMap<string, RelPath>, signal: AbortSignal): Promise<void> {
+  const trusted = of.links.isDistrusted(inode) ? undefined
+    : names.find(path => !of.links.isFresh(inode, path) && !moved.has(keyOf(path)) && !isBelowOneOf(path, moved))
+  const first = trusted ?? names[0]
+  of.links.settled(inode, later)
+  if (first === undefined || entry === undefined) return
+  const done = trusted === undefined ? await sendAnew(of, first, inode, entry, signal) : await renew(of, trusted, inode, entry, signal)
+  if (!done) {
+    of.again.push(...names.map((path): Change => ({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })))
+    return
+  }
+  for (const path of names) {
+    if (keyOf(path) === keyOf(first)) continue
+    await of.sender.operation({ kind: 'link', path, existing: first }, signal)
+    touchParent(of, path)
+  }
+  of.seen.add(inode)
+}
+
+/** Makes the object that the replica has equal: it may have changed through a name that was not one object with this one there. */
+async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
+  if (entry.type === 'file') return updateFile(of, path, inode, signal)
+  const metadata = await of.tree.readMetadata(path, signal)
+  if (!await stillNames(of, path, inode, signal)) return false
+  await of.sender.add(metadata, signal)
   return true
 }
 
-async function settle(of: VolumeReplication, inode: bigint, { names, entry }: Group, later: boolean, signal: AbortSignal): Promise<void> {
-  const trusted = of.links.isDistrusted(inode) ? undefined : names.find(path => !of.links.isFresh(inode, path))
-  const first = trusted ?? names[0]
-  if (first !== undefined && entry !== undefined) {
-    if (trusted === undefined) await sendAnew(of, first, entry, signal)
-    // its content may have changed through a name that was not one object with this one on the replica
-    else if (entry.type === 'file') await updateFile(of, trusted, signal)
-    for (const path of names) {
-      if (keyOf(path) === keyOf(first)) continue
-      await of.sender.operation({ kind: 'link', path, existing: first }, signal)
-      touchParent(of, path)
-    }
-    // linking may have cost the object its metadata's last state: it is given again, once for all names
-    await of.sender.add(await of.tree.readMetadata(first, signal), signal)
-    of.seen.add(inode)
-  }
-  of.links.settled(inode, later)
-}
-
-async function sendAnew(of: VolumeReplication, path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
+/** Sends the object whole under this name. */
+async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
   touchParent(of, path)
-  if (entry.type !== 'file') await of.sender.operation({ kind: 'remove', path }, signal)
+  await of.sender.operation({ kind: 'remove', path }, signal)
   if (entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES) await sendWholeFile(of, path, signal)
   else await sendNames(of, parentOf(path), [nameOf(path)], signal)
+  return stillNames(of, path, inode, signal)
 }

@@ -1,7 +1,7 @@
 /** What the parts of a replication cycle share about one volume, for as long as the cycle lasts. */
 import type { Finding } from '../domain/finding.ts'
 import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
-import type { ChangeSource } from '../capture/change-source.ts'
+import type { Change, ChangeSource } from '../capture/change-source.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
@@ -24,6 +24,10 @@ export interface VolumeReplication {
   /** of these, and of those with several names, whose content was sent in this cycle */
   readonly seen: Set<bigint>
   readonly findings: Finding[]
+  /** what could not be done now and is to be looked at in the next cycle */
+  readonly again: Change[]
+  /** when the oldest of the changes that are looked at was made */
+  readonly atMs: number
   /** a walk of the whole volume for names is allowed now */
   readonly mayWalk: boolean
   readonly pace: ComparePace
@@ -34,7 +38,7 @@ export interface ComparePace {
   /** The file may be compared with the replica's now. */
   may(path: RelPath): boolean
   /** Runs the comparison and notes what it took. */
-  timed(path: RelPath, compare: () => Promise<void>): Promise<void>
+  timed(path: RelPath, compare: () => Promise<boolean>): Promise<boolean>
 }
 
 /** Marks the directory that holds `path` as touched. */
@@ -48,6 +52,14 @@ export async function lookAt(tree: SourceTree, path: RelPath, signal: AbortSigna
   if (page === undefined) return undefined
   for (const entry of listingEntries(page)) return entry
   return undefined
+}
+
+/**
+ * Whether path still names the object. What was read by path in between is the object's then; else another object's, which must not be
+ * written over it: on the replica the object may have further names. (Should the name have come back meanwhile, its entry is marked.)
+ */
+export async function stillNames(of: VolumeReplication, path: RelPath, inode: bigint, signal: AbortSignal): Promise<boolean> {
+  return (await lookAt(of.tree, path, signal))?.inode === inode
 }
 
 /** Calls under way at once: as many as libuv's pool takes, and as many waiting. */

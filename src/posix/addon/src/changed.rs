@@ -3,7 +3,7 @@
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result, check};
 use crate::fanotify::locked;
-use crate::handle::status;
+use crate::handle::{status, status_at};
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
 use std::collections::{HashSet, VecDeque};
@@ -88,14 +88,6 @@ fn entries(directory: &OwnedFd) -> Result<VecDeque<Found>> {
             }
         }
     }
-}
-
-fn status_at(directory: RawFd, name: &CStr) -> Result<libc::stat64> {
-    // SAFETY: all-zero bytes are a valid stat64, a plain record of numbers.
-    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
-    // SAFETY: `name` ends in NUL; both outlive the call.
-    check(unsafe { libc::fstatat64(directory, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW) })?;
-    Ok(stat)
 }
 
 impl Walk {

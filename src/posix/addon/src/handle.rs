@@ -61,6 +61,15 @@ pub fn status(fd: RawFd) -> Result<libc::stat64> {
     Ok(stat)
 }
 
+/// What fstatat(2) says of a name in a directory, without following a link.
+pub fn status_at(directory: RawFd, name: &CStr) -> Result<libc::stat64> {
+    // SAFETY: all-zero bytes are a valid stat64, a plain record of numbers.
+    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: `name` ends in NUL; both outlive the call.
+    check(unsafe { libc::fstatat64(directory, name.as_ptr(), &raw mut stat, libc::AT_SYMLINK_NOFOLLOW) })?;
+    Ok(stat)
+}
+
 /// Where an open object is now, as the kernel names it below this process's root.
 pub fn path_of(fd: RawFd) -> Result<Vec<u8>> {
     use std::os::unix::ffi::OsStringExt;

@@ -1,12 +1,12 @@
 //! Marks as records for TypeScript, with paths as they are now. Little-endian:
 //!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan) | u16 volume | f64 at (ms) | u16 length | path below the root
-//!   | u64: inode of an object, since when to rescan (ms), else 0
+//!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count
 use crate::dirty_set::{DATA, ENTRY, Taken};
 use crate::fanotify::{Volume, place_below};
-use crate::handle::{handle_of, open_handle, path_of, status};
+use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use std::collections::HashMap;
-use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 const PATH_MAX_BYTES: usize = 4094;
 const KIND_ENTRY: u8 = 1;
@@ -15,21 +15,22 @@ const KIND_METADATA: u8 = 3;
 const KIND_OBJECT: u8 = 4;
 const KIND_RESCAN: u8 = 5;
 
-fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64) {
+fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64, links: u32) {
     out.push(kind);
     out.extend_from_slice(&(volume as u16).to_le_bytes());
     out.extend_from_slice(&at_ms.to_le_bytes());
     out.extend_from_slice(&(path.len() as u16).to_le_bytes());
     out.extend_from_slice(path);
     out.extend_from_slice(&number.to_le_bytes());
+    out.extend_from_slice(&links.to_le_bytes());
 }
 
 /// An object that is not under the name it was marked with.
 enum Living {
-    /// found below the volume's root
-    At(Vec<u8>),
+    /// found below the volume's root; inode and link count
+    At(Vec<u8>, u64, u32),
     /// somewhere on the file system, name unknown
-    Nameless(u64),
+    Nameless(u64, u32),
 }
 
 /// Where an object is that still has a name; none when it is gone or outside the volume. The kernel mostly remembers one name of an
@@ -40,13 +41,23 @@ fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Option<Living> {
     if status.st_nlink == 0 {
         return None;
     }
-    let unknown = Some(Living::Nameless(status.st_ino));
+    let (inode, links) = (status.st_ino, status.st_nlink as u32);
+    let unknown = Some(Living::Nameless(inode, links));
     let Ok(path) = path_of(fd.as_raw_fd()) else { return unknown };
     let Ok(name) = CString::new(path.as_slice()) else { return unknown };
     if !handle_of(libc::AT_FDCWD, &name).is_ok_and(|now| *now == *handle) {
         return unknown;
     }
-    below(base, &path).map(Living::At)
+    below(base, &path).map(|path| Living::At(path, inode, links))
+}
+
+/// Inode and link count of what has the name, when it is the object of the handle.
+fn identity_at(directory: RawFd, name: &CStr, handle: &[u8]) -> Option<(u64, u32)> {
+    if *handle_of(directory, name).ok()? != *handle {
+        return None;
+    }
+    let stat = status_at(directory, name).ok()?;
+    Some((stat.st_ino, stat.st_nlink as u32))
 }
 
 /// What of an absolute path lies below `base`; none when it does not.
@@ -63,8 +74,8 @@ pub fn below(base: &[u8], path: &[u8]) -> Option<Vec<u8>> {
 fn record_object(out: &mut Vec<u8>, volumes: &[Volume], bases: &[Option<Vec<u8>>], index: usize, handle: &[u8], at_ms: f64) {
     let Some(base) = bases[index].as_deref() else { return };
     match living(&volumes[index], base, handle) {
-        Some(Living::At(path)) if path.len() <= PATH_MAX_BYTES => record(out, KIND_DATA, index, at_ms, &path, 0),
-        Some(Living::Nameless(inode)) => record(out, KIND_OBJECT, index, at_ms, &[], inode),
+        Some(Living::At(path, inode, links)) if path.len() <= PATH_MAX_BYTES => record(out, KIND_DATA, index, at_ms, &path, inode, links),
+        Some(Living::Nameless(inode, links)) => record(out, KIND_OBJECT, index, at_ms, &[], inode, links),
         _ => {}
     }
 }
@@ -104,7 +115,7 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
     marks.sort_unstable_by(|(a, _), (b, _)| (a.file_system, &a.directory, &a.name).cmp(&(b.file_system, &b.directory, &b.name)));
     for (index, volume) in volumes.iter().enumerate() {
         if let Some(since_ms) = taken.rescan_since_ms[usize::from(volume.file_system)] {
-            record(&mut out, KIND_RESCAN, index, taken.rescan_at_ms, &[], since_ms as u64);
+            record(&mut out, KIND_RESCAN, index, taken.rescan_at_ms, &[], since_ms as u64, 0);
         }
         for (key, mark) in marks.iter().filter(|(key, _)| key.file_system == volume.file_system) {
             if key.name.is_empty() {
@@ -125,18 +136,21 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
                 continue;
             }
             let mut named = true;
+            let mut object = (0, 0);
             if let (Some(target), Ok(name)) = (&mark.target, CString::new(&*key.name)) {
                 // the object may have left this name before we looked, and live on under another one
-                named = handle_of(directory.as_raw_fd(), &name).is_ok_and(|now| now == *target);
+                let found = identity_at(directory.as_raw_fd(), &name, target);
+                named = found.is_some();
+                object = found.unwrap_or(object);
                 if !named {
                     record_object(&mut out, volumes, &bases, index, target, mark.at_ms);
                 }
             }
             if mark.kinds & ENTRY != 0 {
-                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, 0);
+                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, 0, 0);
             } else if named {
                 let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
-                record(&mut out, kind, index, mark.at_ms, &path, 0);
+                record(&mut out, kind, index, mark.at_ms, &path, object.0, object.1);
             }
         }
     }
