@@ -58,7 +58,7 @@ export const BuiltReplica = z.object({
 })
 export type BuiltReplica = z.infer<typeof BuiltReplica>
 
-/** A file of the replica that the boot fix-ups made, changed or removed; hashes are SHA-256 in hex, '' where there was or is no regular file. */
+/** A file or directory of the replica that the boot fix-ups made, changed or removed; hashes are SHA-256 in hex, '' where there was or is no regular file. */
 export const ChangedFile = z.object({ path: z.string(), before: z.string(), after: z.string() })
 export type ChangedFile = z.infer<typeof ChangedFile>
 

@@ -4,7 +4,7 @@ import type { ReplicaFiles } from './replica-files.ts'
 
 /** Where the agent keeps its program, settings, keys and queue. Were they left, the replica would connect as the source. */
 const AGENT_PATHS = [
-  '/etc/landfall', '/var/lib/landfall', '/opt/landfall', '/usr/lib/landfall', '/etc/systemd/system/landfall-agent.service', '/etc/systemd/system/landfall-agent.service.d',
+  '/etc/landfall', '/var/lib/landfall', '/var/lib/landfall-agent', '/var/log/landfall-agent', '/opt/landfall', '/usr/lib/landfall', '/etc/systemd/system/landfall-agent.service', '/etc/systemd/system/landfall-agent.service.d',
   '/etc/systemd/system/multi-user.target.wants/landfall-agent.service', '/lib/systemd/system/landfall-agent.service', '/etc/default/landfall-agent',
 ]
 
