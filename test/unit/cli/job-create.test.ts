@@ -1,0 +1,21 @@
+import t from 'tap'
+import { problem, run, startAppliance } from './fake-appliance.ts'
+import { jobView } from './records.ts'
+
+const args = ['job', 'create', 'move web1', '--source', 'web1', '--vmware', 'vc1', '--datastore', 'ds1', '--network', 'VM Network', '--network', '52:54:00:aa:bb:cc=DMZ', '--volume', '/data', '--volume', '/srv', '--no-shutdown']
+
+t.test('a job is created from flags, and what comes next is said', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('POST /jobs', { status: 201, body: jobView({ name: 'move web1' }) })
+  const { code, out } = await run(appliance, args)
+  t.equal(code, 0)
+  t.equal(out, 'Created job move web1. Next: landfall job validate "move web1"\n')
+  t.match(appliance.seen[0]?.body, { name: 'move web1', options: { volumes: ['/data', '/srv'], defaultNetwork: 'VM Network', networks: [{ sourceMac: '52:54:00:aa:bb:cc', network: 'DMZ' }], shutDownSource: false } })
+  t.match(JSON.parse((await run(appliance, [...args, '--json'])).out), { id: 'j-1', state: 'created' })
+})
+
+t.test('a name that is taken is refused with what to do', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('POST /jobs', problem('JOB_EXISTS', 'there is a job named move web1'))
+  t.match(await run(appliance, args), { code: 4, err: /Choose another job name/ })
+})

@@ -1,0 +1,23 @@
+import t from 'tap'
+import { run, startAppliance } from './fake-appliance.ts'
+import { protecting } from './records.ts'
+
+const job = protecting({
+  findings: [{ code: 'FILE_VANISHED', severity: 'warning', subject: 'var/x', message: 'was removed meanwhile', advice: 'Nothing to do.' }],
+  lastError: { code: 'LINK_LOST', message: 'the link broke.', operator: 'Check the network.', atUtc: '2026-01-02T03:00:00Z' },
+  phases: [{ phase: 'mirroring', startedAtUtc: '2026-01-02T03:00:00Z', endedAtUtc: '2026-01-02T03:01:30Z' }, { phase: 'protecting', startedAtUtc: '2026-01-02T03:01:30Z' }],
+})
+const event = (n: number): unknown => ({ sequence: n, jobId: 'j-1', atUtc: '2026-01-02T03:00:00Z', kind: 'state', message: `event ${String(n)}` })
+
+t.test('a job is shown with figures, findings, phases and history', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  const history = Array.from({ length: 20 }, (_, i) => event(i + 1))
+  appliance.on('GET /jobs/move-web1', { status: 200, body: job })
+  appliance.on('GET /jobs/move-web1/history?after=0&limit=1000', { status: 200, body: history })
+  const { code, out } = await run(appliance, ['job', 'show', 'move-web1'])
+  t.equal(code, 0)
+  for (const part of [/^Actions offered now: +cutover, remirror, stop$/m, /latency 120 ms/, /^Last error: +LINK_LOST: the link broke. Check the network.$/m, /FILE_VANISHED +var\/x +was removed meanwhile/,
+    /-> Nothing to do\./, /^mirroring .* 1 min 30 s$/m, /^protecting .* 2 min 35 s$/m, /event 20\n$/]) t.match(out, part)
+  t.notMatch(out, /event 5\n/, 'only the last events')
+  t.same(JSON.parse((await run(appliance, ['job', 'show', 'move-web1', '--json'])).out), JSON.parse(JSON.stringify({ ...job, history })))
+})
