@@ -2,6 +2,7 @@
 use crate::errno::{Errno, Result, check};
 use crate::sys::{proc_path, with_c};
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub const SYNC: u32 = 0x8;
 pub const IMMUTABLE: u32 = 0x10;
@@ -43,6 +44,17 @@ struct Extended {
     padding: [u8; 8],
 }
 
+/// struct file_attr of file_getattr(2).
+#[repr(C)]
+#[derive(Default)]
+struct FileAttr {
+    flags: u64,
+    extent_size: u32,
+    extents: u32,
+    project: u32,
+    cow_extent_size: u32,
+}
+
 /// Flags of FS_IOC_FSGETXATTR beside those of FS_IOC_GETFLAGS.
 const EXTENDED_FLAGS: [(u32, u32); 6] =
     [(0x8, IMMUTABLE), (0x10, APPEND), (0x20, SYNC), (0x40, NOATIME), (0x80, NODUMP), (0x200, PROJINHERIT)];
@@ -68,6 +80,29 @@ impl FileSystem {
             block_size: (found.f_bsize as u64).clamp(512, 65536),
             extended_says_all: magic == EXT_MAGIC || magic == XFS_MAGIC,
         })
+    }
+
+    /// Kept flags and project id of the regular file of this name without opening it, where kernel (6.17) and file system tell all that way.
+    pub fn flags_named(&self, dir: RawFd, name: &[u8]) -> Option<(u32, u32)> {
+        const SYS_FILE_GETATTR: libc::c_long = 468;
+        static UNKNOWN: AtomicBool = AtomicBool::new(false);
+        if !self.extended_says_all || UNKNOWN.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut found = FileAttr::default();
+        let answer = with_c(name, |name| {
+            let size = size_of::<FileAttr>();
+            // SAFETY: name ends in NUL, found has the size that is given.
+            check(unsafe { libc::syscall(SYS_FILE_GETATTR, dir, name.as_ptr(), &raw mut found, size, libc::AT_SYMLINK_NOFOLLOW) } as i32)
+        });
+        match answer {
+            Ok(_) => Some((plain_flags(found.flags as u32), found.project)),
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => {
+                UNKNOWN.store(true, Ordering::Relaxed);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Kept flags and project id of an open file or directory; zero where the file system knows none.

@@ -40,23 +40,50 @@ fn encode_time((seconds, nanoseconds): Time, out: &mut Vec<u8>) {
     out.extend_from_slice(&nanoseconds.to_le_bytes());
 }
 
+/// What has to be opened of an object, or need not be, to tell its flags and attributes.
+pub struct Facts<'a> {
+    pub flags: (u32, u32),
+    opened: Option<OwnedFd>,
+    dir: RawFd,
+    name: &'a [u8],
+}
+
+impl Facts<'_> {
+    pub fn object(&self) -> Object<'_> {
+        match &self.opened {
+            Some(fd) => Object::Open(fd.as_raw_fd()),
+            None if self.name.is_empty() => Object::Open(self.dir),
+            None => Object::Named(self.dir, self.name),
+        }
+    }
+
+    pub fn close(self, tree: &Tree) {
+        self.opened.into_iter().for_each(|fd| tree.close(fd));
+    }
+}
+
 /// Flags and project id of what has the name; only files and directories have any. What cannot be opened shows what statx says.
-pub fn flags_of(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx) -> (u32, u32) {
+pub fn facts<'a>(tree: &Tree, dir: RawFd, name: &'a [u8], found: &libc::statx) -> Facts<'a> {
+    let mut facts = Facts { flags: (0, 0), opened: None, dir, name };
     let directory = match file_type(found) {
         libc::S_IFREG => false,
         libc::S_IFDIR => true,
-        _ => return (0, 0),
+        _ => return facts,
     };
+    if !directory && let Some(flags) = tree.file_system.flags_named(dir, name) {
+        facts.flags = flags;
+        return facts;
+    }
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME | libc::O_NOCTTY;
-    let opened = open_below(dir, name, if directory { flags | libc::O_DIRECTORY } else { flags });
-    let known = opened.and_then(|fd| {
+    let known = open_below(dir, name, if directory { flags | libc::O_DIRECTORY } else { flags }).and_then(|fd| {
         let known = tree.file_system.flags(fd.as_raw_fd(), directory);
-        tree.close(fd);
+        facts.opened = Some(fd);
         known
     });
     // the bits of statx are those of FS_IOC_GETFLAGS
     const SEEN: u64 = (libc::STATX_ATTR_IMMUTABLE | libc::STATX_ATTR_APPEND | libc::STATX_ATTR_NODUMP) as u64;
-    known.unwrap_or(((found.stx_attributes & SEEN) as u32, 0))
+    facts.flags = known.unwrap_or(((found.stx_attributes & SEEN) as u32, 0));
+    facts
 }
 
 /// Appends the entry of `name` in `dir` (of `dir` itself for an empty name). ENOENT when it is gone, EINVAL when it is of no known type.
@@ -111,8 +138,10 @@ fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattr
     out.extend_from_slice(&(target.len() as u16).to_le_bytes());
     out.extend_from_slice(&target);
     if xattrs && !tree.is_foreign(found) {
-        let object = if name.is_empty() { Object::Open(dir) } else { Object::Named(dir, name) };
-        encode_core(found, flags_of(tree, dir, name, found), object, scratch, out)?;
+        let facts = facts(tree, dir, name, found);
+        let encoded = encode_core(found, facts.flags, facts.object(), scratch, out);
+        facts.close(tree);
+        encoded?;
     } else {
         encode_core(found, (0, 0), Object::None, scratch, out)?;
     }

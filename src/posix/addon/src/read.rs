@@ -1,10 +1,10 @@
 //! Objects of a source tree as operations that create them: many entries of a directory in one batch.
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
-use crate::listing::{encode_metadata, flags_of};
+use crate::listing::{encode_metadata, facts};
 use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, SIZE_MAX, SYMLINK, begin, end};
 use crate::sys::{file_type, next_data, read_at, read_link, stat};
-use crate::tree::{TREES, Tree, open_file};
+use crate::tree::{TREES, Tree, open_looked_at};
 use crate::xattr::Object;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -69,8 +69,8 @@ impl Reading<'_> {
                     return Ok(());
                 }
                 libc::S_IFREG => {
-                    let (fd, found) = open_file(self.dir, name)?;
-                    let outcome = self.file(index, name, &fd, &found, attempt == ATTEMPTS);
+                    let fd = open_looked_at(self.dir, name)?;
+                    let outcome = self.file(name, index, &fd, &found, attempt == ATTEMPTS);
                     self.tree.close(fd);
                     outcome
                 }
@@ -119,32 +119,34 @@ impl Reading<'_> {
         if self.tree.is_foreign(found) {
             return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out);
         }
-        let flags = flags_of(self.tree, self.dir, name, found);
-        let object = if name.is_empty() { Object::Open(self.dir) } else { Object::Named(self.dir, name) };
-        encode_metadata(found, flags, object, &mut self.scratch, &mut self.out)
+        let facts = facts(self.tree, self.dir, name, found);
+        let encoded = encode_metadata(found, facts.flags, facts.object(), &mut self.scratch, &mut self.out);
+        facts.close(self.tree);
+        encoded
     }
 
-    /// Appends a file with its data. When it changed meanwhile nothing is left of it in the batch, unless this is the `last` attempt:
-    /// then it is sent as it was read, with the times it had before, which a later look finds outdated.
-    fn file(&mut self, index: u32, name: &[u8], fd: &OwnedFd, found: &libc::statx, last: bool) -> Result<Outcome> {
-        if found.stx_size > self.small {
-            return Ok(if last { self.large.push(index); Outcome::Done } else { Outcome::Changed });
-        }
+    /// Appends a file with its data, if what was opened is what was `found` by the name. When it changed meanwhile nothing is left of it
+    /// in the batch, unless this is the `last` attempt: then it is sent as it was read, with the times it had before, which a later look
+    /// finds outdated.
+    fn file(&mut self, name: &[u8], index: u32, fd: &OwnedFd, found: &libc::statx, last: bool) -> Result<Outcome> {
         let raw = fd.as_raw_fd();
-        let begun = self.out.len();
-        let unread = self.unread.len();
+        let begun = (self.out.len(), self.unread.len());
         let flags = self.tree.file_system.flags(raw, false)?;
         let start = begin(&mut self.out, FILE, FLAG_COMPLETE, self.directory, name);
         self.out.extend_from_slice(&found.stx_size.to_le_bytes());
         encode_metadata(found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
         self.extents(index, raw, found.stx_size)?;
         end(&mut self.out, start);
-        if !last && !same_state(found, &stat(raw, b"")?) {
-            self.out.truncate(begun);
-            self.unread.truncate(unread);
-            return Ok(Outcome::Changed);
+        let now = stat(raw, b"")?;
+        if same_state(found, &now) {
+            return Ok(Outcome::Done);
         }
-        Ok(Outcome::Done)
+        if last && now.stx_ino == found.stx_ino && file_type(&now) == libc::S_IFREG {
+            return Ok(Outcome::Done);
+        }
+        self.out.truncate(begun.0);
+        self.unread.truncate(begun.1);
+        if last { Err(Errno(libc::ENOENT)) } else { Ok(Outcome::Changed) }
     }
 
     /// Appends `u32 count | extents` of a file of this size.

@@ -135,7 +135,7 @@ pub fn read_link(dir: RawFd, name: &[u8]) -> Result<Vec<u8>> {
 
 /// Calls `each` with every name of the directory but "." and "..", in the order of the file system.
 pub fn read_directory(dir: RawFd, mut each: impl FnMut(&[u8])) -> Result<()> {
-    let mut buffer = vec![0u8; 64 * 1024];
+    let mut buffer = vec![0u8; 32 * 1024];
     while read_names(dir, &mut buffer, &mut each)? {}
     Ok(())
 }

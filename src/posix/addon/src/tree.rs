@@ -115,13 +115,18 @@ pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.iter().rposition(|&b| b == b'/').map_or((&[], path), |at| (&path[..at], &path[at + 1..]))
 }
 
-/// Opens a regular file for reading without waiting for anybody and without touching its access time; ENOENT when it is something else.
+/// Opens what was looked at and found to be a regular file, without waiting for anybody and without touching its access time.
+pub fn open_looked_at(dir: RawFd, name: &[u8]) -> Result<OwnedFd> {
+    open_below(dir, name, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME | libc::O_NOCTTY)
+}
+
+/// Opens a regular file for reading; ENOENT when it is something else.
 pub fn open_file(dir: RawFd, name: &[u8]) -> Result<(OwnedFd, libc::statx)> {
     // looked at first: opening a device or a FIFO has effects
     if file_type(&stat(dir, name)?) != libc::S_IFREG {
         return Err(Errno(libc::ENOENT));
     }
-    let fd = open_below(dir, name, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME | libc::O_NOCTTY)?;
+    let fd = open_looked_at(dir, name)?;
     let found = stat(fd.as_raw_fd(), b"")?;
     if file_type(&found) == libc::S_IFREG { Ok((fd, found)) } else { Err(Errno(libc::ENOENT)) }
 }
