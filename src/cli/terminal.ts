@@ -36,9 +36,9 @@ export function processTerminal({ stdin, stdout, stderr }: ProcessStreams, envir
   const canAsk = stdin.isTTY === true && stderr.isTTY === true
   const question = async (text: string, echo: boolean, signal: AbortSignal): Promise<string> => {
     if (!canAsk) throw new AppError('REQUEST_INVALID', `cannot ask "${text.trim()}" without a terminal`)
-    stderr.write(text)
     const output = new Writable({ write: (chunk: Buffer, _encoding, done) => { if (echo) stderr.write(chunk); done() } })
     const lines = createInterface({ input: stdin, output, terminal: true })
+    stderr.write(text) // only now the terminal has stopped to echo
     const closed = new AbortController()
     lines.once('SIGINT', interrupt)
     lines.once('close', () => { closed.abort() })
