@@ -1,0 +1,239 @@
+import t from 'tap'
+import type { MirrorProgress } from '../../../src/domain/progress.ts'
+import { AppError } from '../../../src/errors/app-error.ts'
+import type { Targets } from '../../../src/source/source-server.ts'
+import { MemoryTree } from '../../../src/tree/memory-tree.ts'
+import type { ApplyResult, TargetTree } from '../../../src/tree/target-tree.ts'
+import type { OperationBatch } from '../../../src/wire/operation-codec.ts'
+import { at, change, contentOf, converse, directory, file, ROOTS, soon, TestSource } from './conversation.ts'
+
+const nothing = (): void => undefined
+const EVERYTHING = { compare: 'none', orphans: 'delete' } as const
+const targetsOf = (tree: TargetTree): Targets => new Map([[1, tree]])
+
+/** A target that fails with this error from the first batch on, until it is healed. */
+class FailingTree extends MemoryTree {
+  failure: AppError | undefined
+  flushFailure: AppError | undefined
+  override async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
+    if (this.failure !== undefined) throw this.failure
+    return await super.apply(batch, signal)
+  }
+
+  override async flush(): Promise<void> {
+    if (this.flushFailure !== undefined) throw this.flushFailure
+  }
+}
+
+async function filled(count = 40): Promise<TestSource> {
+  const source = new TestSource()
+  await change(source.tree, directory('etc'), ...Array.from({ length: count }, (_, i) => file(`etc/${String(i).padStart(3, '0')}`, `content ${String(i)}`)))
+  return source
+}
+
+t.test('the workload is described over the link', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  t.match(await talk.server.describe(soon()), { hostName: 'source' })
+  t.match(talk.server, { sourceId: 'source-1', agentVersion: '1.2.3', captureEpoch: '', capturingJobId: '' })
+})
+
+t.test('a mirror makes the replica equal, removes orphans, reports, and leaves the connection usable', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await change(target, file('orphan', 'x'), directory('etc'), file('etc/000', 'old and longer than it was'))
+  t.same(await talk.server.prepare('job-1', ROOTS, soon()), { captureEpoch: 'epoch-1' })
+  const reports: MirrorProgress[] = []
+  const report = await talk.server.mirror(EVERYTHING, targetsOf(target), progress => { reports.push(progress) }, soon())
+  t.same(await contentOf(target), await contentOf(source.tree))
+  t.match(report.progress, { walked: true, filesDone: Number })
+  t.ok(reports.length > 0)
+  const again = await talk.server.mirror({ compare: 'attributes', orphans: 'delete' }, targetsOf(target), nothing, soon())
+  t.ok(again.progress.filesSkipped >= 40, 'a second mirror over the same connection skips what is equal')
+  t.match(await talk.server.describe(soon()), { hostName: 'source' })
+})
+
+t.test('replication brings changes until its signal aborts, and goes on later', async t => {
+  await using source = await filled(3)
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  for (const name of ['first', 'second']) {
+    const stop = new AbortController()
+    const replicating = talk.server.replicate(targetsOf(target), nothing, stop.signal)
+    await change(source.tree, file(name, name))
+    source.changes.mark({ kind: 'entry', volume: 1, path: at(name), atMs: Date.now() })
+    for (const deadline = Date.now() + 5000; (await contentOf(target))[name] === undefined && Date.now() < deadline;) await new Promise(resolve => { setTimeout(resolve, 20) })
+    stop.abort()
+    await replicating
+    t.equal((await contentOf(target))[name], name)
+  }
+})
+
+t.test('a drain freezes the source after its last changes, hold keeps it, thaw ends it', async t => {
+  await using source = await filled(3)
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  await change(source.tree, file('late', 'late'))
+  source.changes.mark({ kind: 'entry', volume: 1, path: at('late'), atMs: Date.now() })
+  const report = await talk.server.drain({ freeze: true, holdMs: 30_000 }, targetsOf(target), nothing, soon())
+  t.match(report, { frozenAtMs: 1234 })
+  t.same(await contentOf(target), await contentOf(source.tree))
+  t.equal(await talk.server.hold(soon()), true)
+  await talk.server.thaw(soon())
+  t.equal(source.freezes[0]?.state, 'thawed')
+  t.equal(await talk.server.hold(soon()), false)
+})
+
+t.test('a drain without freezing freezes nothing', async t => {
+  await using source = await filled(1)
+  await using talk = await converse(source)
+  await talk.server.prepare('job-1', ROOTS, soon())
+  t.match(await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(new MemoryTree()), nothing, soon()), { frozenAtMs: undefined })
+  t.equal(source.freezes.length, 0)
+})
+
+t.test('a replica that is full ends the mirror with its code; the agent stops; the connection stays usable', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  const target = new FailingTree()
+  target.failure = new AppError('REPLICA_FULL', 'no space left')
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REPLICA_FULL' })
+  t.notOk(talk.server.ended.aborted)
+  target.failure = undefined
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), await contentOf(source.tree))
+})
+
+t.test('a replica that cannot be flushed ends the mirror with its code', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  const target = new FailingTree()
+  target.flushFailure = new AppError('REPLICA_WRITE', 'input/output error')
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REPLICA_WRITE' })
+})
+
+t.test('changes that a full replica dropped are sent when it has space again', async t => {
+  await using source = await filled(3)
+  await using talk = await converse(source)
+  const target = new FailingTree()
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  target.failure = new AppError('REPLICA_FULL', 'no space left')
+  await change(source.tree, file('late', 'late'))
+  source.changes.mark({ kind: 'entry', volume: 1, path: at('late'), atMs: Date.now() })
+  await t.rejects(talk.server.replicate(targetsOf(target), nothing, soon()), { code: 'REPLICA_FULL' })
+  target.failure = undefined
+  await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), await contentOf(source.tree))
+})
+
+t.test('a cut in the middle of a mirror fails both sides with LINK_LOST; a new connection goes on with the same capture', async t => {
+  await using source = await filled()
+  const target = new FailingTree()
+  {
+    await using talk = await converse(source)
+    await talk.server.prepare('job-1', ROOTS, soon())
+    const cutting = target.apply.bind(target)
+    target.apply = async (batch, signal) => {
+      talk.links.cut()
+      return await cutting(batch, signal)
+    }
+    await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'LINK_LOST' })
+    await t.rejects(talk.session, { code: 'LINK_LOST' })
+    t.ok(talk.server.ended.aborted)
+    await t.rejects(talk.server.describe(soon()), { code: 'LINK_LOST' })
+  }
+  await using talk = await converse(source)
+  t.match(talk.server, { captureEpoch: 'epoch-1', capturingJobId: 'job-1' })
+  t.same(await talk.server.prepare('job-1', ROOTS, soon()), { captureEpoch: 'epoch-1' })
+  const whole = new MemoryTree()
+  await talk.server.mirror(EVERYTHING, targetsOf(whole), nothing, soon())
+  t.same(await contentOf(whole), await contentOf(source.tree))
+})
+
+t.test('an aborted mirror stops the agent and leaves the connection usable', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  const target = new FailingTree()
+  await talk.server.prepare('job-1', ROOTS, soon())
+  const stop = new AbortController()
+  const going = target.apply.bind(target)
+  target.apply = async (batch, signal) => {
+    stop.abort()
+    return await going(batch, signal)
+  }
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, stop.signal), { name: 'AbortError' })
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, stop.signal), { name: 'AbortError' }, 'an aborted signal begins nothing')
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), await contentOf(source.tree))
+})
+
+t.test('what fails on the source arrives with its code', async t => {
+  await using source = new TestSource({ openTree: async () => { throw new AppError('SOURCE_MISSING', '/gone is not there') } })
+  await using talk = await converse(source)
+  await t.rejects(talk.server.prepare('job-1', ROOTS, soon()), { code: 'SOURCE_MISSING', message: '/gone is not there' })
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(new MemoryTree()), nothing, soon()), { code: 'REQUEST_INVALID' }, 'nothing is mirrored that was not prepared')
+})
+
+t.test('a defect of the agent arrives as INTERNAL and tells nothing of its inside', async t => {
+  await using source = await filled(1)
+  await using talk = await converse(source, { describe: async () => { throw new TypeError('secret inside') } })
+  await t.rejects(talk.server.describe(soon()), { code: 'INTERNAL', message: /^the agent failed at "describe"/ })
+})
+
+t.test('two mirrors at once are refused, the first goes on', async t => {
+  await using source = await filled()
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await talk.server.prepare('job-1', ROOTS, soon())
+  const first = talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REQUEST_INVALID' })
+  await first
+})
+
+t.test('another job, or other volumes, begin the capture anew; release leaves nothing', async t => {
+  let opened = 0
+  await using source = new TestSource({ openTree: async () => { opened++; return new MemoryTree() } })
+  await using talk = await converse(source)
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, soon())
+  t.equal(opened, 1)
+  await talk.server.prepare('job-2', ROOTS, soon())
+  await talk.server.prepare('job-2', [{ index: 1, path: '/srv' }], soon())
+  t.equal(opened, 3)
+  await talk.server.release(soon())
+  t.equal(source.capture.epoch, '')
+  t.equal(talk.server.captureEpoch, '')
+})
+
+t.test('switching off is answered before it happens', async t => {
+  await using source = await filled(1)
+  await using talk = await converse(source)
+  await talk.server.powerOff(soon())
+  await talk.server.describe(soon())
+  t.equal(source.poweredOff, 1)
+})
+
+t.test('a hostile source is cut off: operations nobody asked for, a gap, another volume, too many questions', async t => {
+  await using source = await filled(1)
+  const batch = Buffer.from([]) as OperationBatch
+  for (const [title, send] of Object.entries({
+    'operations without a request': { type: 'operations', volume: 1, sequence: 1, batch },
+    'a gap': { type: 'operations', volume: 1, sequence: 2, batch },
+    'a list without a request': { type: 'list', volume: 1, request: 1, directories: [] },
+    'an answer that was not asked for': { type: 'control', control: { kind: 'thawed', id: 77 } },
+    'a message of the other side': { type: 'hashes', volume: 1, request: 1, hashes: Buffer.alloc(0) },
+  } as const)) {
+    await using talk = await converse(source)
+    await talk.links.agent.send(send, soon())
+    await new Promise<void>(resolve => { talk.server.ended.addEventListener('abort', () => { resolve() }) })
+    t.match(talk.server.ended.reason, { code: 'LINK_LOST', cause: { code: 'FRAME_INVALID' } }, title)
+  }
+})
