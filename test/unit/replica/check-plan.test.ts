@@ -1,0 +1,95 @@
+import t from 'tap'
+import type { JobOptions } from '../../../src/domain/job.ts'
+import type { Places } from '../../../src/domain/target.ts'
+import type { Workload } from '../../../src/domain/workload.ts'
+import { checkPlan } from '../../../src/replica/check-plan.ts'
+import { planReplica } from '../../../src/replica/plan.ts'
+import { RULES } from '../../../src/replica/rules.ts'
+import { debian12, ext4, GIB, MIB, options, places, volume } from './workloads.ts'
+
+interface Case { workload?: (w: Workload) => void, options?: Partial<JobOptions>, places?: Partial<Places> }
+
+function findings(c: Case): { code: string, severity: string, message: string, advice: string }[] {
+  const workload = debian12()
+  c.workload?.(workload)
+  const input = { jobId: 'job1', workload, options: options(c.options), places: places(c.places) }
+  return checkPlan({ ...input, plan: planReplica(input) })
+}
+
+const datastore = places().datastores[0]
+const store = (change: object): Partial<Places> => ({ datastores: datastore === undefined ? [] : [{ ...datastore, ...change }] })
+
+/** Every rule with something that it must not let pass. */
+const BAD: Record<string, Case> = {
+  HOST_CONNECTED: { places: { maintenance: true } },
+  DATASTORE_NOT_FOUND: { options: { datastore: 'nowhere' } },
+  DATASTORE_TOO_SMALL: { places: store({ freeBytes: 5 * GIB }), options: { diskFormat: 'thick' } },
+  DATASTORE_OVERCOMMITTED: { places: store({ freeBytes: 5 * GIB }) },
+  DISK_TOO_LARGE: { places: store({ maxFileBytes: 5 * GIB }) },
+  DISK_COUNT: { workload: w => {
+    for (let i = 0; i < 60; i++) {
+      w.disks.push({ name: `vz${String(i)}x`, sizeBytes: GIB, sectorSizeBytes: 512, table: 'none', tableId: '', partitions: [] })
+      w.volumes.push(volume(`vz${String(i)}x`, 0, `/many/${String(i)}`, ext4(`e-${String(i)}`, GIB), GIB))
+    }
+  } },
+  VM_NAME_TAKEN: { options: { vmName: 'other' } },
+  NETWORK_NOT_FOUND: { options: { defaultNetwork: 'nowhere' } },
+  NETWORK_MAPPING_UNUSED: { options: { networks: [{ sourceMac: '52:54:00:00:00:00', network: 'isolated' }] } },
+  REPLICA_NOT_REACHABLE: { workload: w => { w.adapters = [] } },
+  MEMORY_BELOW_SOURCE: { options: { memoryMiB: 512 } },
+  CPU_BELOW_SOURCE: { options: { sockets: 1, coresPerSocket: 1 } },
+  VOLUME_NOT_FOUND: { options: { volumes: ['/missing'] } },
+  SOURCE_UNSUPPORTED: { options: { volumes: ['/zfs'] }, workload: w => { w.volumes.push({ ...volume('vdb', 1, '/zfs', { ...ext4('z', GIB), type: 'unsupported', typeName: 'zfs' }, GIB), unsupportedReason: 'ZFS is not supported' }) } },
+  FREE_SPACE: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
+  VOLUME_MARGIN: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/srv/data') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
+  CAPTURE_UNSUPPORTED: { workload: w => { w.capture = { tier: 'none', reason: 'kernel 4.19' } } },
+  ROOT_VOLUME: { workload: w => { w.volumes = w.volumes.filter(v => v.mountPoint !== '/') } },
+  ARCHITECTURE: { workload: w => { w.os.architecture = 'aarch64' } },
+  OS_UNSUPPORTED: { workload: w => { w.os = { ...w.os, id: 'gentoo', idLike: [], prettyName: 'Gentoo' } } },
+  FIRMWARE_UNSUPPORTED: { workload: w => { w.firmware = 'uefi' } },
+  BOOT_LOADER_UNKNOWN: { workload: w => { w.boot.loader = 'systemd-boot' } },
+  BIOS_BOOT_PARTITION: { workload: w => { for (const d of w.disks) d.table = 'gpt' } },
+  BOOT_DISK_TABLE: { workload: w => { for (const d of w.disks) if (d.name === 'vda') d.table = 'none' } },
+  INITRAMFS_TOOL_UNKNOWN: { workload: w => { w.boot.initramfsTool = 'dracut' } },
+  KERNEL_MISSING: { workload: w => { w.boot.kernels = [] } },
+  KERNEL_DRIVERS_MISSING: { workload: w => { for (const k of w.boot.kernels) k.drivers = ['vmxnet3', 'virtio_blk'] } },
+  KERNEL_INITRAMFS_MISSING: { workload: w => { for (const k of w.boot.kernels) delete k.initramfsPath } },
+}
+
+t.test('a sound job passes every rule, and each is shown', async t => {
+  const found = findings({})
+  t.same(found.map(f => f.code), RULES.map(r => r.code))
+  t.same(found.filter(f => f.severity !== 'ok'), [])
+})
+
+t.test('every rule has a case that it refuses', async t => {
+  t.same(Object.keys(BAD).sort(), RULES.map(r => r.code).sort())
+})
+
+for (const [code, bad] of Object.entries(BAD)) {
+  t.test(`${code} is found, with what to do about it`, async t => {
+    const severity = RULES.find(r => r.code === code)?.severity
+    const found = findings(bad).filter(f => f.code === code)
+    t.ok(found.length > 0 && found.every(f => f.severity === severity && f.message !== '' && f.advice !== ''), JSON.stringify(found))
+  })
+}
+
+t.test('an adapter without any network is an error, a discarded one is not', async t => {
+  const mac = '52:54:00:12:34:57'
+  const networks = [{ sourceMac: '52:54:00:12:34:56', network: 'isolated' }]
+  const none = { jobId: 'j', workload: debian12(), options: options({ networks }), places: places() }
+  delete none.options.defaultNetwork
+  t.equal(checkPlan({ ...none, plan: planReplica(none) }).find(f => f.code === 'NETWORK_NOT_FOUND')?.severity, 'error')
+  const discarded = { ...none, options: { ...none.options, networks: [...networks, { sourceMac: mac, network: null }] } }
+  t.equal(checkPlan({ ...discarded, plan: planReplica(discarded) }).find(f => f.code === 'NETWORK_NOT_FOUND')?.severity, 'ok')
+})
+
+t.test('what the source itself found is shown too', async t => {
+  const own = { code: 'FROM_SOURCE', severity: 'warning' as const, subject: 's', message: 'm', advice: 'a' }
+  t.same(findings({ workload: w => { w.findings.push(own) } }).at(-1), own)
+})
+
+t.test('an ext4 with a feature that cannot be made is SOURCE_UNSUPPORTED', async t => {
+  const found = findings({ workload: w => { for (const v of w.volumes) if (v.mountPoint === '/') v.fileSystem.features = [...v.fileSystem.features, 'encrypt'] } })
+  t.match(found.find(f => f.code === 'SOURCE_UNSUPPORTED'), { severity: 'error', message: /encrypt/ })
+})
