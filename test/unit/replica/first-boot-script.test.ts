@@ -1,0 +1,89 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { BootProof } from '../../../src/domain/replica.ts'
+import { firstBootProgram, firstBootUnit, shellWord, type FirstBoot } from '../../../src/replica/first-boot-script.ts'
+
+/** Runs the program with stand-ins for systemctl and the console; what it would remove from the system is below the test's directory. */
+function run(t: Test, script: FirstBoot['script'], tools: Record<string, string> = {}): { proof: BootProof, console: string, left: string[] } {
+  const directory = t.testdir({ boot: {}, bin: {}, units: { 'multi-user.target.wants': { 'x.service': '' }, 'x.service': '' } })
+  const stand: Record<string, string> = {
+    systemctl: 'case "$1" in is-system-running) echo degraded; exit 1;; list-units) echo "bad.service loaded failed failed Bad \\"thing\\""; echo "é.service loaded failed failed x";; esac',
+    ip: 'echo "1: lo    inet 127.0.0.1/8 scope host lo" >/dev/null; echo "2: ens3    inet 192.0.2.10/24 brd 192.0.2.255 scope global ens3"; echo "2: ens3    inet6 2001:db8::10/64 scope global"',
+    ...tools,
+  }
+  for (const [name, text] of Object.entries(stand)) writeFileSync(join(directory, 'bin', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+  const boot = join(directory, 'boot')
+  if (script !== undefined) writeFileSync(join(boot, 'script'), script.content, { mode: 0o700 })
+  const console = join(directory, 'console')
+  const text = firstBootProgram({ directory: boot, unit: 'x.service', waitForAddress: true, script })
+    .replace('PATH=/usr/sbin', `PATH=${join(directory, 'bin')}:/usr/sbin`).replaceAll('/dev/console', console).replaceAll('/etc/systemd/system', join(directory, 'units'))
+  writeFileSync(join(boot, 'run'), text)
+  const done = spawnSync('sh', [join(boot, 'run')], { encoding: 'utf8', timeout: 30_000, env: {} })
+  t.equal(done.status, 0, done.stderr)
+  const line = readFileSync(console, 'utf8').split('\n').filter(l => l.startsWith('LANDFALL-BOOT '))
+  t.equal(line.length, 1, 'one line on the console')
+  return {
+    proof: BootProof.parse(JSON.parse((line[0] ?? '').slice('LANDFALL-BOOT '.length))), console: readFileSync(console, 'utf8'),
+    left: [boot, join(directory, 'units/x.service'), join(directory, 'units/multi-user.target.wants/x.service')].filter(path => existsSync(path)),
+  }
+}
+
+t.test('the report says what the system is, and nothing of the unit is left', async t => {
+  const { proof, left } = run(t, undefined)
+  t.match(proof, { hostName: execFileSync('hostname', { encoding: 'utf8' }).trim(), systemState: 'degraded', failedUnits: ['bad.service', 'é.service'], addresses: ['192.0.2.10', '2001:db8::10'], scriptOutput: '' })
+  t.equal(proof.scriptExitCode, undefined)
+  t.match(proof.bootedAtUtc, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+  t.same(left, [])
+})
+
+t.test('any output of the user\'s script arrives exactly, what is no UTF-8 as replacement characters, and the console line is ASCII', async t => {
+  const bytes = 'quote " back \\\\ tab \\t bell \\007 del \\177 \\303\\251 \\342\\202\\254 \\360\\237\\232\\200 broken \\377 \\303( \\355\\240\\200 \\360\\202 cut \\342\\202'
+  const { proof, console } = run(t, { content: `printf '${bytes}'`, arguments: [], timeoutMs: 10_000 })
+  const expected = new TextDecoder().decode(execFileSync('sh', ['-c', `printf '${bytes}'`]))
+  t.equal(proof.scriptOutput, expected)
+  t.match(console, /^[\n\x20-\x7e]*$/)
+})
+
+t.test('arguments reach the script exactly, and its exit code the report', async t => {
+  const args = ['a b', '', '$HOME `id` \\ "q"', 'it\'s', '*', '-n', 'line\nbreak']
+  const { proof } = run(t, { content: 'for a in "$@"; do printf "[%s]" "$a"; done; exit 7', arguments: args, timeoutMs: 10_000 })
+  t.equal(proof.scriptOutput, args.map(a => `[${a}]`).join(''))
+  t.equal(proof.scriptExitCode, 7)
+})
+
+t.test('a script with an interpreter line runs with it', async t => {
+  const { proof } = run(t, { content: '#!/usr/bin/env -S awk -f\nBEGIN { print "from awk" }\n', arguments: [], timeoutMs: 10_000 })
+  t.equal(proof.scriptOutput, 'from awk\n')
+})
+
+t.test('a script that does not end is ended, and that is reported', async t => {
+  const { proof } = run(t, { content: 'echo begun; sleep 25', arguments: [], timeoutMs: 1000 })
+  t.equal(proof.scriptOutput, 'begun\n')
+  t.equal(proof.scriptExitCode, 124)
+})
+
+t.test('output is cut at 4 KiB', async t => {
+  const { proof } = run(t, { content: 'head -c 10000 /dev/zero | tr "\\0" x', arguments: [], timeoutMs: 10_000 })
+  t.equal(proof.scriptOutput.length, 4096)
+})
+
+t.test('the report goes to VMware tools when they are there', async t => {
+  const file = join(t.testdirName, 'said')
+  const { proof } = run(t, undefined, { 'vmware-rpctool': `printf '%s' "$1" > ${file}` })
+  const said = readFileSync(file, 'utf8')
+  t.ok(said.startsWith('info-set guestinfo.landfall.boot {'))
+  t.same(JSON.parse(said.slice('info-set guestinfo.landfall.boot '.length)), proof)
+})
+
+t.test('the program is POSIX shell: dash reads it, and every word is quoted as it is', async t => {
+  const text = firstBootProgram({ directory: '/var/lib/x', unit: 'x.service', waitForAddress: false, script: { content: 'x', arguments: ['\'; rm -rf /'], timeoutMs: 1000 } })
+  t.equal(spawnSync('dash', ['-n'], { input: text }).status, 0)
+  for (const word of ['', 'a\'b', '\'\'', '$(x)', '\n', '\\']) t.equal(execFileSync('sh', ['-c', `printf %s ${shellWord(word)}`], { encoding: 'utf8' }), word)
+})
+
+t.test('the unit does not hold up the boot and waits for the network', async t => {
+  const unit = firstBootUnit({ directory: '/var/lib/x', unit: 'x.service' })
+  for (const line of ['Type=simple', 'After=network-online.target', 'WantedBy=multi-user.target', 'ExecStart=/bin/sh /var/lib/x/run']) t.ok(unit.split('\n').includes(line), line)
+})
