@@ -33,8 +33,8 @@ export interface Comparison {
   equal: boolean
 }
 
-/** `wanted` says whether the cutover changed this absolute path on purpose. */
-export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePair[], wanted: (path: string) => boolean): Promise<Comparison> {
+/** `changedOnPurpose`: absolute paths of the files that the cutover changed; the directories that hold them have new times, or are new. */
+export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePair[], changedOnPurpose: readonly string[]): Promise<Comparison> {
   const judge = await access(TREECMP).then(() => 'treecmp' as const, () => 'rsync' as const)
   const result: Comparison = { judge, entries: 0, differences: [], fixups: [], equal: false }
   for (const pair of pairs) {
@@ -48,7 +48,7 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
       for (const difference of found.differences) {
         const absolute = join(pair.mountPoint, difference.path)
         const entry = { ...difference, volume: pair.mountPoint, path: absolute };
-        (wanted(absolute) ? result.fixups : result.differences).push(entry)
+        (onPurpose(entry, changedOnPurpose) ? result.fixups : result.differences).push(entry)
       }
     } finally {
       await tool('umount', [replicaView], { allowedExitCodes: [32] })
@@ -60,6 +60,12 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
   }
   result.equal = result.differences.length === 0
   return result
+}
+
+function onPurpose({ path, what }: Difference, changed: readonly string[]): boolean {
+  if (changed.includes(path)) return true
+  const holdsChanged = changed.some(file => file.startsWith(path === '/' ? path : `${path}/`))
+  return holdsChanged && (what === 'mtime_ns' || what.startsWith('orphan') || what === '.d..t......')
 }
 
 /** The volume alone, without what is mounted on it: also what lies below mount points is compared. */

@@ -57,7 +57,7 @@ export async function sweep(run: RunDirectory, options: { keepFiles?: boolean } 
   for (const loop of await loopsBelow(run.path)) await detachLoop(loop.device)
   const namespace = namespaceOf(run.id)
   const { stdout } = await tool('ip', ['netns', 'list'])
-  if (stdout.split('\n').some(line => line.split(' ')[0] === namespace)) await tool('ip', ['netns', 'delete', namespace])
+  if (stdout.split('\n').some(line => line.split(' ')[0] === namespace)) await tool('ip', ['netns', 'delete', namespace], { allowedExitCodes: [1] })
   if (options.keepFiles !== true) await rm(run.path, { recursive: true, force: true })
 }
 

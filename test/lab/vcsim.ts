@@ -28,8 +28,10 @@ export interface Vcsim {
   freeBytes(datastore: string): Promise<number | undefined>
   /** managed object id of the datacenter */
   datacenterId(): Promise<string>
-  /** the path of a "[datastore] folder/name.vmdk" on this machine; the file with the data for -flat */
+  /** the descriptor file of a "[datastore] folder/name.vmdk" on this machine */
   fileOf(datastorePath: string): string
+  /** the file with the disk's data */
+  flatFileOf(datastorePath: string): string
   stop(): Promise<void>
 }
 
@@ -58,6 +60,11 @@ export async function startVcsim(run: RunDirectory, certificate: LabCertificate,
   const url = `https://${host}/sdk`
   const env = { GOVC_URL: url, GOVC_USERNAME: USER, GOVC_PASSWORD: password, GOVC_TLS_CA_CERTS: certificate.certificateFile, GOVC_PERSIST_SESSION: 'false' }
   const govc = async (args: readonly string[]): Promise<string> => (await tool(GOVC, args, { env, timeoutMs: 60_000 })).stdout
+  const fileOf = (datastorePath: string): string => {
+    const [, store, path] = /^\[([^\]]+)\] ?(.+)$/.exec(datastorePath) ?? []
+    if (store === undefined || path === undefined) throw new Error(`"${datastorePath}" is no datastore path`)
+    return join(directoryOf(store), path)
+  }
   return {
     url,
     vms: async () => {
@@ -85,11 +92,7 @@ export async function startVcsim(run: RunDirectory, certificate: LabCertificate,
       return undefined
     },
     datacenterId: async () => (await govc(['find', '-i', '/', '-type', 'd'])).trim().replace(/^Datacenter:/, ''),
-    fileOf: (datastorePath) => {
-      const [, store, path] = /^\[([^\]]+)\] ?(.+)$/.exec(datastorePath) ?? []
-      if (store === undefined || path === undefined) throw new Error(`"${datastorePath}" is no datastore path`)
-      return join(directoryOf(store), path)
-    },
+    fileOf, flatFileOf: datastorePath => flatOf(fileOf(datastorePath)),
     stop: async () => { await child.stop() },
   }
 }

@@ -1,0 +1,94 @@
+/** `npm run -s lab -- COMMAND`: the lab's commands, for people, tests and measurements. Results on standard output, everything else on standard error. */
+import { Command, CommanderError, Option } from 'commander'
+import { isAppError } from '../../src/errors/app-error.ts'
+import { CODES } from '../../src/errors/codes.ts'
+import { createLab } from './lab.ts'
+import { Interrupted, interruptible } from './interruption.ts'
+import { migrate } from './migrate.ts'
+import { mirrorDirectories, replicateDirectories, type TransferOptions } from './transfer.ts'
+import { sweepStaleRuns } from './run-directory.ts'
+
+const WRONG_USE = 2
+const NOT_EQUAL = 7
+const INTERRUPTED = 130
+
+const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+const print = (value: unknown): void => { process.stdout.write(`${JSON.stringify(value, null, 2)}\n`) }
+
+interface TransferFlags { compare: 'none' | 'attributes' | 'data', orphans: 'keep' | 'delete', json?: boolean }
+
+async function main(args: readonly string[]): Promise<number> {
+  using interruption = interruptible()
+  const { signal } = interruption
+  let exitCode = 0
+  // what follows "--" is replicate's command, and none of its options are ours
+  const at = args[0] === 'replicate' ? args.indexOf('--') : -1
+  const own = at < 0 ? args : args.slice(0, at)
+  const command = at < 0 ? [] : args.slice(at + 1)
+  const program = new Command('lab').description('The lab: a vCenter (simulated), a source server, an appliance and their agent on this machine. Run as root, from the project.')
+  program.exitOverride().configureOutput({ writeErr: text => process.stderr.write(text.replace(/\n(?=[^$])/g, ' ')) })
+
+  program.command('migrate').description('migrate the lab\'s source once and compare the replica with it; exit code 7 when they differ')
+    .option('--json', 'print one JSON object').option('--keep', 'leave the run\'s folder behind').option('--spoil', 'change one byte on the replica before comparing')
+    .addOption(new Option('--table <kind>', 'partition tables of the source').choices(['gpt', 'dos']).default('gpt'))
+    .action(async ({ json, keep, spoil, table }: { json?: boolean, keep?: boolean, spoil?: boolean, table: 'gpt' | 'dos' }) => {
+      await using lab = await createLab({ say, table, keepFiles: keep === true }, signal)
+      const r = await migrate(lab, { spoil: spoil === true, onStep: say, onCommand: (typed) => { say(`landfall ${typed.join(' ')}`) } }, signal)
+      const { booted, equal, differences, downtimeMs, phasesMs, hostName, comparison, violations } = r
+      if (json === true) print({ booted, equal, differences, downtimeMs, phasesMs, hostName, entries: comparison.entries, judge: comparison.judge, found: comparison.differences.slice(0, 100), fixups: comparison.fixups, violations })
+      else say(`booted: ${String(booted)}, equal: ${String(equal)}, differences: ${String(differences)}, downtime: ${String(downtimeMs)} ms`)
+      exitCode = booted && equal ? 0 : NOT_EQUAL
+    })
+
+  transferOptions(program.command('mirror').description('mirror directory SRC into directory DST: agent and receiver as two processes over TLS on loopback'))
+    .argument('<src>').argument('<dst>')
+    .action(async (src: string, dst: string, flags: TransferFlags) => {
+      const result = await mirrorDirectories(transfer(src, dst, flags), signal)
+      if (flags.json === true) print(result)
+      else say(`${String(result.files)} files, ${String(result.bytesSent)} bytes sent, ${String(result.bytesSkipped)} skipped, ${String(result.findings.length)} findings, ${String(result.durationMs)} ms`)
+    })
+
+  transferOptions(program.command('replicate').description('mirror SRC into DST, keep replicating while COMMAND runs, then drain: replicate SRC DST -- COMMAND...'))
+    .usage('[options] <src> <dst> -- <command...>').argument('<src>').argument('<dst>')
+    .action(async (src: string, dst: string, flags: TransferFlags) => {
+      if (command.length === 0) program.error('error: replicate needs a command after "--"')
+      const result = await replicateDirectories(transfer(src, dst, flags), command, signal)
+      if (flags.json === true) print(result)
+      else say(`${String(result.changes)} changes, latency median ${String(result.latencyMsP50)} ms, 99 % ${String(result.latencyMsP99)} ms, drained in ${String(result.drainMs)} ms`)
+    })
+
+  program.command('sweep').description('clean up what labs left behind whose process is gone').action(async () => {
+    for (const id of await sweepStaleRuns()) say(`swept run ${id}`)
+  })
+
+  program.command('up').description('keep a lab running until Ctrl-C and print the environment for the command line').action(async () => {
+    await using lab = await createLab({ say }, signal)
+    const env = { ...lab.cli.env, LAB_VSPHERE: `127.0.0.1:${String(lab.front.port)}`, LAB_VSPHERE_USER: lab.user, LAB_THUMBPRINT: lab.front.certificate.thumbprint, LAB_SOURCE_ROOT: lab.source.root, LAB_RUN: lab.run.path }
+    for (const [name, value] of Object.entries(env)) process.stdout.write(`export ${name}='${value}'\n`)
+    await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+  })
+
+  try {
+    await program.parseAsync(own, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE // commander has said what is wrong
+    if (error instanceof Interrupted || signal.aborted) return INTERRUPTED
+    const code = isAppError(error) ? error.code : 'INTERNAL'
+    say(`error: ${error instanceof Error ? error.message : String(error)} (${code})`)
+    if (isAppError(error)) say(CODES[code].operator)
+    return CODES[code].exitCode
+  }
+}
+
+function transferOptions(command: Command): Command {
+  return command.addOption(new Option('--compare <how>', 'what is compared before it is sent').choices(['none', 'attributes', 'data']).default('none'))
+    .addOption(new Option('--orphans <what>', 'what DST has and SRC has not').choices(['keep', 'delete']).default('keep'))
+    .option('--json', 'print one JSON object')
+}
+
+function transfer(source: string, target: string, { compare, orphans }: TransferFlags): TransferOptions {
+  return { source, target, request: { compare, orphans } }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,24 @@
+/** What transfer.ts and its receiver say to each other. */
+import { z } from 'zod'
+import { Finding } from '../../src/domain/finding.ts'
+import { MirrorRequest } from '../../src/wire/messages.ts'
+
+export const Task = z.object({
+  /** absolute paths */
+  source: z.string(), target: z.string(),
+  request: MirrorRequest,
+  /** go on replicating after the mirror */
+  replicate: z.boolean(),
+  /** where the receiver keeps its authority, and where the agent finds its identity */
+  stateDirectory: z.string(), agentStateDirectory: z.string(),
+})
+export type Task = z.infer<typeof Task>
+
+export const ReceiverEvent = z.discriminatedUnion('event', [
+  /** the agent can be started */
+  z.object({ event: z.literal('listening') }),
+  z.object({ event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding) }),
+  z.object({ event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), findings: z.array(Finding) }),
+  z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
+])
+export type ReceiverEvent = z.infer<typeof ReceiverEvent>

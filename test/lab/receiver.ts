@@ -1,0 +1,82 @@
+/**
+ * The receiving side of `lab -- mirror` and `lab -- replicate`: what the appliance uses to receive, without jobs and disks. It listens on
+ * loopback, issues one agent its certificate, and has that agent mirror a directory into another one. Started by transfer.ts; reads its task as
+ * JSON from its arguments, writes events as lines of JSON on standard output, and drains when its standard input says so or ends.
+ */
+import { mkdir } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { storeIdentity } from '../../src/agent/identity.ts'
+import { systemClock } from '../../src/clock/clock.ts'
+import type { Finding } from '../../src/domain/finding.ts'
+import type { ReplicationProgress } from '../../src/domain/progress.ts'
+import { AppError, isAppError } from '../../src/errors/app-error.ts'
+import { linkLog } from '../../src/logging/logger.ts'
+import { openSourceListener } from '../../src/source/source-listener.ts'
+import type { SourceServer } from '../../src/source/source-server.ts'
+import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
+import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
+import { makeKeyAndCsr } from '../../src/trust/key.ts'
+import { serverTls } from '../../src/trust/peer-tls.ts'
+import { tlsLink } from '../../src/wire/tls-link.ts'
+import { Task, type ReceiverEvent } from './receiver-task.ts'
+
+const MAX_FINDINGS = 10_000
+const JOB = 'lab'
+
+const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
+
+async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
+  const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
+  const identity = { ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem }
+  let arrived: (server: SourceServer) => void = () => undefined
+  const arrival = new Promise<SourceServer>((resolve) => { arrived = resolve })
+  await using listener = await openSourceListener({
+    host: '127.0.0.1', port: 0, tls: serverTls(identity), openLink: socket => tlsLink(socket), isEnrolled: async id => id === JOB,
+    onConnected: async (server) => { arrived(server) }, applianceVersion: 'lab', clock: systemClock, log: linkLog,
+  })
+  const { keyPem, csrPem } = await makeKeyAndCsr('lab')
+  await mkdir(task.agentStateDirectory, { recursive: true, mode: 0o700 })
+  await storeIdentity(task.agentStateDirectory, {
+    sourceId: JOB, applianceHost: '127.0.0.1', replicationPort: listener.port, keyPem, certificatePem: await authority.issueAgent(csrPem, JOB), caPem: authority.certificatePem,
+  })
+  await using target = await openPosixTargetTree(task.target, signal)
+  tell({ event: 'listening' })
+  await using server = await arrival
+  const targets = new Map([[0, target]])
+  const findings: Finding[] = []
+  const keep = (more: readonly Finding[]): void => { findings.push(...more.slice(0, MAX_FINDINGS - findings.length)) }
+  const startedAt = performance.now()
+  await server.prepare(JOB, [{ index: 0, path: task.source }], signal)
+  const report = await server.mirror(task.request, targets, (_progress, more) => { keep(more) }, signal)
+  keep(report.findings)
+  const { progress } = report
+  tell({ event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt), findings: findings.splice(0) })
+  if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
+  await server.release(signal)
+}
+
+async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], keep: (more: readonly Finding[]) => void, findings: Finding[], drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
+  await server.replicate(targets, (_progress, more) => { keep(more) }, AbortSignal.any([drainAsked, signal]))
+  signal.throwIfAborted()
+  // the source is not frozen: what is written during the drain may or may not arrive, as nobody writes any more
+  const drained = await server.drain({ freeze: false, holdMs: 60_000 }, targets, (_progress, more) => { keep(more) }, signal)
+  const figures: ReplicationProgress = drained.progress
+  tell({ event: 'drained', changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, findings: findings.splice(0) })
+}
+
+const drain = new AbortController()
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { stop.abort(new AppError('LINK_LOST', 'the receiver was interrupted')) })
+const input = createInterface({ input: process.stdin })
+input.on('line', () => { drain.abort() })
+input.on('close', () => { drain.abort() })
+try {
+  await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), drain.signal, stop.signal)
+} catch (error) {
+  tell({ event: 'failed', code: isAppError(error) ? error.code : 'INTERNAL', message: error instanceof Error ? error.message : String(error) })
+  if (!isAppError(error)) linkLog.error({ err: error }, 'receiver failed')
+  process.exitCode = 1
+} finally {
+  input.close()
+  process.stdin.destroy()
+}

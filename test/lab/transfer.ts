@@ -1,0 +1,120 @@
+/** `lab -- mirror` and `lab -- replicate`: the real agent and a receiver as two processes over TLS on loopback, one directory into another. */
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { execa } from 'execa'
+import { AppError } from '../../src/errors/app-error.ts'
+import { CODES, type ErrorCode } from '../../src/errors/codes.ts'
+import type { MirrorRequest } from '../../src/wire/messages.ts'
+import { startProcess, type LabProcess } from './lab-process.ts'
+import { AGENT, NODE } from './paths.ts'
+import { ReceiverEvent, type Task } from './receiver-task.ts'
+import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
+
+export interface TransferOptions { source: string, target: string, request: MirrorRequest }
+
+type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
+export interface MirrorResult { files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings }
+export interface ReplicateResult extends MirrorResult { changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number }
+
+const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
+
+/** @throws {AppError} SOURCE_MISSING, REPLICA_ROOT_MISSING, and what ended the mirror */
+export async function mirrorDirectories(options: TransferOptions, signal: AbortSignal): Promise<MirrorResult> {
+  await using pair = await startPair(options, false, signal)
+  return mirrorOf(await pair.next('mirrored'))
+}
+
+/** Mirrors, replicates while the command runs, drains. @throws {AppError} as mirrorDirectories; TOOL_FAILED when the command fails, after the drain */
+export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
+  await using pair = await startPair(options, true, signal)
+  const mirrored = mirrorOf(await pair.next('mirrored'))
+  const [program = '', ...args] = command
+  // its output is not part of the result
+  const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
+  signal.throwIfAborted()
+  pair.drain()
+  const { changes, latencyMsP50, latencyMsP99, drainMs, findings } = await pair.next('drained')
+  if (ran.failed) throw new AppError('TOOL_FAILED', `the command ${program} ${ran.exitCode === undefined ? `could not be run: ${ran.shortMessage ?? ''}` : `exited ${String(ran.exitCode)}`}`)
+  return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs }
+}
+
+function mirrorOf({ files, bytesSent, bytesSkipped, durationMs, findings }: Extract<ReceiverEvent, { event: 'mirrored' }>): MirrorResult {
+  return { files, bytesSent, bytesSkipped, durationMs, findings }
+}
+
+interface Pair extends AsyncDisposable {
+  /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
+  next<E extends 'mirrored' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
+  drain(): void
+}
+
+async function startPair(options: TransferOptions, replicate: boolean, signal: AbortSignal): Promise<Pair> {
+  const source = await directory(options.source, 'SOURCE_MISSING')
+  const target = await directory(options.target, 'REPLICA_ROOT_MISSING')
+  if (source === target || `${target}/`.startsWith(`${source}/`) || `${source}/`.startsWith(`${target}/`)) {
+    throw new AppError('REQUEST_INVALID', `${source} and ${target} lie in each other`)
+  }
+  await sweepStaleRuns()
+  const run = await createRunDirectory()
+  const stack = new AsyncDisposableStack()
+  stack.defer(async () => { await sweep(run) })
+  try {
+    const agentStateDirectory = join(run.path, 'agent')
+    const task: Task = { source, target, request: options.request, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
+    await mkdir(task.stateDirectory)
+    const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {
+      reject: false, detached: true, cleanup: false, buffer: false, stdin: 'pipe', stdout: 'pipe', stderr: { file: join(run.path, 'receiver.log') },
+      env: { [RUN_VARIABLE]: run.id }, lines: true,
+    })
+    const events = receiver.iterable({ from: 'stdout' })[Symbol.asyncIterator]()
+    stack.defer(() => { receiver.kill('SIGTERM') })
+    const started: { agent?: LabProcess } = {}
+    const next = async (): Promise<ReceiverEvent> => {
+      const line = await Promise.race([events.next(), ended(signal), gone(started.agent)])
+      if (line.done === true) throw new AppError('LINK_LOST', 'the receiver ended before its work was done')
+      const event = ReceiverEvent.parse(JSON.parse(line.value))
+      if (event.event === 'failed') throw new AppError(event.code in CODES ? event.code as ErrorCode : 'INTERNAL', event.message)
+      return event
+    }
+    const listening = await next()
+    if (listening.event !== 'listening') throw new AppError('INTERNAL', 'the receiver does not listen')
+    const configFile = join(run.path, 'agent.json')
+    await writeFile(configFile, JSON.stringify({ stateDirectory: agentStateDirectory, powerOff: 'none', capture: replicate ? 'fanotify' : 'none' }))
+    started.agent = await startAgent(run, configFile)
+    return {
+      next: async (wanted) => {
+        const event = await next()
+        if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)
+        return event as Extract<ReceiverEvent, { event: typeof wanted }>
+      },
+      drain: () => { receiver.stdin.end('drain\n') },
+      [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+async function ended(signal: AbortSignal): Promise<never> {
+  signal.throwIfAborted()
+  return await new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }, { once: true }) })
+}
+
+/** An agent that ended will never send anything again. */
+async function gone(agent: LabProcess | undefined): Promise<never> {
+  if (agent === undefined) return await new Promise(() => undefined)
+  const exitCode = await agent.exited()
+  throw new AppError('LINK_LOST', `the agent ended (${String(exitCode)}): ${(await readFile(agent.logFile, 'utf8')).slice(-1000)}`)
+}
+
+async function startAgent(run: RunDirectory, configFile: string): Promise<LabProcess> {
+  return await startProcess(run, 'agent', NODE, [AGENT, 'run', '--config', configFile])
+}
+
+async function directory(path: string, code: 'SOURCE_MISSING' | 'REPLICA_ROOT_MISSING'): Promise<string> {
+  const absolute = resolve(path)
+  const found = await stat(absolute).catch(() => undefined)
+  if (found?.isDirectory() !== true) throw new AppError(code, `${absolute} is no directory`)
+  return absolute
+}
