@@ -10,7 +10,9 @@ import type { Clock } from '../clock/clock.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import type { Logger } from '../logging/logger.ts'
+import { encodeFrameHead } from '../wire/frame.ts'
 import type { Link } from '../wire/link.ts'
+import { encodeMessage } from '../wire/message-codec.ts'
 import { PROTOCOL_VERSION } from '../wire/messages.ts'
 import { linkSourceServer, type Hello } from './link-source-server.ts'
 import type { SourceServer } from './source-server.ts'
@@ -47,7 +49,8 @@ export async function openSourceListener(options: SourceListenerOptions): Promis
   const sockets = new Set<Socket>()
   const strangers = new Set<Socket>()
   const greeting = new Set<Promise<void>>()
-  const server = createServer({ ...tls, handshakeTimeout: handshakeMs })
+  // who has no certificate of the authority is let through the handshake only to be told so: nothing that it sends is read
+  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: false, handshakeTimeout: handshakeMs })
   server.on('connection', (socket: Socket) => {
     if (strangers.size >= MAX_STRANGERS) {
       socket.destroy()
@@ -97,11 +100,15 @@ export async function openSourceListener(options: SourceListenerOptions): Promis
 async function greet(options: SourceListenerOptions, socket: TLSSocket, handshakeMs: number): Promise<void> {
   const { openLink, isEnrolled, onConnected, applianceVersion, clock, log } = options
   const address = socket.remoteAddress
+  const sourceId = commonName(socket)
+  if (sourceId === undefined) {
+    log.debug({ err: socket.authorizationError, address }, 'peer without a certificate of a source was refused')
+    await dismiss(socket, handshakeMs)
+    return
+  }
   const link = openLink(socket)
-  let sourceId = ''
   const late = setTimeout(() => { socket.destroy() }, handshakeMs)
   try {
-    sourceId = commonName(socket)
     const messages = link.receive()[Symbol.asyncIterator]()
     const first = await messages.next()
     if (first.done === true || first.value.type !== 'control' || first.value.control.kind !== 'hello') throw new AppError('FRAME_INVALID', 'the peer did not begin with a greeting')
@@ -131,10 +138,19 @@ async function refuse(link: Link, code: ErrorCode, message: string): Promise<voi
   await link.send({ type: 'control', control: { kind: 'refuse', code, message } }, AbortSignal.timeout(HANDSHAKE_MS))
 }
 
-/** The source's id: the one common name in the certificate, which the authority gave. */
-function commonName(socket: TLSSocket): string {
-  const name = socket.getPeerX509Certificate()?.subject ?? ''
-  const match = /^CN=([A-Za-z0-9._-]+)$/.exec(name)
-  if (!socket.authorized || match?.[1] === undefined) throw new AppError('PEER_UNTRUSTED', 'the peer has no certificate of a source')
-  return match[1]
+/** Tells a peer that is not trusted why, reads nothing of it, and closes. Never rejects. */
+async function dismiss(socket: TLSSocket, withinMs: number): Promise<void> {
+  const { head, body } = encodeMessage({ type: 'control', control: { kind: 'refuse', code: 'PEER_UNTRUSTED', message: 'it has no certificate of a source of this appliance' } })
+  const late = setTimeout(() => { socket.destroy() }, withinMs)
+  socket.on('error', () => { socket.destroy() })
+  socket.end(Buffer.concat([head, body, encodeFrameHead('bye', 0, Buffer.alloc(0), Buffer.alloc(0))]))
+  socket.resume() // dropped unread, so that the end of the stream is seen
+  if (!socket.closed) await new Promise<void>(resolve => { socket.once('close', () => { resolve() }) })
+  clearTimeout(late)
+}
+
+/** The source's id: the one common name in the certificate, which the authority gave. Undefined for anybody else. */
+function commonName(socket: TLSSocket): string | undefined {
+  if (!socket.authorized) return undefined
+  return /^CN=([A-Za-z0-9._-]+)$/.exec(socket.getPeerX509Certificate()?.subject ?? '')?.[1]
 }

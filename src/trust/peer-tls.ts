@@ -90,7 +90,7 @@ export async function handshake(options: ConnectionOptions, signal: AbortSignal)
 }
 
 /** What OpenSSL and Node say when they do not believe a certificate. */
-const UNTRUSTED = /CERT|SELF_SIGNED|ISSUER|ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE/
+const UNTRUSTED = /CERT|SELF_SIGNED|ISSUER|PURPOSE|ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE/
 
 function refusal(where: string, error: Error & { code?: string }): AppError {
   return UNTRUSTED.test(error.code ?? '')
