@@ -158,7 +158,8 @@ async function invoke(
   if (typeof envelope !== 'string' || !new RegExp(`<(\\w+:)?${operation}Response[\\s/>]`).test(envelope)) {
     throw new AppError('VSPHERE_UNREACHABLE', `cannot ${options.doing}: ${address.host} sent no answer of the vSphere API`)
   }
-  return norm(isRecord(result) ? result['returnval'] : undefined)
+  // node-soap makes null of an element without content: a result in which nothing was found.
+  return norm(isRecord(result) ? result['returnval'] : undefined) ?? undefined
 }
 
 /** Our error for anything that node-soap or axios throws; nothing of theirs travels on, because it holds the whole request. */
