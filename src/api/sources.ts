@@ -28,7 +28,8 @@ export function sourceEndpoints(parts: SourceParts): Endpoint[] {
   const { engine, sources, connected, clock } = parts
   const offer = async (source: SourceRecord, validMs: number): Promise<EnrolmentOffer> => {
     const { token, expiresAtMs } = await offerEnrolment(sources, source, validMs, clock.now())
-    const command = `landfall-agent enrol --appliance ${parts.publicAddress()} --ca-sha256 ${parts.caSha256} --token ${token}`
+    // the token goes by the environment: arguments can be read by every user of the source
+    const command = `LANDFALL_TOKEN=${token} landfall-agent enrol --appliance ${parts.publicAddress()} --ca-sha256 ${parts.caSha256}`
     return { source: seen(connected, source), token, caSha256: parts.caSha256, command, expiresAtUtc: new Date(expiresAtMs).toISOString() }
   }
   return [
