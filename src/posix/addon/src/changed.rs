@@ -198,7 +198,7 @@ impl Walk {
 /// A walk under way. Pages follow until an empty one.
 #[napi]
 pub struct ChangedWalk {
-    walk: Arc<Mutex<Walk>>,
+    walk: Option<Arc<Mutex<Walk>>>,
 }
 
 #[napi]
@@ -209,13 +209,19 @@ impl ChangedWalk {
         let inodes = inodes.iter().map(|inode| inode.get_u64().1).collect();
         let since = since_ns.map(|since| since.get_i64().0);
         let walk = Walk::open(&root, since, inodes, keep_open)?;
-        Ok(ChangedWalk { walk: Arc::new(Mutex::new(walk)) })
+        Ok(ChangedWalk { walk: Some(Arc::new(Mutex::new(walk))) })
     }
 
     /// The next page; empty at the end.
     #[napi]
-    pub fn next(&self) -> AsyncTask<Background<Buffer>> {
-        let walk = Arc::clone(&self.walk);
-        background(move || Ok(Buffer::from(locked(&walk).next_page()?)))
+    pub fn next(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+        let walk = Arc::clone(self.walk.as_ref().ok_or(Errno(libc::EBADF))?);
+        Ok(background(move || Ok(Buffer::from(locked(&walk).next_page()?))))
+    }
+
+    /// Ends the walk and closes its descriptors. Calling it again does nothing.
+    #[napi]
+    pub fn close(&mut self) {
+        self.walk = None;
     }
 }

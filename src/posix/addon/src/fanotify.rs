@@ -9,6 +9,7 @@ use napi_derive::napi;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const FAN_MODIFY: u64 = 0x2;
@@ -269,6 +270,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 #[napi]
 pub struct FanotifyWatch {
     watch: Option<Arc<Watch>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 #[napi]
@@ -278,12 +280,12 @@ impl FanotifyWatch {
     pub fn open(roots: Vec<Buffer>, limit_bytes: f64) -> napi::Result<Self> {
         let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.to_vec()).collect();
         let watch = Arc::new(Watch::open(&roots, limit_bytes as usize)?);
-        let reader = Arc::clone(&watch);
-        std::thread::Builder::new()
+        let read = Arc::clone(&watch);
+        let reader = std::thread::Builder::new()
             .name("fanotify".into())
-            .spawn(move || reader.run())
+            .spawn(move || read.run())
             .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
-        Ok(FanotifyWatch { watch: Some(watch) })
+        Ok(FanotifyWatch { watch: Some(watch), reader: Some(reader) })
     }
 
     /// All marks so far as records (taken.rs), with paths as they are now.
@@ -312,6 +314,10 @@ impl FanotifyWatch {
             let one: u64 = 1;
             // SAFETY: eight bytes that outlive the call; an eventfd takes them whole.
             unsafe { libc::write(watch.stop.as_raw_fd(), (&raw const one).cast(), 8) };
+        }
+        // the volumes' roots are closed when this returns (or with a `take` that is under way)
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
         }
     }
 }

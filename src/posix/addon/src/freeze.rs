@@ -52,6 +52,7 @@ impl Ends {
     fn end(&mut self) {
         self.input = None;
         let _ = self.child.wait();
+        self.roots.clear();
     }
 }
 

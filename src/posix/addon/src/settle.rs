@@ -2,6 +2,7 @@
 use crate::errno::Errno;
 use crate::inode::{FileSystem, KEPT, LOCKS, replace_flags, set_mode, set_mode_of_path, set_owner, set_project, set_times};
 use crate::operation::Metadata;
+use crate::remove::unlock;
 use crate::sys::file_type;
 use crate::xattr::Object;
 use std::os::fd::RawFd;
@@ -24,8 +25,8 @@ pub fn failure(errno: i32, what: &str) -> Failure {
     Failure { errno: Errno(errno), what: what.to_owned() }
 }
 
-/// Gives an object its metadata: owner first (it clears the set-id bits and capabilities), then attributes, mode, project, times, and
-/// at last the flags, behind which nothing can be changed. `found` is the object before. Not `finished`: times and locks are left alone.
+/// Gives an object its metadata: locks it has are taken off, then owner (it clears the set-id bits and capabilities), attributes, mode,
+/// project, times, and at last the flags, behind which nothing can be changed. `found` is the object before. Not `finished`: times and locks are left alone.
 /// Goes on when something is refused; the first refusal is the answer.
 pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wanted: &Metadata, finished: bool, scratch: &mut Vec<u8>) -> Done {
     let mut first: Done = Ok(());
@@ -42,6 +43,13 @@ pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wan
     };
     if wanted.uid == u32::MAX || wanted.gid == u32::MAX || wanted.flags & !KEPT != 0 {
         return Err(failure(libc::EINVAL, "an owner or inode flags that no file has"));
+    }
+    // only an open file or directory has flags; for anything else both are zero
+    let mut now = if open { file_system.flags(fd, kind == libc::S_IFDIR) } else { Ok((0, 0)) };
+    if let Ok((flags, project)) = now
+        && flags & LOCKS != 0
+    {
+        now = unlock(fd).map(|_| (flags & !LOCKS, project));
     }
     let owner_differs = (found.stx_uid, found.stx_gid) != (wanted.uid, wanted.gid);
     if owner_differs {
@@ -60,21 +68,16 @@ pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wan
     if owner_differs || has_acl || u32::from(found.stx_mode) & 0o7777 != wanted.mode {
         note(if open { set_mode(fd, wanted.mode) } else { set_mode_of_path(fd, wanted.mode) }, &|| "mode".to_owned());
     }
-    let flags = if finished { wanted.flags } else { wanted.flags & !LOCKS };
-    let inode_differs = if !open {
-        Ok((wanted.flags != 0, wanted.project != 0))
-    } else {
-        file_system.flags(fd, kind == libc::S_IFDIR).map(|(now, project)| (now != flags, project != wanted.project))
-    };
-    match inode_differs {
+    match now {
+        Ok((_, project)) if project == wanted.project => {}
+        Ok(_) => note(if open { set_project(fd, wanted.project) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "project id".to_owned()),
         Err(errno) => note(Err(errno), &|| "inode flags".to_owned()),
-        Ok((_, true)) => note(if open { set_project(fd, wanted.project) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "project id".to_owned()),
-        Ok(_) => {}
     }
     if finished {
         note(set_times(fd, wanted.atime, wanted.mtime), &|| "times".to_owned());
     }
-    if let Ok((true, _)) = inode_differs {
+    let flags = if finished { wanted.flags } else { wanted.flags & !LOCKS };
+    if now.is_ok_and(|(now, _)| now != flags) {
         note(if open { replace_flags(fd, flags) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "inode flags".to_owned());
     }
     first

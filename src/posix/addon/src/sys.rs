@@ -189,6 +189,11 @@ pub fn read_at(fd: RawFd, offset: u64, length: usize, out: &mut Vec<u8>) -> Resu
             _ => {
                 let errno = Errno::last();
                 out.truncate(start);
+                if errno.0 == libc::EIO {
+                    // no read-ahead from here on: it would make the neighbours of a bad block unreadable too
+                    // SAFETY: takes numbers.
+                    unsafe { libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_RANDOM) };
+                }
                 return Err(errno);
             }
         }
