@@ -2,6 +2,7 @@ import axios, { type AxiosInstance, type AxiosResponse } from 'axios'
 import { createClientAsync, type Client, type IOptions } from 'soap'
 import { z } from 'zod'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import { hypervisorLog } from '../logging/logger.ts'
 import { VerifyingAgent, type TlsTarget } from './vsphere-certificate.ts'
 import { faultError, faultOfMethodFault, faultOfSoapError, VimFault } from './vsphere-faults.ts'
 import { isRecord, norm, Ref, ref, request, type VimValue } from './vsphere-object.ts'
@@ -121,6 +122,7 @@ export class VsphereSession implements AsyncDisposable {
   async #loginTogether(): Promise<void> {
     this.#loggingIn ??= this.#login(AbortSignal.timeout(CALL_TIMEOUT_MS)).finally(() => { this.#loggingIn = undefined })
     await this.#loggingIn
+    hypervisorLog.debug({ host: this.#address.host }, 'the VMware server had ended the session, logged in again')
   }
 
   async #login(signal: AbortSignal): Promise<void> {
