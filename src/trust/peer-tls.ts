@@ -5,11 +5,14 @@ import { caSha256 } from './key.ts'
 
 export interface Identity { keyPem: string, certificatePem: string, caPem: string }
 
+/** AES-128 first: strong enough, and a fifth cheaper for both ends than the default. ChaCha is for processors without AES. */
+const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
+
 /** For the appliance's replication port: a client without a certificate of the authority does not get through the handshake. */
 export function serverTls(identity: Identity): TlsOptions {
   return {
     key: identity.keyPem, cert: identity.certificatePem, ca: identity.caPem,
-    requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3',
+    requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ciphers: CIPHERS, honorCipherOrder: true,
     // an agent connects seldom and stays: tickets only cost
     sessionTimeout: 1,
   }
@@ -20,7 +23,7 @@ export function serverTls(identity: Identity): TlsOptions {
  * appliance only, and an appliance behind NAT is dialled under names that it does not know.
  */
 export function agentTls(identity: Identity): ConnectionOptions {
-  return { key: identity.keyPem, cert: identity.certificatePem, ca: identity.caPem, rejectUnauthorized: true, minVersion: 'TLSv1.3', checkServerIdentity: isServerCertificate }
+  return { key: identity.keyPem, cert: identity.certificatePem, ca: identity.caPem, rejectUnauthorized: true, minVersion: 'TLSv1.3', ciphers: CIPHERS, checkServerIdentity: isServerCertificate }
 }
 
 /** The name is free. That an agent's certificate does not pass for the appliance's is the purpose in it, which OpenSSL checks. */
