@@ -1,0 +1,90 @@
+import t from 'tap'
+import { powerOffSystem } from '../../../src/agent/power-off.ts'
+import type { Runner } from '../../../src/command/runner.ts'
+import { AppError } from '../../../src/errors/app-error.ts'
+import { agentLog } from '../../../src/logging/logger.ts'
+import { MemoryTree } from '../../../src/tree/memory-tree.ts'
+import { ROOTS, soon, TestSource } from './conversation.ts'
+
+const log = agentLog.child({}, { level: 'silent' })
+
+/** A runner that notes what it is asked to run. */
+function notedRunner(): { runner: Runner, ran: string[] } {
+  const ran: string[] = []
+  return { ran, runner: { run: async (tool, args) => { ran.push([tool, ...args].join(' ')); return { stdout: '', stderr: '', exitCode: 0, durationMs: 0 } } } }
+}
+
+/** A tree that says when it is closed. */
+class ClosingTree extends MemoryTree {
+  closed = 0
+  override async [Symbol.asyncDispose](): Promise<void> { this.closed++ }
+}
+
+t.test('a volume that cannot be opened leaves nothing open and nothing captured', async t => {
+  const opened = new ClosingTree()
+  await using source = new TestSource({
+    openTree: async path => {
+      if (path === '/bad') throw new AppError('SOURCE_MISSING', 'not there')
+      return opened
+    },
+  })
+  await t.rejects(source.capture.prepare('job-1', [...ROOTS, { index: 2, path: '/bad' }], soon()), { code: 'SOURCE_MISSING' })
+  t.equal(opened.closed, 1)
+  t.equal(source.capture.epoch, '')
+  t.throws(() => source.capture.current, { code: 'REQUEST_INVALID' })
+})
+
+t.test('disposing thaws, ends the capture and closes the volumes', async t => {
+  const tree = new ClosingTree()
+  const source = new TestSource({ openTree: async () => tree })
+  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.freeze(1000, soon())
+  await source[Symbol.asyncDispose]()
+  t.equal(source.freezes[0]?.state, 'thawed')
+  t.equal(tree.closed, 1)
+  await source[Symbol.asyncDispose]()
+})
+
+t.test('freezing again thaws what was frozen before', async t => {
+  await using source = new TestSource()
+  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.freeze(1000, soon())
+  await source.capture.freeze(1000, soon())
+  t.same(source.freezes.map(freeze => freeze.state), ['thawed', 'frozen'])
+})
+
+t.test('a source that holds itself goes on until it is thawed', async t => {
+  await using source = new TestSource()
+  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.freeze(40, soon())
+  source.capture.holdItself()
+  const [freeze] = source.freezes
+  for (const deadline = Date.now() + 5000; (freeze?.holds ?? 0) < 3 && Date.now() < deadline;) await new Promise(resolve => { setTimeout(resolve, 10) })
+  t.ok((freeze?.holds ?? 0) >= 3)
+  await source.capture.thaw()
+  const holds = freeze?.holds
+  await new Promise(resolve => { setTimeout(resolve, 60) })
+  t.equal(freeze?.holds, holds)
+})
+
+t.test('a frozen source is switched off by the kernel and stays frozen', async t => {
+  await using source = new TestSource()
+  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.freeze(1000, soon())
+  const keys: string[] = []
+  const { runner, ran } = notedRunner()
+  await powerOffSystem(source.capture, { runner, log, sysrq: async key => { keys.push(key) } }, soon())
+  t.same(keys, ['s', 'o'])
+  t.same(ran, [])
+  t.equal(source.freezes[0]?.state, 'left')
+})
+
+t.test('a source that is not frozen, or whose kernel refuses, is shut down in the ordinary way', async t => {
+  await using source = new TestSource()
+  const { runner, ran } = notedRunner()
+  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { t.fail('not without a freeze') } }, soon())
+  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.freeze(1000, soon())
+  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { throw new Error('EACCES') } }, soon())
+  t.same(ran, ['systemctl poweroff', 'systemctl poweroff'])
+})
