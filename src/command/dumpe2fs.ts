@@ -47,7 +47,7 @@ export async function readExtSuperblock(runner: Runner, device: string, signal: 
   }
   const number = (key: string): number => {
     const value = Number(need(key))
-    if (!Number.isSafeInteger(value)) throw new AppError('TOOL_OUTPUT', `dumpe2fs names no number for "${key}" of ${device}`)
+    if (!Number.isSafeInteger(value) || value < 0) throw new AppError('TOOL_OUTPUT', `dumpe2fs names no number for "${key}" of ${device}`)
     return value
   }
   const blockSizeBytes = number('Block size')

@@ -29,7 +29,7 @@ export interface LinkAddress { family: 'inet' | 'inet6', address: string, prefix
 export interface RouteEntry { family: 'inet' | 'inet6', destination: string, gateway: string, device: string, metric: number | undefined, type: string }
 
 const Address = z.object({
-  family: z.string().optional(), local: z.string().optional(), prefixlen: z.number().int().optional(), scope: z.string().default('global'),
+  family: z.string().optional(), local: z.string().optional(), prefixlen: z.number().int().min(0).max(128).optional(), scope: z.string().default('global'),
   temporary: z.boolean().default(false),
 })
 

@@ -22,7 +22,7 @@ export interface BlockDevice {
 }
 
 // util-linux before 2.33 writes numbers and flags as text
-const size = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+const size = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().nonnegative())
 const flag = z.union([z.boolean(), z.enum(['0', '1']).transform(v => v === '1')])
 const Listing = z.object({
   blockdevices: z.array(z.object({
@@ -45,7 +45,7 @@ export async function listBlockDevices(runner: Runner, signal: AbortSignal): Pro
     const parents = row.pkname === null ? [] : [row.pkname]
     devices.set(row.kname, {
       kernelName: row.kname, path: `/dev/${row.kname.replaceAll('!', '/')}`, type: row.type, majorMinor: row['maj:min'].trim(),
-      sizeBytes: row.size, sectorSizeBytes: row['log-sec'], removable: row.rm, readOnly: row.ro,
+      sizeBytes: row.size, sectorSizeBytes: row['log-sec'] === 0 ? 512 : row['log-sec'], removable: row.rm, readOnly: row.ro,
       parents: [...new Set([...known?.parents ?? [], ...parents])],
     })
   }

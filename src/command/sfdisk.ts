@@ -7,11 +7,14 @@ import type { Runner } from './runner.ts'
 /** The table on a disk, in the form of the domain's Disk. */
 export type PartitionTable = Pick<Disk, 'table' | 'tableId' | 'sectorSizeBytes' | 'partitions'>
 
+/** so that every offset in bytes is an exact number */
+const MAX_SECTORS = 2 ** 40
+
 const Answer = z.object({
   partitiontable: z.object({
-    label: z.enum(['gpt', 'dos']), id: z.string(), unit: z.literal('sectors'), sectorsize: z.number().int().positive().default(512),
+    label: z.enum(['gpt', 'dos']), id: z.string(), unit: z.literal('sectors'), sectorsize: z.number().int().positive().max(4096).default(512),
     partitions: z.array(z.object({
-      node: z.string(), start: z.number().int().nonnegative(), size: z.number().int().positive(), type: z.string(),
+      node: z.string(), start: z.number().int().nonnegative().max(MAX_SECTORS), size: z.number().int().positive().max(MAX_SECTORS), type: z.string(),
       uuid: z.string().optional(), name: z.string().optional(), attrs: z.string().optional(), bootable: z.boolean().default(false),
     })).default([]),
   }),

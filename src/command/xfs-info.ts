@@ -46,7 +46,7 @@ export async function readXfsGeometry(runner: Runner, mountPoint: string, signal
     new RegExp(`(?:^|[\\s,])${key}\\s*[= ]\\s*(\\d+)`).exec(sections.get(where) ?? '')?.[1]
   const need = (where: string, key: string): number => {
     const found = value(where, key)
-    if (found === undefined) throw new AppError('TOOL_OUTPUT', `xfs_info names no ${key} for ${mountPoint}`)
+    if (found === undefined || !Number.isSafeInteger(Number(found))) throw new AppError('TOOL_OUTPUT', `xfs_info names no ${key} for ${mountPoint}`)
     return Number(found)
   }
   const properties: Record<string, string> = {}

@@ -6,7 +6,7 @@ import { isSystemError, type Report } from './findings.ts'
 
 /** Sockets, cores and memory from cpuinfo and meminfo below `proc`; one of each, and a finding, when they do not tell. */
 export async function discoverHardware(proc: string, report: Report): Promise<Pick<Workload, 'cpu' | 'memoryBytes'>> {
-  const memoryKiB = Number(/^MemTotal:\s+(\d+) kB$/m.exec(await read(join(proc, 'meminfo')))?.[1] ?? 0)
+  const memoryKiB = Number(/^MemTotal:\s+(\d{1,12}) kB$/m.exec(await read(join(proc, 'meminfo')))?.[1] ?? 0)
   const cpu = countCores(await read(join(proc, 'cpuinfo')))
   if (memoryKiB === 0) report(unknown('memory', 'the size of the memory is not known'))
   if (cpu === undefined) report(unknown('processors', 'the number of processors is not known'))
