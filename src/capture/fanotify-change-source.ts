@@ -170,34 +170,39 @@ class FanotifyChangeSource implements ChangeSource {
   async* changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
     this.#watchClock()
     const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
+    if (!options.frozen) this.#closeKept()
     const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), since, [], options.frozen)
-    if (options.frozen) this.#kept.push(walk)
-    else this.#kept = []
-    for (;;) {
-      signal.throwIfAborted()
-      const page = await walk.next()
-      if (page.length === 0) return
-      yield Array.from(walkedObjects(page), object => ({ ...object, path: parseRelPath(object.path) }))
+    try {
+      for await (const page of pagesOf(walk, signal)) yield page
+    } finally {
+      if (options.frozen) this.#kept.push(walk)
+      else walk.close()
     }
   }
 
   async namesOf(volume: number, inodes: readonly bigint[], signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>> {
     const names = new Map<bigint, RelPath[]>()
-    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), null, inodes, false)
-    for (;;) {
-      signal.throwIfAborted()
-      const page = await walk.next()
-      if (page.length === 0) return names
-      for (const { inode, path } of walkedObjects(page)) {
+    // kept with the frozen ones: it cannot be known here whether the volume is frozen
+    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), null, inodes, true)
+    this.#kept.push(walk)
+    for await (const page of pagesOf(walk, signal)) {
+      for (const { inode, path } of page) {
         const of = names.get(inode)
-        if (of === undefined) names.set(inode, [parseRelPath(path)])
-        else of.push(parseRelPath(path))
+        if (of === undefined) names.set(inode, [path])
+        else of.push(path)
       }
     }
+    return names
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.close()
+    this.#closeKept()
+  }
+
+  #closeKept(): void {
+    for (const walk of this.#kept) walk.close()
+    this.#kept = []
   }
 
   #root(volume: number): string {
@@ -216,5 +221,14 @@ class FanotifyChangeSource implements ChangeSource {
     if (setBackMs <= Math.max(this.#setBackMs, 10)) return
     captureLog.warn({ setBackMs }, 'the clock was set back and more is looked at again')
     this.#setBackMs = setBackMs
+  }
+}
+
+async function* pagesOf(walk: NativeWalk, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
+  for (;;) {
+    signal.throwIfAborted()
+    const page = await walk.next()
+    if (page.length === 0) return
+    yield Array.from(walkedObjects(page), object => ({ ...object, path: parseRelPath(object.path) }))
   }
 }

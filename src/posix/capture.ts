@@ -14,6 +14,8 @@ export interface NativeWatch {
 export interface NativeWalk {
   /** Records of changed.rs; empty at the end. */
   next(): Promise<Buffer>
+  /** Closes the walk's descriptors; twice is fine. */
+  close(): void
 }
 
 export interface NativeCapture {

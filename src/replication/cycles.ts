@@ -207,22 +207,25 @@ export class Cycles {
 
   /** What the replica refused is sent whole, and where that is refused too, what is above it: the replica lacks what it builds on. */
   #retryRefused(): void {
-    const { changes, clock, stream } = this.#options
-    for (const failure of stream.takeFailures()) {
-      const path = parseRelPath(Buffer.from(failure.path, 'base64'))
-      const state = this.#volumes.get(failure.volume)
-      if (state === undefined) continue
-      this.#remember(this.#refusals)
-      const name = nameOfChange(failure.volume, path)
-      const refusals = (this.#refusals.get(name) ?? 0) + 1
-      this.#refusals.set(name, refusals)
-      if (refusals === MAX_REFUSALS) this.#findings.push(refused(failure, path))
-      if (refusals >= MAX_REFUSALS) continue
-      if (failure.operation === 'link') state.links.distrust(path)
-      const again = refusals % 2 === 0 ? parentOf(path) : path
-      const atMs = this.#inFlight.oldestAtMs ?? clock.now()
-      changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume: failure.volume, path: again.length === 0 ? path : again, atMs }])
-    }
+    const { stream } = this.#options
+    const failures = stream.takeFailures()
+    if (failures.length === 0 && stream.applied === stream.sent) this.#refusals.clear()
+    // a file of many pieces is refused many times: once is enough
+    for (const failure of new Map(failures.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()) this.#retry(failure)
+  }
+
+  #retry(failure: AppliedFailure): void {
+    const { changes, clock } = this.#options
+    const { volume } = failure
+    const path = parseRelPath(Buffer.from(failure.path, 'base64'))
+    this.#remember(this.#refusals)
+    const refusals = (this.#refusals.get(nameOfChange(volume, path)) ?? 0) + 1
+    this.#refusals.set(nameOfChange(volume, path), refusals)
+    if (refusals === MAX_REFUSALS) this.#findings.push(refused(failure, path))
+    if (refusals >= MAX_REFUSALS) return
+    if (failure.operation === 'link') this.#state(volume).links.distrust(path)
+    const again = refusals % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path
+    changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume, path: again, atMs: this.#inFlight.oldestAtMs ?? clock.now() }])
   }
 
   #remember(memory: Map<string, number>): void {

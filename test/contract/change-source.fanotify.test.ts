@@ -1,0 +1,34 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openFanotifyChangeSource } from '../../src/capture/fanotify-change-source.ts'
+import { systemClock } from '../../src/clock/clock.ts'
+import { MOUNT_SKIP, mountLoop, type LoopType } from '../zoo/loop-file-system.ts'
+import { changeSourceContract, type Captured } from './change-source.contract.ts'
+
+async function open(directory: string, dispose: () => void): Promise<Captured> {
+  mkdirSync(join(directory, 'below'))
+  writeFileSync(join(directory, 'old'), 'old')
+  writeFileSync(join(directory, 'below', 'inner'), 'inner')
+  const source = await openFanotifyChangeSource({ volumes: new Map([[5, directory]]), clock: systemClock }, AbortSignal.timeout(60_000))
+  return {
+    directory, source,
+    did: () => undefined,
+    [Symbol.asyncDispose]: async () => {
+      await source[Symbol.asyncDispose]()
+      dispose()
+    },
+  }
+}
+
+changeSourceContract('fanotify below a plain directory', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'landfall-changes-'))
+  return open(directory, () => { rmSync(directory, { recursive: true }) })
+}, MOUNT_SKIP)
+
+for (const type of ['ext4', 'xfs'] as const satisfies readonly LoopType[]) {
+  changeSourceContract(`fanotify on ${type}`, async () => {
+    const volume = mountLoop(type, type === 'xfs' ? 400 : 64)
+    return open(volume.path, () => { volume[Symbol.dispose]() })
+  }, MOUNT_SKIP)
+}

@@ -1,0 +1,88 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import t from 'tap'
+import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
+import { systemClock } from '../../../src/clock/clock.ts'
+import { createReplicator } from '../../../src/replication/replicator.ts'
+import { freeze } from '../../../src/replication/freezer.ts'
+import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
+import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
+import { differences } from '../../oracle.ts'
+import { TreeStream } from '../../tree-stream.ts'
+import { copyTree } from '../../zoo/copy.ts'
+import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
+
+const CHURN = fileURLToPath(new URL('churn.py', import.meta.url))
+const HOLD_MS = 30_000
+const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
+const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
+const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1500)
+const signal = AbortSignal.timeout(300_000)
+
+interface Churn extends AsyncDisposable { done: Promise<void> }
+
+/** Starts the churn; `done` when it has made its changes, but its mappings stay open until it is disposed, which ends it at any time. */
+function churn(directory: string, seed: number, operations: number, perSecond: number): Churn {
+  const child: ChildProcess = spawn('python3', [CHURN, directory, String(seed), String(operations), String(perSecond)], { stdio: ['pipe', 'pipe', 'pipe'] })
+  let said = ''
+  child.stderr?.on('data', (chunk: Buffer) => { said += chunk.toString() })
+  const ended = once(child, 'exit')
+  const done = (async () => {
+    const [first] = await Promise.race([once(child.stdout ?? child, 'data'), ended]) as unknown[]
+    if (String(first).trim() !== 'done') throw new Error(`churn ended early (${String(first)}): ${said}`)
+  })()
+  done.catch(() => undefined)
+  return {
+    done,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+for (const type of ['ext4', 'xfs'] as const) {
+  for (let round = 0; round < ROUNDS; round++) {
+    const seed = SEED + round
+    void t.test(`a frozen and drained ${type} replica equals its source after random changes (seed ${String(seed)})`, { skip: MOUNT_SKIP }, async t => {
+      using source = mountLoop(type, 800)
+      using target = mountLoop(type, 800)
+      const root = join(target.path, 'replica')
+      mkdirSync(root)
+      await using before = churn(source.path, seed, Math.floor(OPERATIONS / 3), 0)
+      await before.done
+      await using changes = await openFanotifyChangeSource({ volumes: new Map([[3, source.path]]), clock: systemClock }, signal)
+      await using from = await openPosixSourceTree(source.path, signal)
+      await using to = await openPosixTargetTree(root, signal)
+      await using mapped = churn(source.path, seed + 1_000_000, 200, 0)
+      await mapped.done
+      await copyTree(from, to, signal)
+      const findings: string[] = []
+      const replicator = createReplicator({
+        volumes: new Map([[3, from]]), changes, stream: new TreeStream(new Map([[3, to]])), clock: systemClock,
+        report: (_, found) => findings.push(...found.map(({ code, subject, message }) => `${code} ${subject} ${message}`)),
+      })
+      const over = new AbortController()
+      const running = replicator.run(over.signal)
+      await using churned = churn(source.path, seed + 2_000_000, OPERATIONS, 800)
+      await churned.done
+      over.abort()
+      await running
+      await using writer = churn(source.path, seed + 3_000_000, 100_000, 1000)
+      writer.done.catch(() => undefined)
+      const drained = await replicator.drain({ freeze: async s => freeze([source.path], { holdMs: HOLD_MS }, s) }, signal)
+      try {
+        t.ok(await drained.frozen?.hold(), 'it is still frozen')
+        t.same(await differences(source.path, root), [])
+        t.ok(await drained.frozen?.hold(), 'and was all the time')
+      } finally {
+        await drained.frozen?.thaw()
+      }
+      t.same(findings, [])
+      t.comment({ drainMs: drained.drainMs, progress: drained.progress })
+    })
+  }
+}

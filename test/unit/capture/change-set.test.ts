@@ -1,0 +1,33 @@
+import t from 'tap'
+import { ChangeSet } from '../../../src/capture/change-set.ts'
+import { parseRelPath } from '../../../src/domain/rel-path.ts'
+
+const path = (text: string): ReturnType<typeof parseRelPath> => parseRelPath(Buffer.from(text))
+
+void t.test('the strongest kind of a path stays, with the oldest time', async t => {
+  const set = new ChangeSet(1e6)
+  set.add({ kind: 'metadata', volume: 1, path: path('a'), atMs: 5 })
+  set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 9 })
+  set.add({ kind: 'data', volume: 1, path: path('a'), atMs: 7 })
+  set.add({ kind: 'data', volume: 2, path: path('a'), atMs: 8 })
+  t.same(set.pending(), { count: 2, oldestAtMs: 5 })
+  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'data', volume: 2, path: path('a'), atMs: 8 }])
+  t.strictSame(set.take(), [])
+})
+
+void t.test('an object with further names is not forgotten when its name becomes another\'s', async t => {
+  const set = new ChangeSet(1e6)
+  set.add({ kind: 'data', volume: 1, path: path('a'), object: { inode: 7n, linkCount: 2 }, atMs: 5 })
+  set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 6 })
+  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'object', volume: 1, inode: 7n, atMs: 5 }])
+})
+
+void t.test('past its limit a volume is rescanned since its oldest change, the others are not', async t => {
+  const set = new ChangeSet(10_000)
+  set.add({ kind: 'entry', volume: 2, path: path('kept'), atMs: 1 })
+  for (let i = 0; i < 100; i++) set.add({ kind: 'data', volume: 1, path: path(`f${String(i)}`), atMs: 100 + i })
+  const taken = set.take()
+  t.ok(taken.some(change => change.kind === 'rescan' && change.volume === 1 && change.sinceMs === 100))
+  t.ok(taken.some(change => change.kind === 'entry' && change.volume === 2))
+  t.ok(taken.length < 50)
+})
