@@ -12,6 +12,7 @@ mod freeze;
 mod handle;
 mod inode;
 mod listing;
+mod names;
 mod operate;
 mod operation;
 mod read;

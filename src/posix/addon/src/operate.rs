@@ -1,5 +1,5 @@
 //! One operation on a replica. Each begins at a held directory, acts on one name in it, and never follows what has that name.
-use crate::directories::{Directories, is_at_or_below};
+use crate::directories::Directories;
 use crate::errno::{Errno, check};
 use crate::operation::{Body, Extent, Metadata, Operation};
 use crate::remove::remove_all;
@@ -16,7 +16,7 @@ const UNSETTLED_MAX: usize = 65536;
 /// From so many bytes on a write starts going to the disk at once, so that little is left to wait for.
 const EARLY_WRITE: usize = 512 * 1024;
 
-type Answer<T> = Result<T, Failure>;
+pub type Answer<T> = Result<T, Failure>;
 
 /// What writing into a tree remembers.
 #[derive(Default)]
@@ -31,16 +31,17 @@ pub struct Writing {
     pub current: Option<(Vec<u8>, OwnedFd)>,
 }
 
-struct Place<'a> {
+/// A name in a held directory.
+pub struct Place<'a> {
     dir: Arc<OwnedFd>,
-    name: &'a [u8],
+    pub name: &'a [u8],
 }
 
 impl Place<'_> {
-    fn fd(&self) -> RawFd {
+    pub fn fd(&self) -> RawFd {
         self.dir.as_raw_fd()
     }
-    fn remove(&self) -> Result<(), Errno> {
+    pub fn remove(&self) -> Result<(), Errno> {
         remove_all(self.fd(), self.name)
     }
 }
@@ -72,13 +73,13 @@ impl Writing {
         }
     }
 
-    fn place<'a>(&mut self, tree: &Tree, path: &'a [u8]) -> Answer<Place<'a>> {
+    pub fn place<'a>(&mut self, tree: &Tree, path: &'a [u8]) -> Answer<Place<'a>> {
         let (parent, name) = split(path);
         Ok(Place { dir: self.directories.open(tree, parent)?, name })
     }
 
     /// Removes what has the name, for something of another kind to take its place.
-    fn clear(&mut self, place: &Place, path: &[u8]) -> Done {
+    pub fn clear(&mut self, place: &Place, path: &[u8]) -> Done {
         self.directories.forget(path);
         Ok(place.remove()?)
     }
@@ -277,66 +278,6 @@ impl Writing {
             return Err(failure(libc::EAGAIN, "it was replaced meanwhile"));
         }
         settle(&tree.file_system, Object::Path(held.as_raw_fd()), &found, metadata, true, &mut self.scratch)
-    }
-
-    fn link(&mut self, tree: &Tree, path: &[u8], existing: &[u8]) -> Done {
-        if existing.is_empty() || is_at_or_below(existing, path) && existing != path {
-            return Err(failure(libc::EINVAL, "a link to what it replaces"));
-        }
-        let from = self.place(tree, existing)?;
-        let source = stat(from.fd(), from.name)?;
-        if file_type(&source) == libc::S_IFDIR {
-            return Err(failure(libc::EPERM, "a link to a directory"));
-        }
-        let place = self.place(tree, path)?;
-        match stat(place.fd(), place.name) {
-            Ok(found) if tree.identity(&found) == tree.identity(&source) => return Ok(()),
-            Ok(_) => self.clear(&place, path)?,
-            Err(Errno(libc::ENOENT)) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        with_c(from.name, |old| {
-            with_c(place.name, |new| {
-                // SAFETY: both names end in NUL. Flags 0: a symbolic link is linked, not followed.
-                check(unsafe { libc::linkat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr(), 0) })
-            })
-        })?;
-        Ok(())
-    }
-
-    fn rename(&mut self, tree: &Tree, path: &[u8], to: &[u8]) -> Done {
-        if to.is_empty() || path != to && (is_at_or_below(to, path) || is_at_or_below(path, to)) {
-            return Err(failure(libc::EINVAL, "a move into itself or over its own directory"));
-        }
-        let from = self.place(tree, path)?;
-        let source = stat(from.fd(), from.name)?;
-        let place = self.place(tree, to)?;
-        match stat(place.fd(), place.name) {
-            // two names of one object: rename(2) would leave both
-            Ok(found) if tree.identity(&found) == tree.identity(&source) => {
-                return if path == to { Ok(()) } else { Ok(from.remove()?) };
-            }
-            Ok(found) if file_type(&found) == libc::S_IFDIR || file_type(&source) == libc::S_IFDIR => self.clear(&place, to)?,
-            Ok(_) | Err(Errno(libc::ENOENT)) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        with_c(from.name, |old| {
-            with_c(place.name, |new| {
-                // SAFETY: both names end in NUL.
-                check(unsafe { libc::renameat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr()) })
-            })
-        })?;
-        self.directories.forget(path);
-        self.directories.forget(to);
-        Ok(())
-    }
-
-    fn remove(&mut self, tree: &Tree, path: &[u8]) -> Done {
-        match self.place(tree, path) {
-            // no directory there, so nothing in it
-            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => Ok(()),
-            place => self.clear(&place?, path),
-        }
     }
 
     fn metadata(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {

@@ -1,0 +1,69 @@
+//! Operations on names alone: other names, moves, removals.
+use crate::directories::is_at_or_below;
+use crate::errno::{Errno, check};
+use crate::operate::Writing;
+use crate::settle::{Done, Failure, failure};
+use crate::sys::{file_type, stat, with_c};
+use crate::tree::Tree;
+
+impl Writing {
+    pub fn link(&mut self, tree: &Tree, path: &[u8], existing: &[u8]) -> Done {
+        if existing.is_empty() || is_at_or_below(existing, path) && existing != path {
+            return Err(failure(libc::EINVAL, "a link to what it replaces"));
+        }
+        let from = self.place(tree, existing)?;
+        let source = stat(from.fd(), from.name)?;
+        if file_type(&source) == libc::S_IFDIR {
+            return Err(failure(libc::EPERM, "a link to a directory"));
+        }
+        let place = self.place(tree, path)?;
+        match stat(place.fd(), place.name) {
+            Ok(found) if tree.identity(&found) == tree.identity(&source) => return Ok(()),
+            Ok(_) => self.clear(&place, path)?,
+            Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        with_c(from.name, |old| {
+            with_c(place.name, |new| {
+                // SAFETY: both names end in NUL. Flags 0: a symbolic link is linked, not followed.
+                check(unsafe { libc::linkat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr(), 0) })
+            })
+        })?;
+        Ok(())
+    }
+
+    pub fn rename(&mut self, tree: &Tree, path: &[u8], to: &[u8]) -> Done {
+        if to.is_empty() || path != to && (is_at_or_below(to, path) || is_at_or_below(path, to)) {
+            return Err(failure(libc::EINVAL, "a move into itself or over its own directory"));
+        }
+        let from = self.place(tree, path)?;
+        let source = stat(from.fd(), from.name)?;
+        let place = self.place(tree, to)?;
+        match stat(place.fd(), place.name) {
+            // two names of one object: rename(2) would leave both
+            Ok(found) if tree.identity(&found) == tree.identity(&source) => {
+                return if path == to { Ok(()) } else { Ok(from.remove()?) };
+            }
+            Ok(found) if file_type(&found) == libc::S_IFDIR || file_type(&source) == libc::S_IFDIR => self.clear(&place, to)?,
+            Ok(_) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        with_c(from.name, |old| {
+            with_c(place.name, |new| {
+                // SAFETY: both names end in NUL.
+                check(unsafe { libc::renameat(from.fd(), old.as_ptr(), place.fd(), new.as_ptr()) })
+            })
+        })?;
+        self.directories.forget(path);
+        self.directories.forget(to);
+        Ok(())
+    }
+
+    pub fn remove(&mut self, tree: &Tree, path: &[u8]) -> Done {
+        match self.place(tree, path) {
+            // no directory there, so nothing in it
+            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => Ok(()),
+            place => self.clear(&place?, path),
+        }
+    }
+}
