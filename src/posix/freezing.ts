@@ -13,9 +13,6 @@ export interface NativeWatchdog {
 
 export interface NativeFreezing {
   FreezeWatchdog: { start(program: Buffer, holdMs: number, mountPoints: readonly Buffer[]): NativeWatchdog }
-  /** mlockall of what this process has and will touch */
-  lockMemory(): void
-  unlockMemory(): void
 }
 
 /** Where `npm run addon` puts the watchdog. */

@@ -50,15 +50,14 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
   const ordered = await inFreezingOrder(mountPoints)
   const watchdog = startWatchdog(ordered, options)
   try {
+    // only the watchdog keeps its memory locked: V8 ends the process when it cannot give locked pages back, and reading works while frozen
     const ready = await watchdog.ready()
     if (ready[0] !== READY) throw refused(ordered, ready)
-    native.lockMemory()
     signal.throwIfAborted()
     const answer = await watchdog.order(ORDER.freeze)
     if (answer[0] !== FROZEN) throw refused(ordered, answer)
   } catch (error) {
     await watchdog.end()
-    native.unlockMemory()
     if (isAppError(error) || signal.aborted) throw error
     throw new AppError('FREEZE_FAILED', `cannot freeze ${ordered.join(', ')}: the watchdog ended`, { cause: error })
   }
@@ -148,7 +147,6 @@ class WatchedFreeze implements Frozen {
     await this.#watchdog.end()
     // after leave() closing could wait for ever: the descriptors end with the source
     if (order === ORDER.leave) return
-    native.unlockMemory()
     for (const resource of this.#kept) await resource[Symbol.asyncDispose]()
   }
 }

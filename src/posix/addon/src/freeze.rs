@@ -1,6 +1,6 @@
 //! Freezing through the watchdog process (bin/landfall-thaw.rs), and what the agent needs so that it never waits for a frozen file system.
 use crate::background::{Background, background};
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result};
 use crate::fanotify::locked;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -13,7 +13,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 const FITHAW: libc::c_ulong = 0xC004_5878;
-const MCL_ONFAULT: i32 = 4;
 const ANSWER_TAIL_BYTES: usize = 6;
 
 struct Ends {
@@ -131,19 +130,4 @@ impl FreezeWatchdog {
     pub fn pid(&self) -> u32 {
         locked(&self.ends).child.id()
     }
-}
-
-/// Keeps what this process has in memory there, and what it will touch as it touches it.
-#[napi]
-pub fn lock_memory() -> napi::Result<()> {
-    // SAFETY: takes a number.
-    check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | MCL_ONFAULT) })?;
-    Ok(())
-}
-
-#[napi]
-pub fn unlock_memory() -> napi::Result<()> {
-    // SAFETY: takes nothing.
-    check(unsafe { libc::munlockall() })?;
-    Ok(())
 }
