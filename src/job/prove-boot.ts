@@ -13,6 +13,8 @@ import { connectedSource } from './with-source.ts'
 type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times'>
 
 const POWER_OFF_MS = 60_000
+/** the downtime is measured as finely as this */
+const POLL_MS = 1000
 
 /**
  * Waits for the replica's own report and writes it down as `proved`: from then on the replica is its users' server.
@@ -98,7 +100,7 @@ async function awaitReport(seams: ProofSeams, job: JobHandle, hold: SourceHold, 
       if (seams.clock.now() - startMs >= seams.times.bootMs) {
         throw new AppError('BOOT_NOT_PROVEN', `the replica gave no sign of life within ${String(Math.round(seams.times.bootMs / 1000))} s`)
       }
-      await hold.pause(signal)
+      await seams.clock.sleep(POLL_MS, signal)
     }
   } finally {
     await hypervisor?.[Symbol.asyncDispose]()
