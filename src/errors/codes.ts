@@ -88,7 +88,7 @@ export const CODES = {
   JOB_TRANSITION_INVALID: entry(409, 4, false, 'Wait for the state in which this is offered; "landfall job show" lists the actions offered now.'),
   JOB_VALIDATION_FAILED: entry(409, 4, false, 'Correct the errors that "landfall job validate" lists.'),
   // cutover
-  BOOT_FIXUP_FAILED: entry(500, 7, false, 'The replica was left as it was; see the message, correct it on the source, and cut over again.'),
+  BOOT_FIXUP_FAILED: entry(500, 7, false, 'See the message and correct it on the source; the files that were changed already are put back by the next mirror, then cut over again.'),
   BOOT_NOT_PROVEN: entry(504, 6, false, 'Look at the console of the replica; the source can be switched on again.'),
 } as const satisfies Record<string, CodeEntry>
 
