@@ -14,7 +14,7 @@ import { InFlight } from './in-flight.ts'
 import { LinkGroups } from './link-groups.ts'
 import { OperationSender } from './operation-sender.ts'
 import { keyOf } from './path-key.ts'
-import { replicateChanges } from './replicate-changes.ts'
+import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
 import { changesSince, differences } from './rescan.ts'
 import type { ComparePace, VolumeReplication } from './volume-replication.ts'
 
@@ -182,10 +182,16 @@ export class Cycles {
       findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
     }
     const began = clock.now()
-    const { postponed, walked } = await replicateChanges(of, changes, signal)
+    let done: ReplicatedChanges
+    try {
+      done = await replicateChanges(of, changes, signal)
+    } finally {
+      // also when it ends half way: among them are marks that were taken in the meantime and are nowhere else
+      source.putBack(of.again)
+    }
+    const { postponed, walked } = done
     if (walked) state.walkAtMs = clock.now() + (clock.now() - began) * SHARE
     source.putBack(postponed)
-    source.putBack(of.again)
     const late = new Set(postponed)
     this.#inFlight.add(changes.filter(change => !late.has(change)), stream.sent)
     this.#steps++

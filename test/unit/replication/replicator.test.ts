@@ -128,7 +128,7 @@ function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): SourceT
 }
 
 /** Time passes with each sleep; the signal aborts after so many. */
-function cyclesClock(cycles: number): { clock: Clock, signal: AbortSignal } {
+function cyclesClock(cycles: number): { clock: Clock, signal: AbortSignal, stop: () => void } {
   const over = new AbortController()
   let now = 1000
   let left = cycles
@@ -140,7 +140,7 @@ function cyclesClock(cycles: number): { clock: Clock, signal: AbortSignal } {
       if (left <= 0) over.abort()
     },
   }
-  return { clock, signal: over.signal }
+  return { clock, signal: over.signal, stop: () => { over.abort() } }
 }
 
 const names = ['a', 'b', 'c', 'd'].flatMap(top => [top, `${top}/x`, `${top}/y`, `${top}/x/q`])
@@ -168,10 +168,11 @@ const anyOperation: fc.Arbitrary<FileOperation> = fc.oneof(
   fc.record({ kind: fc.constant('metadata' as const), path: anyPath, metadata: anyMetadata }),
 )
 
-t.test('for any tree and any changes, also between two looks, the replica equals the source after the drain', async () => {
+t.test('for any tree and any changes, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(anyOperation, { maxLength: 20 }), fc.array(fc.array(anyOperation, { maxLength: 8 }), { maxLength: 4 }), fc.array(anyOperation, { maxLength: 25 }),
-    async (first, rounds, meanwhile) => {
+    fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }),
+    async (first, rounds, meanwhile, stops) => {
       const source = new LiveSource()
       const replica = new MemoryTree()
       // what a mirror would have copied: the same operations, unmarked
@@ -182,9 +183,13 @@ t.test('for any tree and any changes, also between two looks, the replica equals
       await source.refresh()
       const pending = [...meanwhile]
       let doing = false
+      // looks until the run is aborted, in the middle of a cycle
+      let looks = Infinity
+      let stop = (): void => undefined
       const tree = changingMeanwhile(source.tree, async () => {
         if (doing) return
         doing = true
+        if (--looks === 0) stop()
         const operation = pending.shift()
         if (operation !== undefined) await source.does(operation)
         doing = false
@@ -194,14 +199,51 @@ t.test('for any tree and any changes, also between two looks, the replica equals
       const make = (clock: Clock): ReturnType<typeof createReplicator> => createReplicator({
         volumes: new Map([[0, tree]]), changes: source.changes, stream, clock, report: (_, found) => findings.push(...found.map(({ code }) => code)),
       })
-      for (const round of rounds) {
+      for (const [number, round] of rounds.entries()) {
         for (const operation of round) await source.does(operation)
-        const { clock, signal } = cyclesClock(2)
-        await make(clock).run(signal)
+        const cycles = cyclesClock(2)
+        looks = stops[number] ?? Infinity
+        stop = cycles.stop
+        await make(cycles.clock).run(cycles.signal)
+        looks = Infinity
       }
       while (pending.length > 0) await source.does(pending.shift() ?? { kind: 'remove', path: path('a') })
       await make(cyclesClock(Infinity).clock).drain({}, SIGNAL)
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
       assert.deepStrictEqual(findings, [])
     }), { numRuns: 300, ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
+})
+
+t.test('a change that comes while links are settled is not lost when the run is aborted then', async t => {
+  const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from('abc') }] })
+  for (let changeAt = 1; changeAt <= 12; changeAt++) {
+    for (let stopAt = changeAt; stopAt <= changeAt + 8; stopAt++) {
+      const source = new LiveSource()
+      const replica = new MemoryTree()
+      for (const tree of [source.tree, replica]) {
+        await tree.apply(encodeOperation(file('a')), SIGNAL)
+        await tree.apply(encodeOperation(file('gone')), SIGNAL)
+      }
+      await source.refresh()
+      await source.does({ kind: 'link', path: path('b'), existing: path('a') })
+      const { clock, signal, stop } = cyclesClock(2)
+      let looks = 0
+      let doing = false
+      const tree = changingMeanwhile(source.tree, async () => {
+        if (doing) return
+        doing = true
+        looks += 1
+        if (looks === changeAt) await source.does({ kind: 'remove', path: path('gone') })
+        if (looks === stopAt) stop()
+        doing = false
+      })
+      const stream = new TreeStream(new Map([[0, replica]]))
+      const options = { volumes: new Map([[0, tree]]), changes: source.changes, stream, report: () => undefined }
+      await createReplicator({ ...options, clock }).run(signal)
+      await createReplicator({ ...options, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
+      if (looks < changeAt) return
+      assert.deepStrictEqual(await describe(replica), await describe(source.tree), `changed at look ${String(changeAt)}, aborted at ${String(stopAt)}`)
+    }
+  }
+  t.end()
 })
