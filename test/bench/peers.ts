@@ -1,7 +1,7 @@
 /** The peers that we measure ourselves against: each copies `source` to `target` once and has flushed when it ends. Times in ms, wall clock. */
 import { randomUUID } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { PROJECT } from '../lab/paths.ts'
@@ -38,8 +38,8 @@ export async function rsync(directory: string, options: readonly string[]): Prom
   const port = await freePort()
   const config = join(directory, `rsyncd-${randomUUID()}.conf`)
   await writeFile(config, 'use chroot = no\n[all]\npath = /\nread only = no\nuid = 0\ngid = 0\n')
-  const daemon = execa('rsync', ['--daemon', '--no-detach', `--port=${String(port)}`, `--config=${config}`, '--address=127.0.0.1'], { reject: false })
-  await new Promise(resolve => setTimeout(resolve, 300))
+  const daemon = execa('rsync', ['--daemon', '--no-detach', `--port=${String(port)}`, `--config=${config}`, '--address=127.0.0.1'], { reject: false, stdin: 'ignore' }) // a socket there would mean inetd
+  await listening(port)
   return {
     name: `rsync ${options.join(' ')}`,
     copy: async (source, target) => await timed(async () => {
@@ -65,6 +65,19 @@ export function tarPipe(): Peer {
     }),
     [Symbol.asyncDispose]: async () => undefined,
   }
+}
+
+/** Resolves when something listens on the port. */
+async function listening(port: number): Promise<void> {
+  for (const deadline = performance.now() + 10_000; performance.now() < deadline;) {
+    const open = await new Promise<boolean>(resolve => {
+      const socket = connect(port, '127.0.0.1', () => { socket.end(); resolve(true) })
+      socket.on('error', () => { resolve(false) })
+    })
+    if (open) return
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error('the rsync daemon does not listen')
 }
 
 async function freePort(): Promise<number> {
