@@ -211,7 +211,7 @@ t.test('for any tree and any changes, between any two looks, and runs aborted an
       await make(cyclesClock(Infinity).clock).drain({}, SIGNAL)
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
       assert.deepStrictEqual(findings, [])
-    }), { numRuns: 300, ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
+    }), { numRuns: 1500, ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
 })
 
 t.test('a change that comes while links are settled is not lost when the run is aborted then', async t => {
