@@ -247,3 +247,19 @@ t.test('a change that comes while links are settled is not lost when the run is 
   }
   t.end()
 })
+
+t.test('a name that was given to a new object leaves the old object under its other name as it was', async () => {
+  const file = (at: string, text: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
+  const source = new LiveSource()
+  const replica = new MemoryTree()
+  for (const tree of [source.tree, replica]) {
+    await tree.apply(encodeOperation(file('a', 'old')), SIGNAL)
+    await tree.apply(encodeOperation({ kind: 'link', path: path('b'), existing: path('a') }), SIGNAL)
+  }
+  await source.refresh()
+  await source.does({ kind: 'remove', path: path('b') })
+  await source.does(file('b', 'new'))
+  const stream = new TreeStream(new Map([[0, replica]]))
+  await createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream, report: () => undefined, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
+  assert.deepStrictEqual(await describe(replica), await describe(source.tree))
+})
