@@ -46,8 +46,8 @@ export interface ChangeSource extends AsyncDisposable {
    * never what was removed. `frozen`: no descriptor is closed before the next walk that is not, or the end of the capture.
    */
   changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncIterable<readonly ChangedObject[]>
-  /** Walks the volume for all names of these inodes; an inode without a name is missing in the answer. */
-  namesOf(volume: number, inodes: readonly bigint[], signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>>
+  /** Walks the volume for all names of these inodes; an inode without a name is missing in the answer. `frozen` as for changedSince. */
+  namesOf(volume: number, inodes: readonly bigint[], options: { frozen: boolean }, signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>>
 }
 
 export interface ChangedObject { path: RelPath, type: 'file' | 'directory' | 'other', inode: bigint, linkCount: number, ctimeNs: bigint }

@@ -170,22 +170,12 @@ class FanotifyChangeSource implements ChangeSource {
   async* changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
     this.#watchClock()
     const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
-    if (!options.frozen) this.#closeKept()
-    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), since, [], options.frozen)
-    try {
-      for await (const page of pagesOf(walk, signal)) yield page
-    } finally {
-      if (options.frozen) this.#kept.push(walk)
-      else walk.close()
-    }
+    yield* this.#walk(volume, since, [], options, signal)
   }
 
-  async namesOf(volume: number, inodes: readonly bigint[], signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>> {
+  async namesOf(volume: number, inodes: readonly bigint[], options: { frozen: boolean }, signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>> {
     const names = new Map<bigint, RelPath[]>()
-    // kept with the frozen ones: it cannot be known here whether the volume is frozen
-    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), null, inodes, true)
-    this.#kept.push(walk)
-    for await (const page of pagesOf(walk, signal)) {
+    for await (const page of this.#walk(volume, null, inodes, options, signal)) {
       for (const { inode, path } of page) {
         const of = names.get(inode)
         if (of === undefined) names.set(inode, [path])
@@ -193,6 +183,17 @@ class FanotifyChangeSource implements ChangeSource {
       }
     }
     return names
+  }
+
+  async* #walk(volume: number, sinceNs: bigint | null, inodes: readonly bigint[], { frozen }: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
+    if (!frozen) this.#closeKept()
+    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), sinceNs, inodes, frozen)
+    try {
+      yield* pagesOf(walk, signal)
+    } finally {
+      if (frozen) this.#kept.push(walk)
+      else walk.close()
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -51,7 +51,7 @@ export function createMemoryChangeSource(options: MemoryChangeOptions = {}): Mem
       const found = [...objects(volume)].filter(object => object.ctimeNs >= sinceNs)
       if (found.length > 0) yield found
     },
-    namesOf: async (volume, inodes, signal) => {
+    namesOf: async (volume, inodes, _, signal) => {
       signal.throwIfAborted()
       const names = new Map<bigint, RelPath[]>()
       for (const { inode, path } of objects(volume)) {

@@ -179,7 +179,7 @@ export class Cycles {
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: state.links, sender: new OperationSender(stream, volume), touched: new Set(), seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
+      findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
     }
     const began = clock.now()
     let done: ReplicatedChanges

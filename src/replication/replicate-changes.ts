@@ -110,7 +110,7 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
   const open = changes.filter(({ inode }) => !of.seen.has(inode) && !of.links.hasFresh(inode))
   if (open.length === 0) return { postponed: [], walked: false }
   if (!of.mayWalk) return { postponed: open, walked: false }
-  const names = await of.changes.namesOf(of.volume, open.map(({ inode }) => inode), signal)
+  const names = await of.changes.namesOf(of.volume, open.map(({ inode }) => inode), { frozen: of.frozen }, signal)
   const found = [...names].flatMap(([inode, paths]) => paths.slice(0, 1).map(path => ({ path, object: { inode, linkCount: paths.length } })))
   await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
   await sendMetadata(of, found, signal)

@@ -39,7 +39,7 @@ export async function settleLinks(of: VolumeReplication, signal: AbortSignal): P
 
 /** Finds all names of these objects by a walk. */
 async function findNames(of: VolumeReplication, incomplete: readonly bigint[], groups: Map<bigint, Group & { later: boolean }>, signal: AbortSignal): Promise<void> {
-  for (const [inode, paths] of await of.changes.namesOf(of.volume, incomplete, signal)) {
+  for (const [inode, paths] of await of.changes.namesOf(of.volume, incomplete, { frozen: of.frozen }, signal)) {
     for (const path of paths) of.links.note(inode, path)
   }
   // names that are still missing are outside the volume, or hidden: the inside names are what counts

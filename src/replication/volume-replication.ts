@@ -30,6 +30,8 @@ export interface VolumeReplication {
   readonly atMs: number
   /** a walk of the whole volume for names is allowed now */
   readonly mayWalk: boolean
+  /** the source is frozen: no descriptor may be closed */
+  readonly frozen: boolean
   readonly pace: ComparePace
 }
 
