@@ -71,7 +71,7 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     const front = stack.use(await startFront(vcsim, follower, certificate, await vcsim.datacenterId(), datastore))
     say(`vCenter (vcsim) at 127.0.0.1:${String(front.port)}`)
     signal.throwIfAborted()
-    const source = stack.use(await startSource(run, o.table ?? 'gpt', say, signal))
+    const source = await startSource(run, o.table ?? 'gpt', say, signal)
     const appliance = stack.use(await createAppliance(run, follower.devices))
     say(`appliance at ${appliance.url}`)
     let agent: LabAgent | undefined

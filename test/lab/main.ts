@@ -54,7 +54,11 @@ async function main(args: readonly string[]): Promise<number> {
       if (command.length === 0) program.error('error: replicate needs a command after "--"')
       const result = await replicateDirectories(transfer(src, dst, flags), command, signal)
       if (flags.json === true) print(result)
-      else say(`${String(result.changes)} changes, latency median ${String(result.latencyMsP50)} ms, 99 % ${String(result.latencyMsP99)} ms, drained in ${String(result.drainMs)} ms`)
+      if (result.commandExitCode !== 0) {
+        say(`error: the command ${command[0] ?? ''} ${result.commandExitCode === null ? 'was ended by a signal' : `exited ${String(result.commandExitCode)}`}; what it wrote was replicated`)
+        exitCode = CODES.TOOL_FAILED.exitCode
+      }
+      if (flags.json !== true) say(`${String(result.changes)} changes, latency median ${String(result.latencyMsP50)} ms, 99 % ${String(result.latencyMsP99)} ms, drained in ${String(result.drainMs)} ms`)
     })
 
   program.command('sweep').description('clean up what labs left behind whose process is gone').action(async () => {

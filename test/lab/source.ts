@@ -7,14 +7,15 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { checkOutSourceDisks, SOURCE, type Table } from './image/image.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
-import { attachLoop, detachLoop } from './loop-devices.ts'
+import { attachLoop } from './loop-devices.ts'
 import { WRITER } from './paths.ts'
-import { mountsBelow, namespaceOf, type RunDirectory } from './run-directory.ts'
+import { namespaceOf, type RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
 
 export interface SourceVolume { mountPoint: string, device: string, type: 'ext4' | 'xfs' }
 
-export interface SourceMachine extends AsyncDisposable {
+/** Ends with its run: sweeping the run unmounts, detaches and deletes what is here. */
+export interface SourceMachine {
   /** where the source's / is on this machine */
   readonly root: string
   readonly networkNamespace: string
@@ -43,7 +44,6 @@ export async function startSource(run: RunDirectory, table: Table, say: (line: s
   for (const volume of volumes) await tool('mount', ['-o', 'noatime', volume.device, join(root, volume.mountPoint)])
   const networkNamespace = await makeNetwork(run)
   const record = join(run.path, 'writer-proofs.jsonl')
-  let disposed = false
   return {
     root, networkNamespace, volumes,
     startWriter: async (seed, ratePerSecond) => {
@@ -52,13 +52,6 @@ export async function startSource(run: RunDirectory, table: Table, say: (line: s
       return writer
     },
     proofs: async () => (await readFile(record, 'utf8').catch(() => '')).split('\n').filter(line => line.endsWith('}')).map(line => Proof.parse(JSON.parse(line))),
-    [Symbol.asyncDispose]: async () => {
-      if (disposed) return
-      disposed = true
-      for (const mount of (await mountsBelow(root)).reverse()) await tool('umount', [mount])
-      for (const loop of [system, data]) await detachLoop(loop)
-      await tool('ip', ['netns', 'delete', networkNamespace])
-    },
   }
 }
 

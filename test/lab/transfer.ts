@@ -14,7 +14,11 @@ export interface TransferOptions { source: string, target: string, request: Mirr
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult { files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings }
-export interface ReplicateResult extends MirrorResult { changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number }
+export interface ReplicateResult extends MirrorResult {
+  changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
+  /** of COMMAND; null when a signal ended it or it could not be run */
+  commandExitCode: number | null
+}
 
 const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 
@@ -24,7 +28,7 @@ export async function mirrorDirectories(options: TransferOptions, signal: AbortS
   return mirrorOf(await pair.next('mirrored'))
 }
 
-/** Mirrors, replicates while the command runs, drains. @throws {AppError} as mirrorDirectories; TOOL_FAILED when the command fails, after the drain */
+/** Mirrors, replicates while the command runs, drains, however the command ended. @throws {AppError} as mirrorDirectories; TOOL_MISSING */
 export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
   await using pair = await startPair(options, true, signal)
   const mirrored = mirrorOf(await pair.next('mirrored'))
@@ -34,8 +38,8 @@ export async function replicateDirectories(options: TransferOptions, command: re
   signal.throwIfAborted()
   pair.drain()
   const { changes, latencyMsP50, latencyMsP99, drainMs, findings } = await pair.next('drained')
-  if (ran.failed) throw new AppError('TOOL_FAILED', `the command ${program} ${ran.exitCode === undefined ? `could not be run: ${ran.shortMessage ?? ''}` : `exited ${String(ran.exitCode)}`}`)
-  return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs }
+  if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
+  return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
 }
 
 function mirrorOf({ files, bytesSent, bytesSkipped, durationMs, findings }: Extract<ReceiverEvent, { event: 'mirrored' }>): MirrorResult {

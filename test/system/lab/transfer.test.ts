@@ -1,0 +1,98 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import t, { type Test } from 'tap'
+import { z } from 'zod'
+import { NODE, PROJECT, RUNS, WRITER } from '../../lab/paths.ts'
+import { tool } from '../../lab/tool.ts'
+
+const MAIN = new URL('../../lab/main.ts', import.meta.url).pathname
+const LIMIT_MS = 120_000
+
+const Result = z.object({ files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(z.object({ code: z.string(), subject: z.string() })) })
+const Replicated = Result.extend({ changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), commandExitCode: z.number().nullable() })
+
+/** Two directories on a disk beside the project: a tmpfs does not keep all that is tested. */
+async function directories(t: Test): Promise<{ source: string, target: string, beside: string }> {
+  await mkdir(RUNS, { recursive: true })
+  const beside = await mkdtemp(join(PROJECT, '.lab/transfer-'))
+  t.teardown(async () => {
+    await execa('chattr', ['-R', '-i', '-a', beside], { reject: false })
+    await rm(beside, { recursive: true, force: true })
+  })
+  const [source, target] = [join(beside, 'source'), join(beside, 'target')]
+  await mkdir(source)
+  await mkdir(target)
+  return { source, target, beside }
+}
+
+const lab = async (...args: string[]) => await execa(NODE, [MAIN, ...args], { reject: false, stdin: 'ignore', timeout: LIMIT_MS })
+
+async function assertEqual(t: Test, source: string, target: string): Promise<void> {
+  const { stdout } = await tool('rsync', ['-niaHAXS', '--delete', '--checksum', '--numeric-ids', `${source}/`, `${target}/`])
+  t.equal(stdout, '', 'rsync finds nothing to do')
+}
+
+t.test('a directory with one of everything is mirrored as it is, and a second mirror sends next to nothing', async (t) => {
+  const { source, target } = await directories(t)
+  await tool('bash', [join(PROJECT, 'test/lab/image/zoo.sh'), join(source, 'zoo'), 'ext4'])
+  const first = await lab('mirror', source, target, '--json')
+  t.equal(first.exitCode, 0, first.stderr)
+  const mirrored = Result.parse(JSON.parse(first.stdout))
+  t.ok(mirrored.files > 600)
+  t.strictSame(mirrored.findings, [])
+  await assertEqual(t, source, target)
+  const second = Result.parse(JSON.parse((await lab('mirror', source, target, '--compare', 'attributes', '--json')).stdout))
+  t.ok(second.bytesSent < mirrored.bytesSent / 4, `${String(second.bytesSent)} of ${String(mirrored.bytesSent)} bytes`)
+})
+
+t.test('orphans stay or go, as is asked', async (t) => {
+  const { source, target } = await directories(t)
+  await writeFile(join(source, 'kept'), 'kept\n')
+  await writeFile(join(target, 'orphan'), 'orphan\n')
+  t.equal((await lab('mirror', source, target)).exitCode, 0)
+  t.strictSame((await readdir(target)).sort(), ['kept', 'orphan'])
+  t.equal((await lab('mirror', source, target, '--orphans', 'delete', '--compare', 'data')).exitCode, 0)
+  t.strictSame(await readdir(target), ['kept'])
+})
+
+t.test('what a command writes is replicated, and the result is equal when it has ended', async (t) => {
+  const { source, target, beside } = await directories(t)
+  await mkdir(join(source, 'data/db'), { recursive: true })
+  await writeFile(join(source, 'data/db/table.ibd'), Buffer.alloc(1 << 20, 7))
+  const ran = await lab('replicate', source, target, '--json', '--', 'timeout', '--preserve-status', '8', 'python3', WRITER, '--root', source, '--record', join(beside, 'record'), '--rate', '80')
+  t.equal(ran.exitCode, 0, ran.stderr)
+  const result = Replicated.parse(JSON.parse(ran.stdout))
+  t.ok(result.changes > 50)
+  t.ok(result.latencyMsP99 >= result.latencyMsP50)
+  t.equal(result.commandExitCode, 0)
+  await assertEqual(t, source, target)
+})
+
+t.test('a command that fails is told by the exit code, and what it wrote is there', async (t) => {
+  const { source, target } = await directories(t)
+  const ran = await lab('replicate', source, target, '--json', '--', 'sh', '-c', `echo last > ${join(source, 'last')}; exit 3`)
+  t.equal(ran.exitCode, 1)
+  t.equal(Replicated.parse(JSON.parse(ran.stdout)).commandExitCode, 3)
+  t.equal(await readFile(join(target, 'last'), 'utf8'), 'last\n')
+})
+
+t.test('wrong use is told in one sentence, with the exit code of the table', async (t) => {
+  const { source, target, beside } = await directories(t)
+  const cases: [string[], number, RegExp][] = [
+    [['mirror', join(beside, 'nowhere'), target], 3, /SOURCE_MISSING/],
+    [['mirror', source, join(beside, 'nowhere')], 3, /REPLICA_ROOT_MISSING/],
+    [['mirror', source, join(source, '.')], 2, /REQUEST_INVALID/],
+    [['mirror', source, target, '--compare', 'guess'], 2, /compare/],
+    [['mirror', source], 2, /dst/],
+    [['replicate', source, target], 2, /needs a command/],
+    [['unknown'], 2, /unknown command/],
+  ]
+  for (const [args, exitCode, message] of cases) {
+    const ran = await lab(...args)
+    t.equal(ran.exitCode, exitCode, args.join(' '))
+    t.match(ran.stderr, message)
+    t.equal(ran.stdout, '')
+    t.notMatch(ran.stderr, /\n\s+at /, 'no stack')
+  }
+})
