@@ -64,7 +64,6 @@ export function nameOf(path: RelPath): Buffer {
 export function display(bytes: Buffer): string {
   if (bytes.length === 0) return '.'
   const text = bytes.toString('utf8')
-  // eslint-disable-next-line no-control-regex -- control characters are what must not reach a terminal
   if (Buffer.from(text, 'utf8').equals(bytes) && !/[\u0000-\u001f\u007f-\u009f\\]/.test(text)) return text
   return Array.from(bytes, b => (b < 0x20 || b > 0x7e || b === 0x5c ? `\\x${b.toString(16).padStart(2, '0')}` : String.fromCharCode(b))).join('')
 }
