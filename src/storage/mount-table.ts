@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 export interface MountEntry {
-  /** unique and growing: a later mount has a higher one */
+  /** unique, but given again after an unmount: says nothing about the order */
   id: number
   /** "major:minor" of the file system's device */
   device: string
@@ -15,10 +15,10 @@ export async function readMounts(file = '/proc/self/mountinfo'): Promise<readonl
   return parseMounts(await readFile(file, 'utf8'))
 }
 
-/** Mounts at or below `directory`, the ones that must go first first. */
+/** Mounts at or below `directory`, the ones that must go first first: what lies deeper has the longer path. */
 export async function mountsBelow(directory: string): Promise<readonly MountEntry[]> {
   const mounts = await readMounts()
-  return mounts.filter(m => m.mountPoint === directory || m.mountPoint.startsWith(`${directory}/`)).sort((a, b) => b.id - a.id)
+  return mounts.filter(m => m.mountPoint === directory || m.mountPoint.startsWith(`${directory}/`)).sort((a, b) => b.mountPoint.length - a.mountPoint.length)
 }
 
 /** The mount that is seen at `mountPoint`, or undefined when nothing is mounted exactly there. */

@@ -89,12 +89,27 @@ export async function replayLog(parts: MountParts, jobId: string, device: string
   const place = await preparePlace(parts, jobId, signal)
   const mountPoint = await makeMountPoint(parts.runner, place, 'replay', signal)
   await mountDevice(parts.runner, device, mountPoint, type, type === 'xfs' ? [...VOLUME_OPTIONS, 'nouuid'] : VOLUME_OPTIONS, signal)
-  await unmountBusy(parts, mountPoint, signal)
+  await unmountBelow(parts, mountPoint, signal)
 }
 
-/** Unmounts everything at and below `directory`, the last mounted first. Fine when nothing is. @throws {AppError} TOOL_FAILED when a mount stays busy */
-export async function unmountBelow(parts: MountParts, directory: string, signal: AbortSignal): Promise<void> {
-  for (const mount of await mountsBelow(directory)) await unmountBusy(parts, mount.mountPoint, signal)
+/**
+ * Unmounts everything at and below `directory`, the last mounted first. Fine when nothing is. A mount stays busy for a moment after the last file in it
+ * was closed (another process's scan, a lazy writer); the table is read anew each time, because a read of it may miss a line while others mount.
+ * @throws {AppError} TOOL_FAILED when a mount stays busy
+ */
+export async function unmountBelow({ runner, clock }: MountParts, directory: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ;) {
+    const [last] = await mountsBelow(directory)
+    if (last === undefined) return
+    try {
+      await unmount(runner, last.mountPoint, signal)
+      attempt = 1
+    } catch (error) {
+      if (!isAppError(error, 'TOOL_FAILED') || attempt === BUSY_TRIES) throw error
+      await clock.sleep(BUSY_PAUSE_MS * 2 ** attempt, signal)
+      attempt++
+    }
+  }
 }
 
 /** Removes the job's directory once nothing is mounted there. */
@@ -103,19 +118,5 @@ export async function removePlace({ stateDirectory }: MountParts, jobId: string)
     await rmdir(placeOf(stateDirectory, jobId))
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw new AppError('VOLUME_LAYOUT', `cannot remove ${placeOf(stateDirectory, jobId)}`, { cause: error })
-  }
-}
-
-/** A mount stays busy for a moment after the last file in it was closed (another process's scan, a lazy writer). */
-async function unmountBusy({ runner, clock }: MountParts, mountPoint: string, signal: AbortSignal): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await unmount(runner, mountPoint, signal)
-      return
-    } catch (error) {
-      if (!isAppError(error, 'TOOL_FAILED') || attempt === BUSY_TRIES) throw error
-      if (!(await mountsBelow(mountPoint)).some(m => m.mountPoint === mountPoint)) return // gone meanwhile
-      await clock.sleep(BUSY_PAUSE_MS * 2 ** attempt, signal)
-    }
   }
 }
