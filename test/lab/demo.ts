@@ -2,12 +2,14 @@
  * `npm run demo [-- --spoil] [-- --keep]`: a real Debian system is mirrored into disks made through the vSphere API while it is being
  * written to, is cut over, and boots; then the proof. Everything goes through the command line as a user would type it.
  */
+import { dirname } from 'node:path'
 import { createLab } from './lab.ts'
 import { interruptible, Interrupted } from './interruption.ts'
 import { typed } from './lab-cli.ts'
 import { migrate, type MigrateResult } from './migrate.ts'
 
 const PAD = 24
+const MANY = 10
 
 const colours = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === ''
 const paint = (code: number, text: string): string => (colours ? `\x1b[${String(code)}m${text}\x1b[0m` : text)
@@ -56,13 +58,30 @@ function report(result: MigrateResult, spoiled: boolean): void {
   write(`  ${verdict(result.equal)}  ${String(comparison.entries)} entries compared by ${comparison.judge === 'treecmp' ? 'treecmp' : 'rsync (treecmp is not beside the project)'}: ${String(result.differences)} differences`)
   for (const { path, what } of comparison.differences.slice(0, 20)) write(`        ${path}: ${what}`)
   for (const violation of result.violations) write(`        ${violation}`)
-  const fixups = new Map<string, string[]>()
-  for (const { path, what } of comparison.fixups) fixups.set(path, [...fixups.get(path) ?? [], what])
+  const fixups = new Map<string, Set<string>>()
+  for (const { path, what } of comparison.fixups) fixups.set(path, (fixups.get(path) ?? new Set()).add(plain(what)))
   write(`  changed on purpose so that it boots on VMware's hardware (${String(fixups.size)}):`)
-  for (const [path, what] of fixups) write(`        ${path}: ${[...new Set(what)].join(', ')}`)
+  for (const line of grouped(fixups)) write(`        ${line}`)
   heading('Times')
   for (const [phase, ms] of Object.entries(result.phasesMs)) write(`  ${phase.padEnd(PAD)}${seconds(ms)}`)
   write(`  ${'downtime'.padEnd(PAD)}${seconds(result.downtimeMs)}`)
+}
+
+function plain(what: string): string {
+  return what === 'mtime_ns' ? 'time' : what.startsWith('orphan') ? 'new' : what.startsWith('missing') ? 'removed' : what
+}
+
+/** Many files of one directory that differ alike are one line. */
+function grouped(fixups: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const groups = new Map<string, string[]>()
+  for (const [path, what] of fixups) {
+    const key = `${dirname(path)}\0${[...what].join(', ')}`
+    groups.set(key, [...groups.get(key) ?? [], path])
+  }
+  return [...groups].flatMap(([key, paths]) => {
+    const [directory = '', what = ''] = key.split('\0')
+    return paths.length > MANY ? [`${directory}/* (${String(paths.length)} files): ${what}`] : paths.map(path => `${path}: ${what}`)
+  })
 }
 
 function seconds(ms: number): string {

@@ -87,7 +87,10 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
         return agent
       },
       logTails: async () => (await Promise.all(['appliance', 'agent'].map(async name => `\n--- end of ${name}.log\n${(await readFile(`${run.path}/${name}.log`, 'utf8').catch(() => '')).slice(-TAIL)}`))).join(''),
-      [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },
+      [Symbol.asyncDispose]: async () => {
+        await stack.disposeAsync()
+        if (o.keepFiles === true) say(`logs and disks of this run are kept in ${run.path}`)
+      },
     }
   } catch (error) {
     await stack.disposeAsync()

@@ -31,7 +31,7 @@ export async function sweepStaleRuns(): Promise<string[]> {
   const swept: string[] = []
   for (const id of await readdir(RUNS).catch(() => [])) {
     const owner = await readFile(join(RUNS, id, 'owner'), 'utf8').catch(() => undefined)
-    // without an owner file the run is being made right now, or is a folder that a sweep could not empty
+    // without an owner file the run is being made right now, or its files were kept on purpose
     if (owner === undefined || isAlive(owner)) continue
     await sweep({ id, path: join(RUNS, id) })
     swept.push(id)
@@ -58,7 +58,8 @@ export async function sweep(run: RunDirectory, options: { keepFiles?: boolean } 
   const namespace = namespaceOf(run.id)
   const { stdout } = await tool('ip', ['netns', 'list'])
   if (stdout.split('\n').some(line => line.split(' ')[0] === namespace)) await tool('ip', ['netns', 'delete', namespace], { allowedExitCodes: [1] })
-  if (options.keepFiles !== true) await rm(run.path, { recursive: true, force: true })
+  // kept files have no owner, so that no later sweep takes them
+  await rm(options.keepFiles === true ? join(run.path, 'owner') : run.path, { recursive: true, force: true })
 }
 
 /** Mount points at or below `path`, outermost first. */
