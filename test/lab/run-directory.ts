@@ -32,11 +32,25 @@ export async function sweepStaleRuns(): Promise<string[]> {
   for (const id of await readdir(RUNS).catch(() => [])) {
     const owner = await readFile(join(RUNS, id, 'owner'), 'utf8').catch(() => undefined)
     // without an owner file the run is being made right now, or its files were kept on purpose
-    if (owner === undefined || isAlive(owner)) continue
+    if (owner === undefined || isAlive(owner) || !await claim(join(RUNS, id, 'sweeper'))) continue
     await sweep({ id, path: join(RUNS, id) })
     swept.push(id)
   }
   return swept
+}
+
+/** Whether this process may sweep: only one at a time does, and one that died meanwhile does not count. */
+async function claim(file: string): Promise<boolean> {
+  const me = identityOf(process.pid) ?? ''
+  try {
+    await writeFile(file, me, { flag: 'wx' })
+    return true
+  } catch {
+    const other = await readFile(file, 'utf8').catch(() => undefined)
+    if (other === undefined || isAlive(other)) return false // swept meanwhile, or being swept
+    await writeFile(file, me)
+    return true
+  }
 }
 
 /** Ends the run's processes, thaws and unmounts its file systems, detaches its loop devices, deletes its namespace and folder. Safe to repeat. */
