@@ -12,6 +12,7 @@ import { Inbox } from './inbox.ts'
 import type { Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import type { Message } from './messages.ts'
+import { noteGarbage } from './young-garbage.ts'
 
 export interface TlsLinkOptions {
   /** how long the peer may be silent before it is given up */
@@ -108,6 +109,7 @@ class TlsLink implements Link {
   #receive(chunk: Buffer): void {
     this.#ticksSinceReceived = 0
     if (this.#ended) return
+    noteGarbage(chunk.length)
     try {
       for (const frame of this.#parser.push(chunk)) {
         if (!this.#take(frame)) return
@@ -154,6 +156,7 @@ class TlsLink implements Link {
     const sizeBytes = head.length + body.length
     this.bytesSent += sizeBytes
     this.#unwrittenBytes += sizeBytes
+    noteGarbage(sizeBytes)
     this.#ticksSinceSent = 0
     const written = (): void => {
       this.#unwrittenBytes -= sizeBytes

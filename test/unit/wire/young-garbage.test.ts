@@ -1,0 +1,34 @@
+import { constants, PerformanceObserver } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
+import t from 'tap'
+import { noteGarbage } from '../../../src/wire/young-garbage.ts'
+
+const MIB = 1024 * 1024
+
+/** Makes 512 MiB of short-lived buffers of this size, as a stream does, and counts the full collections that it costs. */
+async function fullCollections(bytes: number, note: (bytes: number) => void): Promise<number> {
+  let full = 0
+  const observer = new PerformanceObserver(list => {
+    for (const entry of list.getEntries() as readonly object[]) {
+      const detail: unknown = 'detail' in entry ? entry.detail : undefined
+      if (typeof detail === 'object' && detail !== null && 'kind' in detail && detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) full++
+    }
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  for (let made = 0; made < 512 * MIB; made += bytes) {
+    Buffer.allocUnsafeSlow(bytes)
+    note(bytes)
+    if (made % (8 * MIB) === 0) await setTimeout(0)
+  }
+  await setTimeout(10) // the observer is told later
+  observer.disconnect()
+  return full
+}
+
+await t.test('the buffers of a stream are freed without full collections', async t => {
+  await fullCollections(64 * 1024, noteGarbage) // what the test runner has left behind
+  const noted = await fullCollections(64 * 1024, noteGarbage)
+  const unnoted = await fullCollections(64 * 1024, () => undefined)
+  t.ok(noted <= 2, `${String(noted)} full collections with notes`)
+  t.ok(unnoted > noted, `${String(unnoted)} without`)
+})
