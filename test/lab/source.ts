@@ -41,7 +41,8 @@ export async function startSource(run: RunDirectory, table: Table, say: (line: s
   ]
   const root = join(run.path, 'source')
   await mkdir(root)
-  for (const volume of volumes) await tool('mount', ['-o', 'noatime', volume.device, join(root, volume.mountPoint)])
+  // nouuid: another lab on this machine may have the same file system mounted
+  for (const volume of volumes) await tool('mount', ['-o', volume.type === 'xfs' ? 'noatime,nouuid' : 'noatime', volume.device, join(root, volume.mountPoint)])
   const networkNamespace = await makeNetwork(run)
   const record = join(run.path, 'writer-proofs.jsonl')
   return {

@@ -52,7 +52,7 @@ mkdir "$M/boot" "$M/data"
 # hidden below the mount point of /data, as happens on real servers
 echo 'written before /data was mounted' >"$M/data/below-the-mount"
 mount "${S}p$boot" "$M/boot"
-mount "${D}p1" "$M/data"
+mount -o nouuid "${D}p1" "$M/data"
 tar -C "$M" --numeric-owner --xattrs --xattrs-include='*' -xpf "$TAR"
 
 cat >"$M/etc/fstab" <<F
