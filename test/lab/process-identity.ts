@@ -1,5 +1,6 @@
 /** A process by id and start time, so that a number the kernel gave to somebody else is never taken for ours. Read from /proc. */
 import { readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 
 /** "pid starttime", or undefined when no such process lives (a zombie does not). */
 export function identityOf(pid: number): string | undefined {
@@ -16,6 +17,20 @@ export function identityOf(pid: number): string | undefined {
 
 export function isAlive(identity: string): boolean {
   return identityOf(Number.parseInt(identity, 10)) === identity.trim()
+}
+
+/** Whether this process holds `file` from now on: one process at a time does, and one that has died does not count. Remove it to let go. */
+export async function claim(file: string): Promise<boolean> {
+  const me = identityOf(process.pid) ?? ''
+  try {
+    await writeFile(file, me, { flag: 'wx' })
+    return true
+  } catch {
+    const other = await readFile(file, 'utf8').catch(() => undefined)
+    if (other === undefined || isAlive(other)) return false // let go meanwhile, or held
+    await writeFile(file, me)
+    return true
+  }
 }
 
 /** Polls until `condition` gives something but undefined or false; bounded. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RUNS } from './paths.ts'
-import { identityOf, isAlive } from './process-identity.ts'
+import { claim, identityOf, isAlive } from './process-identity.ts'
 import { detachLoop, loopsBelow } from './loop-devices.ts'
 import { tool } from './tool.ts'
 
@@ -37,20 +37,6 @@ export async function sweepStaleRuns(): Promise<string[]> {
     swept.push(id)
   }
   return swept
-}
-
-/** Whether this process may sweep: only one at a time does, and one that died meanwhile does not count. */
-async function claim(file: string): Promise<boolean> {
-  const me = identityOf(process.pid) ?? ''
-  try {
-    await writeFile(file, me, { flag: 'wx' })
-    return true
-  } catch {
-    const other = await readFile(file, 'utf8').catch(() => undefined)
-    if (other === undefined || isAlive(other)) return false // swept meanwhile, or being swept
-    await writeFile(file, me)
-    return true
-  }
 }
 
 /** Ends the run's processes, thaws and unmounts its file systems, detaches its loop devices, deletes its namespace and folder. Safe to repeat. */

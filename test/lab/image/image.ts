@@ -1,11 +1,12 @@
 /**
- * The source server's disks, built once and kept. The key is what they are made of: the scripts of this folder, the partition table, the
- * release that apt offers for the kernel. Kept compressed; a lab start unpacks its own copy in a second or two.
+ * The source server's disks, built once and kept. The key is what they are made of: the scripts of this folder and the
+ * partition table. Kept compressed; a lab start unpacks its own copy in a second or two.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CACHE, IMAGE_SCRIPTS } from '../paths.ts'
+import { claim, waitUntil } from '../process-identity.ts'
 import { tool } from '../tool.ts'
 
 export type Table = 'gpt' | 'dos'
@@ -29,15 +30,28 @@ async function key(files: readonly string[], extra: string): Promise<string> {
 }
 
 /** Makes `path` with `make(temporary path)` unless it is there; one builder at a time, and never a half one under the final name. */
-async function once(path: string, say: (line: string) => void, what: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  if (await exists(path)) return
-  say(`building ${what} (once, kept in .lab/cache)`)
-  const temporary = `${path}.${String(process.pid)}`
+async function once(path: string, say: (line: string) => void, what: string, signal: AbortSignal, make: (temporary: string) => Promise<void>): Promise<void> {
+  const lock = `${path}.lock`
+  const mine = await waitUntil(`${what} to be built by another process`, ROOT_TIMEOUT_MS, async () => await exists(path) ? 'there' : await claim(lock) && 'mine', signal)
+  if (mine === 'there') return
+  const temporary = `${path}.new`
   try {
+    if (await exists(path)) return // built between the look and the claim
+    say(`building ${what} (once, kept in .lab/cache)`)
+    await rm(temporary, { recursive: true, force: true })
     await make(temporary)
     await rename(temporary, path)
   } finally {
-    await rm(temporary, { recursive: true, force: true })
+    for (const left of [temporary, `${temporary}.scratch`]) await rm(left, { recursive: true, force: true, maxRetries: 5 })
+    await rm(lock, { force: true })
+  }
+}
+
+/** Images of earlier versions of the scripts; what is being built stays. */
+async function dropOld(current: readonly string[]): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const path = join(CACHE, name)
+    if (!current.some(wanted => path.startsWith(wanted))) await rm(path, { recursive: true, force: true })
   }
 }
 
@@ -45,13 +59,14 @@ async function once(path: string, say: (line: string) => void, what: string, mak
 export async function checkOutSourceDisks(directory: string, table: Table, say: (line: string) => void, signal: AbortSignal): Promise<SourceDisks> {
   await mkdir(CACHE, { recursive: true })
   const root = join(CACHE, `root-${await key(['root.sh'], '')}.tar`)
-  const disksKey = await key(['root.sh', 'disks.sh', 'zoo.sh'], table)
-  const packed = join(CACHE, `disks-${disksKey}`)
+  const packedFor = async (of: Table): Promise<string> => join(CACHE, `disks-${await key(['root.sh', 'disks.sh', 'zoo.sh'], of)}`)
+  const packed = await packedFor(table)
   if (!await exists(join(packed, 'data.img.zst'))) {
-    await once(root, say, 'the Debian root tree of the source, about a minute', async (temporary) => {
+    await dropOld([root, await packedFor('gpt'), await packedFor('dos')])
+    await once(root, say, 'the Debian root tree of the source, about a minute', signal, async (temporary) => {
       await tool('bash', [join(IMAGE_SCRIPTS, 'root.sh'), temporary], { timeoutMs: ROOT_TIMEOUT_MS, signal })
     })
-    await once(packed, say, 'the disks of the source', async (temporary) => {
+    await once(packed, say, 'the disks of the source', signal, async (temporary) => {
       await mkdir(temporary)
       await tool('bash', [join(IMAGE_SCRIPTS, 'disks.sh'), root, temporary, table], { timeoutMs: DISKS_TIMEOUT_MS, signal })
       for (const disk of ['system.img', 'data.img']) await tool('zstd', ['-q', '-1', '-T2', '--rm', join(temporary, disk)], { timeoutMs: DISKS_TIMEOUT_MS, signal })

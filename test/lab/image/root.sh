@@ -1,7 +1,12 @@
 #!/bin/bash
 # root.sh OUT.tar : the root tree of the lab's source server: Debian 12, minimal, bootable, trimmed of what only costs time.
 set -euo pipefail
+# in a mount namespace of its own and with its scratch space beside the result: whatever ends it, nothing stays mounted or hidden elsewhere
+if [ "${LANDFALL_LAB_UNSHARED:-}" != 1 ]; then LANDFALL_LAB_UNSHARED=1 exec unshare -m --propagation private bash "$0" "$@"; fi
 OUT=$1
+export TMPDIR=$OUT.scratch
+rm -rf "$TMPDIR"; mkdir -m 755 "$TMPDIR"
+trap 'rm -rf "$TMPDIR"' EXIT
 PACKAGES=usr-is-merged,linux-image-amd64,grub-pc,initramfs-tools,systemd,systemd-sysv,udev,dbus,iproute2,kmod,e2fsprogs,xfsprogs,fdisk,acl,attr,libcap2-bin,zstd,iputils-ping,procps
 export SOURCE_DATE_EPOCH=1700000000
 
