@@ -14,6 +14,7 @@ import type { Workload } from '../domain/workload.ts'
 import { CODES } from '../errors/codes.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { jobLog } from '../logging/logger.ts'
+import { mountsApartFrom } from '../storage/mount-table.ts'
 import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
 import { DEBIAN_BIOS_FIX_UPS } from './boot-debian.ts'
 import { bootFamilyOf } from './boot-family.ts'
@@ -68,7 +69,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonl
   let runs = 0
   const replica: AssembledReplica = {
     plan, workload, options, files, bootDevice: bootDeviceOf(request), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
-    run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, o, inner)) },
+    run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [] }
   let before = await takeSnapshot(files, signal)

@@ -26,6 +26,15 @@ export async function mountAt(mountPoint: string): Promise<MountEntry | undefine
   return (await readMounts()).findLast(m => m.mountPoint === mountPoint)
 }
 
+/** Where file systems of disks are mounted that a program inside `root` has nothing to do with; never the system's own. */
+export async function mountsApartFrom(root: string, file?: string): Promise<readonly string[]> {
+  const mounts = await readMounts(file)
+  const own = new Set(mounts.filter(m => m.mountPoint === '/' || m.mountPoint === '/usr').map(m => m.device))
+  return mounts
+    .filter(m => (!m.device.startsWith('0:') || m.type === 'btrfs') && !own.has(m.device) && m.mountPoint !== root && !m.mountPoint.startsWith(`${root}/`))
+    .map(m => m.mountPoint)
+}
+
 /** Reads the text of mountinfo; see proc(5) for its fields. */
 export function parseMounts(text: string): readonly MountEntry[] {
   return text.split('\n').flatMap((line): MountEntry[] => {

@@ -76,3 +76,11 @@ t.test('a program of the replica is started in namespaces of its own, without th
   t.same(args.slice(args.lastIndexOf('-i')), ['-i', 'PATH=/sbin:/usr/sbin:/usr/bin:/bin', 'LC_ALL=C', 'HOME=/root', 'TMPDIR=/tmp', 'DEBIAN_FRONTEND=noninteractive', 'A=b c', 'update-initramfs', '-u'])
   t.equal(input, '')
 })
+
+t.test('the namespace of a program of the replica lets other mounts go before the program starts', async t => {
+  const { args } = await started(async r => runInRoot(r, '/place/root', 'true', [], { timeoutMs: 1000, letGo: ['/other one', '/two'] }, signal))
+  const shell = args.indexOf('sh')
+  t.ok(shell > args.indexOf('--mount'))
+  t.same([args[shell + 1], ...args.slice(shell + 3, shell + 8)], ['-c', 'sh', '2', '/other one', '/two', 'capsh'])
+  t.match(args[shell + 2], /umount --lazy -- "\$1".*exec "\$@"$/)
+})
