@@ -42,7 +42,7 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
     const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
     const replicaView = join(run.path, 'compare-replica')
     try {
-      await mountReplica(replicaView, loop, pair)
+      await mountReplica(replicaView, loop.device, pair)
       const found = judge === 'treecmp' ? await treecmp(sourceView, replicaView) : await rsync(sourceView, replicaView)
       result.entries += found.entries
       for (const difference of found.differences) {

@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { attachLoop, detachLoop, mountsOf } from './loop-devices.ts'
+import { attachLoop, detachLoop, mountsOf, type LoopDevice } from './loop-devices.ts'
 import { startReplica, type ReplicaMachine } from './replica-machine.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
@@ -31,7 +31,7 @@ const REPORT_KEY = 'guestinfo.landfall.boot'
 export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Follower> {
   const devices = join(run.path, 'devices')
   await mkdir(devices)
-  const attached = new Map<string, { disk: LabDisk, loop: string }>()
+  const attached = new Map<string, { disk: LabDisk, loop: LoopDevice }>()
   const machines = new Map<string, ReplicaMachine>()
   const consoles = new Map<string, string>()
   const violations: string[] = []
@@ -41,18 +41,18 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Fo
     const loop = await attachLoop(await materialise(vcsim.fileOf(disk.fileName)))
     attached.set(disk.fileName, { disk, loop })
     await rm(join(devices, disk.uuid), { force: true })
-    await symlink(loop, join(devices, disk.uuid))
+    await symlink(loop.device, join(devices, disk.uuid))
   }
 
-  async function detach(fileName: string, disk: LabDisk, loop: string): Promise<void> {
-    const mounts = await mountsOf(loop)
+  async function detach(fileName: string, disk: LabDisk, loop: LoopDevice): Promise<void> {
+    const mounts = await mountsOf(loop.device)
     if (mounts.length > 0) {
-      const violation = `disk ${fileName} was detached while ${loop} is mounted at ${mounts.join(', ')}`
+      const violation = `disk ${fileName} was detached while ${loop.device} is mounted at ${mounts.join(', ')}`
       if (!violations.includes(violation)) violations.push(violation)
       throw new Error(violation)
     }
     await rm(join(devices, disk.uuid), { force: true })
-    await tool('blockdev', ['--flushbufs', loop])
+    await tool('blockdev', ['--flushbufs', loop.device])
     await detachLoop(loop)
     attached.delete(fileName)
   }
@@ -124,7 +124,7 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Fo
       clearInterval(look)
       await last.catch(() => undefined)
       for (const machine of machines.values()) await machine.stop()
-      for (const { loop } of attached.values()) if ((await mountsOf(loop)).length === 0) await detachLoop(loop)
+      for (const { loop } of attached.values()) if ((await mountsOf(loop.device)).length === 0) await detachLoop(loop)
     },
   }
 }

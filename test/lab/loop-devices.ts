@@ -4,22 +4,27 @@ import { basename } from 'node:path'
 import { tool } from './tool.ts'
 import { waitUntil } from './process-identity.ts'
 
+/** `file` as the kernel names it. */
 export interface LoopDevice { device: string, file: string }
 
 /** Attaches the image; partitions that it has become nodes (/dev/loopNpM). */
-export async function attachLoop(file: string, options: { readOnly?: boolean } = {}): Promise<string> {
+export async function attachLoop(file: string, options: { readOnly?: boolean } = {}): Promise<LoopDevice> {
   const { stdout } = await tool('losetup', ['--find', '--show', ...(options.readOnly === true ? ['--read-only'] : []), '--', file])
   const device = stdout.trim()
   // a blank disk has no table yet: exit 1 is an answer
   await tool('partx', ['--update', device], { allowedExitCodes: [1] })
-  return device
+  return { device, file: await fileOf(device) ?? file }
 }
 
-/** Detaches the device and waits until the kernel has let go of its file. @throws {Error} when it is in use for 10 seconds */
-export async function detachLoop(device: string): Promise<void> {
+/**
+ * Detaches the device, unless its number was given to another file meanwhile, and waits until the kernel has let go of the file.
+ * @throws {Error} when it is in use for 20 seconds
+ */
+export async function detachLoop({ device, file }: LoopDevice): Promise<void> {
+  if (await fileOf(device) !== file) return
   await tool('partx', ['--delete', device], { allowedExitCodes: [1] })
   await tool('losetup', ['--detach', device], { allowedExitCodes: [1] })
-  await waitUntil(`${device} to be detached`, 10_000, async () => await fileOf(device) === undefined)
+  await waitUntil(`${device} to be detached`, 20_000, async () => await fileOf(device) !== file)
 }
 
 async function fileOf(device: string): Promise<string | undefined> {

@@ -54,7 +54,7 @@ export async function sweep(run: RunDirectory, options: { keepFiles?: boolean } 
     await tool('umount', [mount], { allowedExitCodes: [32], timeoutMs: 30_000 })
   }
   for (const mount of (await mountsBelow(run.path)).reverse()) await tool('umount', ['--lazy', mount], { allowedExitCodes: [32] })
-  for (const loop of await loopsBelow(run.path)) await detachLoop(loop.device)
+  for (const loop of await loopsBelow(run.path)) await detachLoop(loop)
   const namespace = namespaceOf(run.id)
   const { stdout } = await tool('ip', ['netns', 'list'])
   if (stdout.split('\n').some(line => line.split(' ')[0] === namespace)) await tool('ip', ['netns', 'delete', namespace], { allowedExitCodes: [1] })

@@ -31,8 +31,8 @@ export type Proof = z.infer<typeof Proof>
 
 export async function startSource(run: RunDirectory, table: Table, say: (line: string) => void, signal: AbortSignal): Promise<SourceMachine> {
   const disks = await checkOutSourceDisks(run.path, table, say, signal)
-  const system = await attachLoop(disks.system)
-  const data = await attachLoop(disks.data)
+  const { device: system } = await attachLoop(disks.system)
+  const { device: data } = await attachLoop(disks.data)
   const first = table === 'gpt' ? 2 : 1 // behind the BIOS boot partition
   const volumes: SourceVolume[] = [
     { mountPoint: '/', device: `${system}p${String(first + 1)}`, type: 'ext4' },

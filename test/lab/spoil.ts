@@ -11,7 +11,7 @@ export async function spoilOneByte(run: RunDirectory, pair: VolumePair, path: st
   const view = join(run.path, 'spoil')
   await mkdir(view)
   const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
-  const device = pair.partition === 0 ? loop : `${loop}p${String(pair.partition)}`
+  const device = pair.partition === 0 ? loop.device : `${loop.device}p${String(pair.partition)}`
   let offset: number
   try {
     await tool('mount', ['-t', pair.type, '-o', pair.type === 'xfs' ? 'ro,norecovery,nouuid' : 'ro,noload', device, view])
