@@ -19,8 +19,9 @@ pub enum Object<'a> {
 }
 
 /// Longest list of names and longest value that the kernel gives.
-const LIST_MAX: usize = 65536;
-const VALUE_MAX: usize = 65536;
+const LONGEST: usize = 65536;
+/// Room that is offered first: the kernel allocates, and for a value clears, as much as it is offered, for each file.
+const USUAL: usize = 1024;
 /// All names and values of one object, as the wire has it.
 const TOTAL_MAX: usize = 1024 * 1024;
 
@@ -53,23 +54,30 @@ impl Object<'_> {
         if matches!(self, Object::None) {
             return Ok(());
         }
-        names.reserve(LIST_MAX);
+        match self.list_within(names, USUAL) {
+            Err(Errno(libc::ERANGE)) => self.list_within(names, LONGEST),
+            other => other,
+        }
+    }
+
+    fn list_within(&self, names: &mut Vec<u8>, room: usize) -> Result<()> {
+        names.reserve(room);
         let at = names.as_mut_ptr().cast::<libc::c_char>();
         if let Object::Named(dir, name) = self
-            && let Some(length) = list_named(*dir, name, at)?
+            && let Some(length) = list_named(*dir, name, at, room)?
         {
             // SAFETY: the kernel has filled so many bytes.
             unsafe { names.set_len(length) };
             return Ok(());
         }
-        // SAFETY (all three): the path ends in NUL and LIST_MAX bytes are reserved at `at`.
+        // SAFETY (all three): the path ends in NUL and so many bytes are reserved at `at`.
         let length = self.call(
             // SAFETY: see above.
-            |fd| unsafe { libc::flistxattr(fd, at, LIST_MAX) },
+            |fd| unsafe { libc::flistxattr(fd, at, room) },
             // SAFETY: see above.
-            |path| unsafe { libc::listxattr(path.as_ptr(), at, LIST_MAX) },
+            |path| unsafe { libc::listxattr(path.as_ptr(), at, room) },
             // SAFETY: see above.
-            |path| unsafe { libc::llistxattr(path.as_ptr(), at, LIST_MAX) },
+            |path| unsafe { libc::llistxattr(path.as_ptr(), at, room) },
         )?;
         if length < 0 {
             let errno = Errno::last();
@@ -82,17 +90,24 @@ impl Object<'_> {
 
     /// Appends the value to `out`.
     fn get(&self, name: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        out.reserve(VALUE_MAX);
+        match self.get_within(name, out, USUAL) {
+            Err(Errno(libc::ERANGE)) => self.get_within(name, out, LONGEST),
+            other => other,
+        }
+    }
+
+    fn get_within(&self, name: &[u8], out: &mut Vec<u8>, room: usize) -> Result<()> {
+        out.reserve(room);
         let at = out.spare_capacity_mut().as_mut_ptr().cast::<libc::c_void>();
         let length = with_c(name, |name| {
             let name = name.as_ptr();
             self.call(
-                // SAFETY: name and path end in NUL, VALUE_MAX bytes are reserved at `at`.
-                |fd| unsafe { libc::fgetxattr(fd, name, at, VALUE_MAX) },
+                // SAFETY: name and path end in NUL, so many bytes are reserved at `at`.
+                |fd| unsafe { libc::fgetxattr(fd, name, at, room) },
                 // SAFETY: as above.
-                |path| unsafe { libc::getxattr(path.as_ptr(), name, at, VALUE_MAX) },
+                |path| unsafe { libc::getxattr(path.as_ptr(), name, at, room) },
                 // SAFETY: as above.
-                |path| unsafe { libc::lgetxattr(path.as_ptr(), name, at, VALUE_MAX) },
+                |path| unsafe { libc::lgetxattr(path.as_ptr(), name, at, room) },
             )
         })?;
         if length < 0 {
@@ -207,8 +222,8 @@ impl Object<'_> {
 }
 
 /// Kernels from 6.13 on list by directory and name, without the way through /proc. None where they do not, or know no attributes.
-/// `at` has LIST_MAX bytes.
-fn list_named(dir: RawFd, name: &[u8], at: *mut libc::c_char) -> Result<Option<usize>> {
+/// `at` has `room` bytes.
+fn list_named(dir: RawFd, name: &[u8], at: *mut libc::c_char, room: usize) -> Result<Option<usize>> {
     const SYS_LISTXATTRAT: libc::c_long = 465;
     static UNKNOWN: AtomicBool = AtomicBool::new(false);
     if UNKNOWN.load(Ordering::Relaxed) {
@@ -216,7 +231,7 @@ fn list_named(dir: RawFd, name: &[u8], at: *mut libc::c_char) -> Result<Option<u
     }
     let length = with_c(name, |name| {
         // SAFETY: name ends in NUL, at has the length that is given.
-        Ok(unsafe { libc::syscall(SYS_LISTXATTRAT, dir, name.as_ptr(), libc::AT_SYMLINK_NOFOLLOW, at, LIST_MAX) })
+        Ok(unsafe { libc::syscall(SYS_LISTXATTRAT, dir, name.as_ptr(), libc::AT_SYMLINK_NOFOLLOW, at, room) })
     })?;
     if length >= 0 {
         return Ok(Some(length as usize));
