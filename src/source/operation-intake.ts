@@ -76,6 +76,7 @@ export class OperationIntake implements AsyncDisposable {
         this.#queuedBytes -= next.batch.length
         if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.#room?.()
         await this.#applier.apply(next.sequence - this.#base, next.volume, next.batch, this.#stop.signal)
+        this.#link.reuse(next.batch)
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failure.abort(error)

@@ -23,7 +23,7 @@ export interface TargetTree extends AsyncDisposable {
   /**
    * Applies a batch in order; a failing operation is reported and the next one goes on.
    * @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE (EIO): nothing after the failing operation was applied;
-   * FRAME_INVALID when the bytes are no operations (nothing is applied). Abort takes effect between batches only.
+   * FRAME_INVALID when the bytes are no operations (nothing is applied). Abort takes effect between batches only. The batch is borrowed.
    */
   apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult>
   /** As SourceTree.list. A directory that is missing, or is no directory, yields nothing. */

@@ -10,6 +10,7 @@
  * larger than its type allows. This form, `hello` and `refuse` stay as they are in every version of the protocol.
  */
 import { crc32 } from 'node:zlib'
+import { BodyPool } from './body-pool.ts'
 import { invalid } from './byte-reader.ts'
 import { MAX_PAGE_BYTES } from './listing-codec.ts'
 import { MAX_BATCH_BYTES } from './operation-codec.ts'
@@ -61,6 +62,7 @@ export function encodeFrameHead(type: FrameType, volume: number, prefix: Buffer,
 /** Takes the bytes of a stream in pieces of any size and gives whole frames. It holds at most one frame that is not whole. */
 export class FrameParser {
   readonly #header = Buffer.alloc(HEADER_BYTES)
+  readonly #pool = new BodyPool()
   #headerFilled = 0
   #frame: Frame | undefined
   #bodyFilled = 0
@@ -81,7 +83,7 @@ export class FrameParser {
       const bodyBytes = this.#header.readUInt32LE(0)
       if (this.#frame === undefined) {
         const whole = chunk.length - at >= bodyBytes
-        this.#frame = { type: this.#type(), volume: this.#header.readUInt16LE(10), body: whole ? chunk.subarray(at, at + bodyBytes) : Buffer.allocUnsafe(bodyBytes) }
+        this.#frame = { type: this.#type(), volume: this.#header.readUInt16LE(10), body: whole ? chunk.subarray(at, at + bodyBytes) : this.#pool.take(bodyBytes) }
         if (whole) {
           at += bodyBytes
           yield this.#complete(this.#frame)
@@ -94,6 +96,9 @@ export class FrameParser {
       if (this.#bodyFilled === bodyBytes) yield this.#complete(this.#frame)
     }
   }
+
+  /** Nobody looks at this part of a body any more: a later body may come to lie there. */
+  reuse(part: Buffer): void { this.#pool.giveBack(part) }
 
   #fillHeader(chunk: Buffer, at: number): number {
     const copied = chunk.copy(this.#header, this.#headerFilled, at)

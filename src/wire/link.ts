@@ -18,6 +18,11 @@ export interface Link extends AsyncDisposable {
    * had arrived). Credit for a message is given back when the next one is asked for. Buffers belong to the consumer.
    */
   receive(): AsyncIterable<Message>
+  /**
+   * The consumer is done with a buffer of a message that it received: the link may fill it with a later one. A kindness, not a duty; once
+   * for a message, and only when nothing keeps a part of it.
+   */
+  reuse(buffer: Buffer): void
   /** Bytes handed to the transport so far, headers included. */
   readonly bytesSent: number
   /** Disposing closes orderly: what was sent arrives, then the peer's `receive` ends. */

@@ -44,6 +44,10 @@ class MemoryLink implements Link {
 
   receive(): AsyncIterable<Message> { return this.#inbox.receive() }
 
+  reuse(): void {
+    // its buffers are the sender's
+  }
+
   lose(): void {
     this.#close()
     this.#inbox.end({ kind: 'failed', error: new AppError('LINK_LOST', 'the connection was cut') })

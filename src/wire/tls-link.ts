@@ -72,6 +72,8 @@ class TlsLink implements Link {
 
   receive(): AsyncIterable<Message> { return this.#inbox.receive() }
 
+  reuse(buffer: Buffer): void { this.#parser.reuse(buffer) }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) {
       this.#write(encodeFrameHead('bye', 0, NOTHING, NOTHING), NOTHING)

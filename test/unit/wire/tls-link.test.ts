@@ -1,6 +1,7 @@
 import t from 'tap'
 import { linkContract } from '../../contract/link.contract.ts'
 import { encodeFrameHead, FrameParser } from '../../../src/wire/frame.ts'
+import { asOperationBatch } from '../../../src/wire/operation-codec.ts'
 import { tlsLink } from '../../../src/wire/tls-link.ts'
 import { testAuthority } from '../trust/authority.ts'
 import { tlsPair } from './tls-pair.ts'
@@ -74,4 +75,28 @@ t.test('two links with nothing to say stay connected by their signs of life', as
   })
   await agentLink.send({ type: 'control', control: { kind: 'hold', id: 1 } }, AbortSignal.timeout(1000))
   t.match(await first(applianceLink), { value: { type: 'control' } })
+})
+
+t.test('buffers that are given back are filled again, and those that are kept stay as they are', async t => {
+  const sockets = await tlsPair(server, identity)
+  await using agent = tlsLink(sockets.agent)
+  await using appliance = tlsLink(sockets.appliance)
+  const signal = AbortSignal.timeout(20_000)
+  const batch = (n: number) => asOperationBatch(Buffer.alloc(1_000_000, n))
+  const sending = (async () => { for (let n = 1; n <= 30; n++) await agent.send({ type: 'operations', volume: 0, sequence: n, batch: batch(n) }, signal) })()
+  const memories = new Set<ArrayBufferLike>()
+  const kept: Buffer[] = []
+  let n = 0
+  for await (const message of appliance.receive()) {
+    if (message.type !== 'operations') continue
+    n++
+    memories.add(message.batch.buffer)
+    t.ok(message.batch.equals(batch(n)), `batch ${String(n)} is whole`)
+    if (n <= 3) kept.push(message.batch)
+    else appliance.reuse(message.batch)
+    if (n === 30) break
+  }
+  await sending
+  kept.forEach((buffer, i) => { t.ok(buffer.equals(batch(i + 1)), 'a kept one is untouched') })
+  t.ok(memories.size < 30, `${String(memories.size)} buffers for 30 batches`)
 })
