@@ -4,9 +4,9 @@
  */
 import type { Finding } from '../domain/finding.ts'
 import { isAppError } from '../errors/app-error.ts'
-import { display, joinRelPath, parentOf, type RelPath } from '../domain/rel-path.ts'
-import type { SourceTree } from '../tree/source-tree.ts'
-import type { ListingEntry, ListingPage } from '../wire/listing-codec.ts'
+import { display, joinRelPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import type { SourceTree, WholeDirectory } from '../tree/source-tree.ts'
+import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { encodeOperation } from '../wire/operation-codec.ts'
 import type { OperationStream, ReplicaListing } from '../wire/operation-stream.ts'
@@ -25,6 +25,7 @@ export interface VolumeMirror { volume: number, tree: SourceTree, stream: Operat
 /** Regular files up to this size travel in one operation. */
 const SMALL_FILE_BYTES = 256 * 1024
 const BATCH_BYTES = 1024 * 1024
+const READ_OPTIONS = { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }
 /** Files whose blocks are compared at the same time. */
 const COMPARED_AT_ONCE = 16
 
@@ -46,17 +47,12 @@ export class GroupMirror {
 
   /** @throws {AppError} LINK_LOST; abort stops between batches */
   async run(directories: readonly PendingDirectory[], signal: AbortSignal): Promise<readonly PendingDirectory[]> {
-    const { stream, tree, volume, tally } = this.#mirror
+    const { stream, tree, volume } = this.#mirror
     try {
       const asked = directories.filter(d => !d.fresh).map(d => d.path)
       const listings = new GroupListings(asked.length === 0 ? NOTHING : stream.list(volume, asked, signal))
-      for (const directory of directories) {
-        const theirs = directory.fresh ? NOTHING : listings.next()
-        for await (const pairs of joinListings(tree.list(directory.path, signal), theirs)) {
-          await this.#mirrorPairs(directory.path, pairs, signal)
-          tally.tell()
-        }
-      }
+      for (const path of asked) await this.#mirrorDirectory(path, listings.next(), signal)
+      await this.#mirrorFresh(directories.filter(d => d.fresh).map(d => d.path), signal)
       await this.#sender.flush(signal)
     } finally {
       // also when this group fails: others must not wait for ever
@@ -69,6 +65,47 @@ export class GroupMirror {
     }
     await this.#sender.flush(signal)
     return this.#children
+  }
+
+  async #mirrorDirectory(path: RelPath, theirs: AsyncIterable<ListingPage>, signal: AbortSignal): Promise<void> {
+    for await (const pairs of joinListings(this.#mirror.tree.list(path, signal), theirs)) {
+      await this.#mirrorPairs(path, pairs, signal)
+      this.#mirror.tally.tell()
+    }
+  }
+
+  /** Directories of which the replica has nothing: there is nothing to compare, and they are read many at a time. */
+  async #mirrorFresh(paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+    const { tree, tally } = this.#mirror
+    for (let at = 0; at < paths.length;) {
+      const rest = paths.slice(at)
+      const { batch, directories, findings } = await tree.readDirectories(rest, READ_OPTIONS, signal)
+      await this.#sender.add(batch, signal)
+      tally.finding(...findings)
+      for (const [i, directory] of directories.entries()) await this.#mirrorLeft(rest[i] ?? ROOT_PATH, directory, signal)
+      const [first] = rest
+      if (directories.length === 0 && first !== undefined) await this.#mirrorDirectory(first, NOTHING, signal)
+      tally.tell()
+      at += Math.max(1, directories.length)
+    }
+  }
+
+  /** Counts what was made of a directory, and mirrors what was left of it. */
+  async #mirrorLeft(path: RelPath, { page, left, settled }: WholeDirectory, signal: AbortSignal): Promise<void> {
+    const { tally } = this.#mirror
+    const pairs: Pair[] = []
+    let index = 0
+    for (const source of listingEntries(page)) {
+      if (left[pairs.length] === index++) {
+        pairs.push({ source, target: undefined })
+        continue
+      }
+      tally.found(source)
+      tally.done(source)
+      if (source.type === 'directory') this.#children.push({ path: joinRelPath(path, source.name), fresh: true })
+    }
+    if (!settled) this.#touched.add(path)
+    if (pairs.length > 0) await this.#mirrorPairs(path, pairs, signal)
   }
 
   async #mirrorPairs(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
@@ -139,7 +176,7 @@ export class GroupMirror {
     const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
     for (let at = 0; at < entries.length;) {
       const rest = entries.slice(at)
-      const result = await tree.read(directory, rest.map(e => e.name), { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }, signal)
+      const result = await tree.read(directory, rest.map(e => e.name), READ_OPTIONS, signal)
       await this.#sender.add(result.batch, signal)
       tally.finding(...result.findings)
       for (const index of result.large) {

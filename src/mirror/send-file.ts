@@ -6,7 +6,7 @@ import { isAppError } from '../errors/app-error.ts'
 import { display, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
-import { decodeOperations, encodeOperation } from '../wire/operation-codec.ts'
+import { decodeOperations, encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { BatchSender } from './batch-sender.ts'
 
@@ -117,7 +117,7 @@ async function differingRuns(sending: FileSending, window: DataRange, signal: Ab
 
 /** Sends the data of a range; the next piece is read while the last one goes out. */
 async function sendRange(sending: FileSending, range: DataRange, findings: Finding[], signal: AbortSignal): Promise<void> {
-  const { path, sender } = sending
+  const { sender } = sending
   const end = range.offset + range.lengthBytes
   let next = readPiece(sending, range.offset, Math.min(PIECE_BYTES, range.lengthBytes), findings, signal)
   for (let offset = range.offset; offset < end; offset += PIECE_BYTES) {
@@ -127,28 +127,24 @@ async function sendRange(sending: FileSending, range: DataRange, findings: Findi
       next = readPiece(sending, after, Math.min(PIECE_BYTES, end - after), findings, signal)
       next.catch(() => undefined) // awaited in the next turn; a failing send must not leave it unhandled
     }
-    for (const piece of pieces) {
-      if (piece.data.length > 0) await sender.add(encodeOperation({ kind: 'write', path, offset: piece.offset, data: piece.data }), signal)
-    }
+    for (const piece of pieces) await sender.add(piece, signal)
   }
 }
 
-interface Piece { offset: number, data: Buffer }
-
-/** Reads a piece; around blocks that cannot be read everything else is kept and the blocks become a finding. */
-async function readPiece(sending: FileSending, offset: number, lengthBytes: number, findings: Finding[], signal: AbortSignal): Promise<readonly Piece[]> {
+/** Reads a piece, as operations `write`; around blocks that cannot be read everything else is kept and the blocks become a finding. */
+async function readPiece(sending: FileSending, offset: number, lengthBytes: number, findings: Finding[], signal: AbortSignal): Promise<readonly OperationBatch[]> {
   const { file, path } = sending
   try {
-    return [{ offset, data: await file.read(offset, lengthBytes, signal) }]
+    return [await file.readWrite(offset, lengthBytes, signal)]
   } catch (error) {
     if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
   }
-  const pieces: Piece[] = []
+  const pieces: OperationBatch[] = []
   const unreadable: DataRange[] = []
   for (let at = offset; at < offset + lengthBytes; at += BLOCK_BYTES) {
     const length = Math.min(BLOCK_BYTES, offset + lengthBytes - at)
     try {
-      pieces.push({ offset: at, data: await file.read(at, length, signal) })
+      pieces.push(await file.readWrite(at, length, signal))
     } catch (error) {
       if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
       const last = unreadable.at(-1)

@@ -1,8 +1,9 @@
-/** What the addon exports for trees of files; the modules tree, listing, read, source_file and apply. */
+/** What the addon exports for trees of files; the modules tree, listing, read, whole, source_file and apply. */
 
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
 export interface NativeRead { batch: Buffer, taken: number, large: number[], unread: NativeUnread[] }
+export interface NativeWhole { batch: Buffer, pages: Buffer, directories: { pageEnd: number, left: number[], settled: boolean, unread: NativeUnread[] }[] }
 export interface NativeFailure { index: number, kind: number, path: Buffer, errno: number, what: string }
 export interface NativeApplied { operations: number, bytesWritten: number, failures: NativeFailure[], ended: boolean, invalid: string }
 
@@ -15,10 +16,12 @@ export interface NativeTree {
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>
   readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number): Promise<NativeRead>
+  readDirectories(tree: number, paths: Buffer, smallBytes: number, maxBytes: number): Promise<NativeWhole>
   readMetadata(tree: number, path: Buffer): Promise<Buffer | null>
   openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
   closeFile(tree: number, fd: number): void
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
+  readWrite(fd: number, path: Buffer, offset: number, length: number): Promise<Buffer>
   dataRanges(fd: number): Promise<number[]>
   hashBlocksOf(data: Buffer, block: number): Buffer
   blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>

@@ -7,7 +7,7 @@ import { constants } from 'node:os'
 import { display, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
-import type { NativeApplied, NativePage, NativeRead } from './native-tree.ts'
+import type { NativeApplied, NativePage, NativeRead, NativeWhole } from './native-tree.ts'
 import { native } from './native.ts'
 
 declare const treeHandle: unique symbol
@@ -107,6 +107,17 @@ export async function readEntries(tree: TreeHandle, directory: RelPath, names: r
   return await call<NativeRead | undefined>(native.readEntries(tree, directory, packed, smallFileBytes, maxBatchBytes), `read ${display(directory)}`, unreadable, () => undefined)
 }
 
+/** Directories with all they hold, as far as they are taken; see SourceTree.readDirectories. @throws {AppError} SOURCE_UNREADABLE */
+export async function readDirectories(tree: TreeHandle, directories: readonly RelPath[], smallFileBytes: number, maxBatchBytes: number): Promise<NativeWhole> {
+  const packed = Buffer.allocUnsafe(directories.reduce((sum, path) => sum + 2 + path.length, 0))
+  let at = 0
+  for (const path of directories) {
+    at = packed.writeUInt16LE(path.length, at)
+    at += path.copy(packed, at)
+  }
+  return await call(native.readDirectories(tree, packed, smallFileBytes, maxBatchBytes), `read ${String(directories.length)} directories`, unreadable)
+}
+
 /** The `metadata` operation of what is at path; undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
 export async function readMetadata(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
   return await call(native.readMetadata(tree, path), `read the metadata of ${display(path)}`, unreadable, () => null) ?? undefined
@@ -126,6 +137,11 @@ export function closeFile(tree: TreeHandle, fd: number): void {
 /** Reads up to lengthBytes at offset; fewer only at the end. `path` is for the message. @throws {AppError} SOURCE_UNREADABLE */
 export async function readFile(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<Buffer> {
   return await call(native.readFile(fd, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+/** The `write` operation for path of up to lengthBytes at offset; empty at the end of the file. @throws {AppError} SOURCE_UNREADABLE */
+export async function readWrite(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<Buffer> {
+  return await call(native.readWrite(fd, path, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** Runs of data of an open file, in order. @throws {AppError} SOURCE_UNREADABLE */

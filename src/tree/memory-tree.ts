@@ -4,21 +4,23 @@ import { display, joinRelPath, nameOf, type RelPath } from '../domain/rel-path.t
 import { AppError } from '../errors/app-error.ts'
 import { hashBlocks } from '../posix/posix.ts'
 import { encodeListing, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
-import { decodeOperations, encodeOperation, encodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
+import { asOperationBatch, decodeOperations, encodeOperation, encodeOperations, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
 import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
-import type { DataRange, ReadOptions, ReadResult, SourceFile, SourceTree } from './source-tree.ts'
+import type { DataRange, DirectoriesRead, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 import { unreadFinding } from './unread.ts'
 
 const PAGE_ENTRIES = 256
 const BLOCK_BYTES = 4096
+/** Directories with more entries are not taken whole; few, so that tests meet it. */
+const WHOLE_ENTRIES = 256
 
 export class MemoryTree implements SourceTree, TargetTree {
   readonly #nodes = new MemoryNodes()
 
   async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
     signal.throwIfAborted()
-    const operations = [...decodeOperations(batch)]
+    const operations = [...decodeOperations(asOperationBatch(Buffer.from(batch)))]
     const failures: ApplyFailure[] = []
     let bytesWritten = 0
     for (const [index, operation] of operations.entries()) {
@@ -69,6 +71,29 @@ export class MemoryTree implements SourceTree, TargetTree {
       result.taken += 1
     }
     return { ...result, batch: encodeOperations(operations) }
+  }
+
+  async readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead> {
+    signal.throwIfAborted()
+    const batches: OperationBatch[] = []
+    let batchBytes = 0
+    const read: WholeDirectory[] = []
+    for (const directory of directories) {
+      const found = this.#nodes.find(directory)
+      const entries = [...found?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
+      if (entries.length > WHOLE_ENTRIES) break
+      const left: number[] = []
+      const make = (operation: FileOperation): void => { batchBytes += batches[batches.push(encodeOperation(operation)) - 1]?.length ?? 0 }
+      for (const [index, [name, node]] of entries.entries()) {
+        const linked = node.type !== 'directory' && node.linkCount > 1
+        if (linked || node.data.sizeBytes > options.smallFileBytes || batchBytes >= options.maxBatchBytes) left.push(index)
+        else make(creating(joinRelPath(directory, Buffer.from(name, 'latin1')), node))
+      }
+      if (found !== undefined && entries.length > 0 && left.length === 0) make({ kind: 'metadata', path: directory, metadata: found.metadata })
+      read.push({ page: encodeListing(entries.map(([name, node]) => listed(Buffer.from(name, 'latin1'), node))), left, settled: left.length === 0 })
+      if (batchBytes >= options.maxBatchBytes) break
+    }
+    return { batch: joinBatches(batches), directories: read, findings: [] }
   }
 
   async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
@@ -127,6 +152,11 @@ class MemoryFile implements SourceFile {
   async read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer> {
     signal.throwIfAborted()
     return this.#node.data.read(offset, lengthBytes)
+  }
+
+  async readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch> {
+    const data = await this.read(offset, lengthBytes, signal)
+    return encodeOperations(data.length === 0 ? [] : [{ kind: 'write', path: this.#path, offset, data }])
   }
 
   async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {

@@ -2,10 +2,10 @@
 import type { Finding } from '../domain/finding.ts'
 import { display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import * as posix from '../posix/posix.ts'
-import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
+import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
-import type { DataRange, ReadOptions, ReadResult, SourceFile, SourceTree } from './source-tree.ts'
+import type { DataRange, DirectoriesRead, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
 /** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
 export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
@@ -42,11 +42,25 @@ class PosixSourceTree implements SourceTree {
       return { batch: asOperationBatch(Buffer.alloc(0)), taken: names.length, large: [], findings }
     }
     const findings: Finding[] = []
-    for (const { index, errno, offset, length } of read.unread) {
-      const name = names[index]
-      if (name !== undefined) findings.push(unreadFinding(joinRelPath(directory, name), posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length }))
-    }
+    for (const one of read.unread) findings.push(...unreadEntry(directory, names[one.index], one))
     return { batch: asOperationBatch(read.batch), taken: read.taken, large: read.large, findings }
+  }
+
+  async readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead> {
+    signal.throwIfAborted()
+    const whole = await posix.readDirectories(this.#tree, directories, options.smallFileBytes, options.maxBatchBytes)
+    const read: WholeDirectory[] = []
+    const findings: Finding[] = []
+    let start = 0
+    for (const [number, { pageEnd, left, settled, unread }] of whole.directories.entries()) {
+      const page = asListingPage(whole.pages.subarray(start, pageEnd))
+      read.push({ page, left, settled })
+      start = pageEnd
+      if (unread.length === 0) continue
+      const names = Array.from(listingEntries(page), entry => entry.name)
+      for (const one of unread) findings.push(...unreadEntry(directories[number], names[one.index], one))
+    }
+    return { batch: asOperationBatch(whole.batch), directories: read, findings }
   }
 
   async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
@@ -71,6 +85,11 @@ class PosixSourceTree implements SourceTree {
   }
 }
 
+function unreadEntry(directory: RelPath | undefined, name: Buffer | undefined, { errno, offset, length }: { errno: number, offset: number, length: number }): Finding[] {
+  if (directory === undefined || name === undefined) return []
+  return [unreadFinding(joinRelPath(directory, name), posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length })]
+}
+
 class PosixSourceFile implements SourceFile {
   readonly #tree: posix.TreeHandle
   readonly #path: RelPath
@@ -93,6 +112,10 @@ class PosixSourceFile implements SourceFile {
 
   async read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer> {
     return await this.#use(signal, fd => posix.readFile(fd, this.#path, offset, lengthBytes))
+  }
+
+  async readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch> {
+    return asOperationBatch(await this.#use(signal, fd => posix.readWrite(fd, this.#path, offset, lengthBytes)))
   }
 
   async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {

@@ -20,6 +20,25 @@ export interface ReadResult {
   findings: Finding[]
 }
 
+/** A directory that was read with all it holds. */
+export interface WholeDirectory {
+  /** all its entries in name order; the records lack inode flags and extended attributes. Empty when the directory is gone. */
+  page: ListingPage
+  /** positions in the page, ascending, of entries that the batch does not make: objects with several names, large files, what was too much */
+  left: readonly number[]
+  /** whether nothing more is to be made in it: the batch gives it its times, or there is nothing in it */
+  settled: boolean
+}
+
+/** What one `readDirectories` gave. */
+export interface DirectoriesRead {
+  /** encoded operations in order, as of `read`, and at its end a directory's `metadata` */
+  batch: OperationBatch
+  /** the first of those asked for; none when the first one is too large for this, or cannot be read: it must be listed then */
+  directories: readonly WholeDirectory[]
+  findings: Finding[]
+}
+
 export interface SourceTree extends AsyncDisposable {
   /** Entries of a directory in name order (bytes), in pages of at most about 1 MiB. A directory that is gone yields nothing. */
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
@@ -30,6 +49,11 @@ export interface SourceTree extends AsyncDisposable {
    * smallFileBytes, `symlink`, `node`. Hard links are the caller's business. Stops after about maxBatchBytes; call again with the rest.
    */
   read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult>
+  /**
+   * Operations that make all that the directories hold, for a replica that has nothing there: one call instead of three for each
+   * directory. Ends after about maxBatchBytes; call again with the rest.
+   */
+  readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead>
   /** Opens a regular file for reading in pieces. @throws {AppError} SOURCE_MISSING when it is gone or no regular file, SOURCE_UNREADABLE */
   openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile>
   /** Operation `metadata` for path as it is now, or undefined when it is gone. */
@@ -51,6 +75,8 @@ export interface SourceFile extends AsyncDisposable {
   extents(signal: AbortSignal): Promise<readonly DataRange[]>
   /** Reads up to length bytes at offset; shorter at the end of the file. @throws {AppError} SOURCE_UNREADABLE on a read error */
   read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer>
+  /** The same as the operation `write` that puts it into the replica's file; empty at the end of the file. @throws {AppError} SOURCE_UNREADABLE */
+  readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch>
   /** Strong hash (BLAKE3, 16 bytes each) of each block of blockBytes in the range, concatenated; holes hash as zeros without being read. */
   blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Writes back and cleans the range's pages, so that a later store through mmap is seen by capture again (capture.md). */

@@ -3,7 +3,7 @@ import t from 'tap'
 import { ROOT_PATH } from '../../src/domain/rel-path.ts'
 import { listingEntries } from '../../src/wire/listing-codec.ts'
 import { decodeOperations } from '../../src/wire/operation-codec.ts'
-import { apply, directory, entry, fifo, file, METADATA, rel, symlink, xattr, type OpenPair } from '../zoo/tree-pair.ts'
+import { apply, directory, entry, fifo, file, link, METADATA, metadata, rel, symlink, xattr, type OpenPair } from '../zoo/tree-pair.ts'
 
 const signal = new AbortController().signal
 const ALL = { smallFileBytes: 1 << 20, maxBatchBytes: 1 << 20 }
@@ -78,5 +78,42 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     t.same([...decodeOperations(await opened.metadata(signal))], [{ kind: 'metadata', path: rel('f'), metadata: METADATA }])
     await opened[Symbol.asyncDispose]()
     await t.rejects(opened.read(0, 1, signal))
+  })
+  void t.test(`${name}: whole directories are read with all they hold, and each gets its times at its end`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, directory('d'), directory('d/e', { uid: 7 }), file('d/f', 'content', { xattrs: [xattr('user.x', 'y')] }), symlink('d/s', 'target'), directory('n'), directory('o'), fifo('o/p'), metadata('d', { mode: 0o711 }), metadata('o', { mode: 0o700 }))
+    const read = await pair.source.readDirectories(['d', 'gone', 'n', 'o'].map(rel), ALL, signal)
+    t.same(read.findings, [])
+    t.same(read.directories.map(d => [[...listingEntries(d.page)].map(e => `${e.type} ${e.name.toString()}`), d.left, d.settled]), [
+      [['directory e', 'file f', 'symlink s'], [], true], [[], [], true], [[], [], true], [['fifo p'], [], true],
+    ])
+    const made = [...decodeOperations(read.batch)]
+    t.same(made.map(o => `${o.kind} ${o.path.toString()}`), ['directory d/e', 'file d/f', 'symlink d/s', 'metadata d', 'node o/p', 'metadata o'])
+    const [e, f] = [await pair.source.read(rel('d'), [Buffer.from('e'), Buffer.from('f')], ALL, signal), made.slice(0, 2)]
+    t.same(f, [...decodeOperations(e.batch)], 'entries are read as one by one')
+    t.same(made[3], { ...metadata('d'), metadata: { ...METADATA, mode: 0o711, mtimeNs: made[3]?.kind === 'metadata' ? made[3].metadata.mtimeNs : 0n, atimeNs: made[3]?.kind === 'metadata' ? made[3].metadata.atimeNs : 0n } })
+  })
+
+  void t.test(`${name}: of a whole directory is left what has several names, is large, or is too much`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, directory('d'), file('d/a', 'a'), link('d/b', 'd/a'), file('d/c', 'x'.repeat(5000)), file('d/e', 'y'.repeat(3000)), directory('d/f'), file('d/g', 'z'), directory('h'))
+    const read = await pair.source.readDirectories([rel('d'), rel('h')], { smallFileBytes: 4999, maxBatchBytes: 3000 }, signal)
+    t.same(read.directories.map(d => [d.left, d.settled]), [[[0, 1, 2, 4, 5], false]], 'and the next directory is for the next call')
+    t.same([...decodeOperations(read.batch)].map(o => o.path.toString()), ['d/e'])
+  })
+
+  void t.test(`${name}: a directory with very many entries is not read whole`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, directory('d'), file('d/f', ''), directory('many'), ...Array.from({ length: 8193 }, (_, i) => fifo(`many/${String(i)}`)))
+    t.equal((await pair.source.readDirectories([rel('d'), rel('many')], ALL, signal)).directories.length, 1)
+    t.equal((await pair.source.readDirectories([rel('many')], ALL, signal)).directories.length, 0)
+  })
+
+  void t.test(`${name}: data is read as the operation that writes it`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, file('f', '0123456789'))
+    await using opened = await pair.source.openFile(rel('f'), signal)
+    t.same([...decodeOperations(await opened.readWrite(8, 100, signal))], [{ kind: 'write', path: rel('f'), offset: 8, data: Buffer.from('89') }])
+    t.equal((await opened.readWrite(10, 5, signal)).length, 0)
   })
 }

@@ -120,6 +120,7 @@ function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): SourceT
     },
     look: async (at, signal) => { await next(); return await tree.look(at, signal) },
     read: async (directory, names, options, signal) => { await next(); return await tree.read(directory, names, options, signal) },
+    readDirectories: async (directories, options, signal) => { await next(); return await tree.readDirectories(directories, options, signal) },
     openFile: async (at, signal) => { await next(); return await tree.openFile(at, signal) },
     readMetadata: async (at, signal) => { await next(); return await tree.readMetadata(at, signal) },
     keepOpen: async keep => tree.keepOpen(keep),

@@ -22,4 +22,5 @@ mod source_file;
 mod sys;
 mod taken;
 mod tree;
+mod whole;
 mod xattr;

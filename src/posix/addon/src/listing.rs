@@ -103,7 +103,7 @@ fn encode_entry(tree: &Tree, dir: RawFd, name: &[u8], scratch: &mut Vec<u8>, out
 }
 
 /// Stands for what cannot even be looked at: an empty file, so that reading it tells why.
-fn unreadable() -> libc::statx {
+pub fn unreadable() -> libc::statx {
     // SAFETY: statx is plain numbers, for which zero is a value.
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
     found.stx_mode = libc::S_IFREG as u16;
@@ -111,7 +111,7 @@ fn unreadable() -> libc::statx {
     found
 }
 
-fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattrs: bool, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattrs: bool, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
     let (kind, size) = match file_type(found) {
         libc::S_IFREG => (1u8, found.stx_size.min(SIZE_MAX)),
         libc::S_IFDIR => (2, 0),
@@ -151,9 +151,9 @@ fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattr
 }
 
 /// A directory being listed: its names in order, packed, and how far the pages have come.
-struct Lister {
+pub struct Lister {
     tree: Arc<Tree>,
-    dir: OwnedFd,
+    pub dir: OwnedFd,
     packed: Vec<u8>,
     /// where each name begins in `packed`, and its length
     order: Vec<(u32, u8)>,
@@ -163,7 +163,7 @@ struct Lister {
 static LISTERS: Registry<Mutex<Lister>> = Registry::new();
 
 impl Lister {
-    fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
+    pub fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
         let dir = tree.directory(path)?;
         let mut packed: Vec<u8> = Vec::new();
         let mut order: Vec<(u32, u8)> = Vec::new();
@@ -176,6 +176,11 @@ impl Lister {
         // a directory that changes while it is read may show a name twice
         order.dedup_by(|a, b| name(a) == name(b));
         Ok(Lister { tree, dir, packed, order, next: 0 })
+    }
+
+    /// The names in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.order.iter().map(|&(at, length)| &self.packed[at as usize..at as usize + usize::from(length)])
     }
 
     fn page(&mut self) -> Vec<u8> {

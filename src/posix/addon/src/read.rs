@@ -32,15 +32,15 @@ pub struct Read {
     pub unread: Vec<Unread>,
 }
 
-struct Reading<'a> {
-    tree: &'a Tree,
-    dir: RawFd,
-    directory: &'a [u8],
+pub struct Reading<'a> {
+    pub tree: &'a Tree,
+    pub dir: RawFd,
+    pub directory: &'a [u8],
     small: u64,
-    scratch: Vec<u8>,
-    out: Vec<u8>,
-    large: Vec<u32>,
-    unread: Vec<Unread>,
+    pub scratch: Vec<u8>,
+    pub out: Vec<u8>,
+    pub large: Vec<u32>,
+    pub unread: Vec<Unread>,
 }
 
 /// What happened to a file that was read.
@@ -54,11 +54,18 @@ fn same_state(a: &libc::statx, b: &libc::statx) -> bool {
     a.stx_ino == b.stx_ino && a.stx_size == b.stx_size && time(&a.stx_ctime) == time(&b.stx_ctime) && time(&a.stx_mtime) == time(&b.stx_mtime)
 }
 
-impl Reading<'_> {
-    /// Appends the operation of one entry; large files are noted instead.
-    fn entry(&mut self, index: u32, name: &[u8]) -> Result<()> {
+impl<'a> Reading<'a> {
+    pub fn new(tree: &'a Tree, dir: RawFd, directory: &'a [u8], small: u64, room: usize) -> Self {
+        Reading { tree, dir, directory, small, scratch: Vec::new(), out: Vec::with_capacity(room), large: Vec::new(), unread: Vec::new() }
+    }
+
+    /// Appends the operation of one entry, which was already `seen` or is looked at now; large files are noted instead.
+    pub fn entry(&mut self, index: u32, name: &[u8], mut seen: Option<libc::statx>) -> Result<()> {
         for attempt in 1.. {
-            let found = stat(self.dir, name)?;
+            let found = match seen.take() {
+                Some(found) => found,
+                None => stat(self.dir, name)?,
+            };
             if self.tree.is_foreign(&found) && file_type(&found) != libc::S_IFDIR {
                 return Err(Errno(libc::EXDEV));
             }
@@ -115,7 +122,7 @@ impl Reading<'_> {
     }
 
     /// Appends the metadata of what has the name and is not open.
-    fn metadata_of(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
+    pub fn metadata_of(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
         if self.tree.is_foreign(found) {
             return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out);
         }
@@ -220,16 +227,7 @@ pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f6
     background(move || {
         let tree = TREES.get(tree)?;
         let dir = tree.directory(&directory)?;
-        let mut reading = Reading {
-            tree: &tree,
-            dir: dir.as_raw_fd(),
-            directory: &directory,
-            small: small_bytes as u64,
-            scratch: Vec::new(),
-            out: Vec::with_capacity(64 * 1024),
-            large: Vec::new(),
-            unread: Vec::new(),
-        };
+        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &directory, small_bytes as u64, 64 * 1024);
         let mut taken = 0;
         let mut rest: &[u8] = &names;
         while let Some((&length, behind)) = rest.split_first() {
@@ -238,7 +236,7 @@ pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f6
             if before.0 >= max_bytes as usize {
                 break;
             }
-            let answer = reading.entry(taken, name);
+            let answer = reading.entry(taken, name, None);
             if reading.out.len() > BATCH_MAX && before.0 > 0 {
                 reading.out.truncate(before.0);
                 reading.unread.truncate(before.1);
@@ -268,16 +266,7 @@ pub fn read_metadata(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buf
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
             other => other?,
         };
-        let mut reading = Reading {
-            tree: &tree,
-            dir: dir.as_raw_fd(),
-            directory: &path,
-            small: 0,
-            scratch: Vec::new(),
-            out: Vec::new(),
-            large: Vec::new(),
-            unread: Vec::new(),
-        };
+        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &path, 0, 0);
         let start = begin(&mut reading.out, METADATA, 0, &path, b"");
         let answer = stat(reading.dir, name).and_then(|found| reading.metadata_of(name, &found));
         end(&mut reading.out, start);

@@ -2,7 +2,7 @@
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
 use crate::listing::encode_metadata;
-use crate::operation::{METADATA, SIZE_MAX, begin, end};
+use crate::operation::{METADATA, SIZE_MAX, WRITE, begin, end};
 use crate::sys::{next_data, read_at, stat, sync_range};
 use crate::tree::{TREES, open_file as open_regular};
 use crate::xattr::Object;
@@ -52,6 +52,25 @@ pub fn read_file(fd: i32, offset: f64, length: u32) -> AsyncTask<Background<Buff
     background(move || {
         let mut out = Vec::new();
         read_at(fd, offset as u64, length as usize, &mut out)?;
+        Ok(out.into())
+    })
+}
+
+/// The `write` operation, for `path`, of up to `length` bytes at `offset`: empty at the end of the file.
+#[napi]
+pub fn read_write(fd: i32, path: Buffer, offset: f64, length: u32) -> AsyncTask<Background<Buffer>> {
+    background(move || {
+        let mut out = Vec::with_capacity(32 + path.len() + length as usize);
+        let start = begin(&mut out, WRITE, 0, &path, b"");
+        out.extend_from_slice(&(offset as u64).to_le_bytes());
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let got = read_at(fd, offset as u64, length as usize, &mut out)?;
+        if got == 0 {
+            return Ok(Vec::new().into());
+        }
+        out[length_at..length_at + 4].copy_from_slice(&(got as u32).to_le_bytes());
+        end(&mut out, start);
         Ok(out.into())
     })
 }

@@ -1,0 +1,140 @@
+//! Whole directories of which the replica has nothing: in one call what they hold and the operations that make it.
+use crate::background::{Background, background};
+use crate::errno::{Errno, Result};
+use crate::listing::{Lister, encode_found, unreadable};
+use crate::operation::{BATCH_MAX, METADATA, begin, end};
+use crate::read::{Reading, Unread};
+use crate::sys::{file_type, stat};
+use crate::tree::{TREES, Tree};
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+/// A directory with more names, or a longer page, is not taken here: it is listed in pages.
+const NAMES_MAX: usize = 8192;
+const PAGE_MAX: usize = 1024 * 1024;
+
+/// One directory: how its part of the answer ends.
+#[napi(object)]
+pub struct WholeDirectory {
+    /// where its page ends in `pages`
+    pub page_end: u32,
+    /// indexes into its page of entries that the batch does not make
+    pub left: Vec<u32>,
+    /// whether the batch gives the directory its times, behind all that is made in it
+    pub settled: bool,
+    pub unread: Vec<Unread>,
+}
+
+#[napi(object)]
+pub struct Whole {
+    pub batch: Buffer,
+    /// Listing pages, one behind the other. Their records lack flags and attributes.
+    pub pages: Buffer,
+    pub directories: Vec<WholeDirectory>,
+}
+
+/// Appends one directory. None when it is not for here, and then nothing was appended.
+fn whole_directory<'a>(reading: &mut Reading<'a>, pages: &mut Vec<u8>, tree: &Arc<Tree>, path: &'a [u8], max: usize) -> Option<WholeDirectory> {
+    let begun = (reading.out.len(), pages.len());
+    let lister = match Lister::open(tree.clone(), path) {
+        Ok(lister) if lister.names().len() <= NAMES_MAX => lister,
+        Ok(lister) => {
+            tree.close(lister.dir);
+            return None;
+        }
+        Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ESTALE | libc::EXDEV)) => {
+            return Some(WholeDirectory { page_end: begun.1 as u32, left: Vec::new(), settled: true, unread: Vec::new() });
+        }
+        Err(_) => return None,
+    };
+    (reading.dir, reading.directory) = (lister.dir.as_raw_fd(), path);
+    let (mut index, mut left, mut fits) = (0u32, Vec::new(), true);
+    for name in lister.names() {
+        let seen = stat(reading.dir, name);
+        if matches!(seen, Err(Errno(libc::ENOENT))) {
+            continue;
+        }
+        let found = seen.unwrap_or_else(|_| unreadable());
+        let page_end = pages.len();
+        if encode_found(tree, reading.dir, name, &found, false, &mut reading.scratch, pages).is_err() {
+            pages.truncate(page_end);
+            continue;
+        }
+        if pages.len() - begun.1 > PAGE_MAX {
+            fits = false;
+            break;
+        }
+        append(reading, index, name, found, max, &mut left);
+        index += 1;
+    }
+    let unread = std::mem::take(&mut reading.unread);
+    let settled = fits && left.is_empty() && (index == 0 || settle(reading, path).is_ok());
+    tree.close(lister.dir);
+    if !fits {
+        reading.out.truncate(begun.0);
+        pages.truncate(begun.1);
+        return None;
+    }
+    Some(WholeDirectory { page_end: pages.len() as u32, left, settled, unread })
+}
+
+/// Appends the operation of one entry, or leaves it: objects with several names are the caller's business, as is what is large or too much.
+fn append(reading: &mut Reading, index: u32, name: &[u8], found: libc::statx, max: usize, left: &mut Vec<u32>) {
+    let before = (reading.out.len(), reading.unread.len());
+    if before.0 >= max || file_type(&found) != libc::S_IFDIR && found.stx_nlink > 1 {
+        return left.push(index);
+    }
+    // what could not be looked at is looked at again, so that its errno is told
+    let seen = if found.stx_ino == 0 { None } else { Some(found) };
+    let answer = reading.entry(index, name, seen);
+    if reading.out.len() > BATCH_MAX || !reading.large.is_empty() {
+        reading.out.truncate(before.0);
+        reading.unread.truncate(before.1);
+        reading.large.clear();
+        left.push(index);
+    } else if let Err(errno) = answer {
+        reading.out.truncate(before.0);
+        reading.unread.truncate(before.1);
+        reading.unread.push(Unread { index, errno: errno.0, offset: 0.0, length: 0.0 });
+    }
+}
+
+/// Appends the metadata of the directory itself.
+fn settle(reading: &mut Reading, path: &[u8]) -> Result<()> {
+    let before = reading.out.len();
+    let start = begin(&mut reading.out, METADATA, 0, path, b"");
+    let answer = stat(reading.dir, b"").and_then(|found| reading.metadata_of(b"", &found));
+    end(&mut reading.out, start);
+    let answer = if reading.out.len() > BATCH_MAX { Err(Errno(libc::E2BIG)) } else { answer };
+    if answer.is_err() {
+        reading.out.truncate(before);
+    }
+    answer
+}
+
+/// Reads directories with all they hold. `paths` are packed: u16 length, path. Ends behind the directory in which the batch or the pages
+/// reach `max_bytes` (entries behind that point are left), and before one that is not for here.
+#[napi]
+pub fn read_directories(tree: u32, paths: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Whole>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let max = max_bytes as usize;
+        let mut reading = Reading::new(&tree, -1, b"", small_bytes as u64, 64 * 1024);
+        let (mut pages, mut directories) = (Vec::new(), Vec::new());
+        let mut rest: &[u8] = &paths;
+        while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
+            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
+            rest = behind;
+            let Some(directory) = whole_directory(&mut reading, &mut pages, &tree, path, max) else { break };
+            directories.push(directory);
+            if reading.out.len() >= max || pages.len() >= max {
+                break;
+            }
+        }
+        // JavaScript keeps it for a while
+        reading.out.shrink_to_fit();
+        Ok(Whole { batch: reading.out.into(), pages: pages.into(), directories })
+    })
+}
