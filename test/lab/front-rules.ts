@@ -14,7 +14,8 @@ const CONTROLLER_UNIT = 7
 export async function refusalOf(call: Call, vms: readonly LabVm[], vcsim: Vcsim): Promise<Refusal | undefined> {
   switch (call.method) {
     case 'ReconfigVM_Task': return await refuseReconfigure(call, vms, vcsim)
-    case 'CreateVirtualDisk_Task': return await refuseSpace(textOf(call.xml, 'name') ?? '', Number(textOf(call.xml, 'capacityKb') ?? '0') * 1024, vcsim)
+    // a thin disk may be larger than what is free, as on a real datastore
+    case 'CreateVirtualDisk_Task': return textOf(call.xml, 'diskType') === 'thin' ? undefined : await refuseSpace(textOf(call.xml, 'name') ?? '', Number(textOf(call.xml, 'capacityKb') ?? '0') * 1024, vcsim)
     case 'DeleteVirtualDisk_Task': case 'MoveVirtualDisk_Task': {
       const name = textOf(call.xml, 'name') ?? textOf(call.xml, 'sourceName') ?? ''
       const holder = holderOf(name, vms, undefined)
@@ -70,7 +71,7 @@ async function refuseReconfigure(call: Call, vms: readonly LabVm[], vcsim: Vcsim
     if (Number.isNaN(unit) || unit < 0 || unit > MAX_UNIT || unit === CONTROLLER_UNIT) return invalidDevice(index, `unit ${String(unit)} does not exist`)
     if (taken.has(slot)) return invalidDevice(index, `slot ${slot} is taken`)
     taken.add(slot)
-    if (/<fileOperation>create</.test(change)) {
+    if (/<fileOperation>create</.test(change) && textOf(device, 'thinProvisioned') !== 'true') {
       const refusal = await refuseSpace(fileName, Number(textOf(device, 'capacityInKB') ?? '0') * 1024, vcsim)
       if (refusal !== undefined) return refusal
     }

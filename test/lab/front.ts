@@ -49,9 +49,13 @@ const TASK_TIMEOUT_MS = 30_000
 /** An expired session, as the server tells it. */
 export const SESSION_EXPIRED: Refusal & { as: Fault } = { as: 'call', fault: 'NotAuthenticated', message: 'The session is not authenticated.', detail: '<object type="Folder">group-d1</object><privilegeId>System.View</privilegeId>' }
 
-export async function startFront(vcsim: Vcsim, follower: Follower, certificate: LabCertificate, datacenter: string, datastore: string): Promise<Front> {
+/** @param upstreamCertificate what vcsim shows; @param port 0: any free port */
+export async function startFront(
+  { vcsim, follower, certificate, upstreamCertificate = certificate, datacenter, datastore, port = 0 }:
+  { vcsim: Vcsim, follower: Follower, certificate: LabCertificate, upstreamCertificate?: LabCertificate, datacenter: string, datastore: string, port?: number },
+): Promise<Front> {
   const upstream = new URL(vcsim.url)
-  const agent = new Agent({ keepAlive: true, ca: certificate.certificate })
+  const agent = new Agent({ keepAlive: true, ca: upstreamCertificate.certificate })
   const rules: FrontRule[] = []
   const calls: string[] = []
   const failing = new Map<string, Refusal>()
@@ -117,7 +121,7 @@ export async function startFront(vcsim: Vcsim, follower: Follower, certificate: 
       }
     })()
   })
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => { server.listen(port, '127.0.0.1', resolve) })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the front has no port')
   return {

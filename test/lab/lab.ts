@@ -36,6 +36,8 @@ export interface Lab extends AsyncDisposable {
   readonly source: SourceMachine
   readonly appliance: LabAppliance
   readonly cli: LabCli
+  /** a command line with another environment */
+  cliWith(env: Readonly<Record<string, string>>): LabCli
   readonly user: string
   readonly password: string
   readonly datastore: string
@@ -68,7 +70,7 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     const vcsim = await startVcsim(run, certificate, password, datastores, [network])
     const follower = stack.use(await startFollower(run, vcsim))
     const datastore = datastores[0]?.name ?? ''
-    const front = stack.use(await startFront(vcsim, follower, certificate, await vcsim.datacenterId(), datastore))
+    const front = stack.use(await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore }))
     say(`vCenter (vcsim) at 127.0.0.1:${String(front.port)}`)
     signal.throwIfAborted()
     const source = await startSource(run, o.table ?? 'gpt', say, signal)
@@ -78,6 +80,7 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     const cli = createCli(run, { LANDFALL_URL: appliance.url, LANDFALL_CA: appliance.caFile, LANDFALL_TOKEN: appliance.token, LANDFALL_VMWARE_PASSWORD: password })
     return {
       run, vcsim, front, follower, source, appliance, cli, user: USER, password, datastore, network, seed: o.seed ?? 1, writesPerSecond: o.writesPerSecond ?? 40,
+      cliWith: env => createCli(run, { ...cli.env, ...env }),
       get agent() {
         if (agent === undefined) throw new Error('the lab has no agent yet')
         return agent

@@ -3,6 +3,9 @@
 set -euo pipefail
 # in a mount namespace of its own and with its scratch space beside the result: whatever ends it, nothing stays mounted or hidden elsewhere
 if [ "${LANDFALL_LAB_UNSHARED:-}" != 1 ]; then LANDFALL_LAB_UNSHARED=1 exec unshare -m --propagation private bash "$0" "$@"; fi
+# as long as this namespace has a copy of another lab's mount, that lab cannot let its disk go
+own=$(stat -c '%Hd:%Ld' /)
+awk -v own="$own" '$3 !~ /^0:/ && $3 != own { print $5 }' /proc/self/mountinfo | while IFS= read -r other; do umount --lazy "$(printf '%b' "$other")" 2>/dev/null || true; done
 OUT=$1
 export TMPDIR=$OUT.scratch
 rm -rf "$TMPDIR"; mkdir -m 755 "$TMPDIR"

@@ -20,7 +20,7 @@ async function open(t: Test): Promise<Setup> {
   const certificate = await makeCertificate(run.path, 'front')
   const vcsim = await startVcsim(run, certificate, PASSWORD, [{ name: 'large', capacityGib: 64 }, { name: 'small', capacityGib: 1 }], ['Servers'])
   const follower = await startFollower(run, vcsim)
-  const front = await startFront(vcsim, follower, certificate, await vcsim.datacenterId(), 'large')
+  const front = await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore: 'large' })
   t.teardown(async () => {
     await front[Symbol.asyncDispose]()
     await follower[Symbol.asyncDispose]()
@@ -67,7 +67,7 @@ t.test('what a real host refuses is refused', async (t) => {
   await govc(...attach(APPLIANCE_VM, 'c.vmdk'))
   await govc('vm.create', '-on=false', '-ds', 'large', '-net', 'Servers', '-disk.controller', 'pvscsi', 'replica')
   await t.rejects(govc(...attach('replica', 'c.vmdk')), /Failed to lock the file/, 'a disk in use by another VM')
-  await t.rejects(govc('datastore.disk.create', '-ds', 'small', '-size', '2G', 'd.vmdk'), /Insufficient disk space/, 'a datastore that is too small')
+  await t.rejects(govc('datastore.disk.create', '-ds', 'small', '-d', 'eagerZeroedThick', '-size', '2G', 'd.vmdk'), /Insufficient disk space/, 'a datastore that is too small')
   await t.rejects(govc('vm.create', '-on=false', '-ds', 'small', '-net', 'Servers', 'replica'), /already exists/, 'a VM name that is taken')
 })
 
