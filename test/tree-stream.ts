@@ -33,6 +33,7 @@ export class TreeStream implements OperationStream {
 
   async whenApplied(): Promise<void> { await this.#queue }
   async whenDurable(): Promise<void> { await this.#queue }
+  async requestFlush(): Promise<void> { await this.#queue }
   takeFailures(): readonly AppliedFailure[] { return this.#failures.splice(0) }
 
   async* list(volume: number, directories: readonly RelPath[], signal: AbortSignal): AsyncGenerator<ReplicaListing> {

@@ -46,6 +46,7 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
     failures = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), signal)
   }
   for (const failure of failures) tally.finding(refused(failure))
+  await stream.requestFlush(signal)
   await stream.whenDurable(stream.sent, signal)
   tally.tell(true)
   return tally.progress()

@@ -3,7 +3,7 @@
  * promises that `durable` in an acknowledgement was flushed, and that an operation that failed is reported, never forgotten. It does not
  * know jobs or links.
  *
- * Flushing costs the stream, so it happens when the stream pauses, and at the latest after so many bytes or so long.
+ * Flushing costs the stream, so it happens when the stream pauses, and at the latest after so many bytes or so long, or when it is asked for.
  */
 import type { Clock } from '../clock/clock.ts'
 import { AppError } from '../errors/app-error.ts'

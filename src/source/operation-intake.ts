@@ -3,11 +3,9 @@
  * before the applier, so that requests behind the operations are seen while those are being applied. After a failure it drops what still
  * comes, so that the agent can be told to stop and the connection stays usable.
  */
-import type { Clock } from '../clock/clock.ts'
-import { createApplier, type Applier } from '../replication/applier.ts'
+import { createApplier, type Applier, type ApplierOptions } from '../replication/applier.ts'
 import type { Link } from '../wire/link.ts'
 import type { Message } from '../wire/messages.ts'
-import type { Targets } from './source-server.ts'
 
 type Operations = Extract<Message, { type: 'operations' }>
 
@@ -26,10 +24,12 @@ export class OperationIntake implements AsyncDisposable {
   #queuedBytes = 0
   #applying: Promise<void> | undefined
   #room: (() => void) | undefined
+  #flushAsked = false
+  #flushing: Promise<void> | undefined
 
-  constructor(link: Link, targets: Targets, clock: Clock, lastSequence: number) {
+  constructor(link: Link, options: ApplierOptions, lastSequence: number) {
     this.#link = link
-    this.#applier = createApplier({ targets, clock })
+    this.#applier = createApplier(options)
     this.#base = lastSequence
     this.#acknowledging = this.#acknowledge()
   }
@@ -44,6 +44,12 @@ export class OperationIntake implements AsyncDisposable {
     this.#queuedBytes += operations.batch.length
     this.#applying ??= this.#applyAll()
     if (this.#queuedBytes > MAX_QUEUED_BYTES) await new Promise<void>(resolve => { this.#room = resolve })
+  }
+
+  /** The agent waits for what it has sent so far to be durable: flushes behind it, and is told by an acknowledgement. However often it asks, one flush runs at a time. */
+  flush(): void {
+    this.#flushAsked = true
+    this.#flushing ??= this.#flushAsAsked()
   }
 
   /** Everything taken is applied and flushed when it resolves. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE, FRAME_INVALID */
@@ -64,6 +70,7 @@ export class OperationIntake implements AsyncDisposable {
     this.#stop.abort()
     this.#drop()
     await this.#applying
+    await this.#flushing
     await this.#acknowledging
     await this.#applier[Symbol.asyncDispose]()
   }
@@ -83,6 +90,22 @@ export class OperationIntake implements AsyncDisposable {
       this.#drop()
     } finally {
       this.#applying = undefined
+    }
+  }
+
+  /** Never rejects: a failure is in `failed`. */
+  async #flushAsAsked(): Promise<void> {
+    await Promise.resolve() // so that #flushing is set before it is taken away
+    try {
+      while (this.#flushAsked && !this.#failure.signal.aborted) {
+        this.#flushAsked = false
+        await this.#applying
+        await this.#applier.flush(this.#stop.signal)
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure.abort(error)
+    } finally {
+      this.#flushing = undefined
     }
   }
 

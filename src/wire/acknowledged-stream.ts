@@ -64,6 +64,8 @@ export class AcknowledgedStream implements OperationStream {
   async whenApplied(sequence: number, signal: AbortSignal): Promise<void> { await this.#when('applied', sequence, signal) }
   async whenDurable(sequence: number, signal: AbortSignal): Promise<void> { await this.#when('durable', sequence, signal) }
 
+  async requestFlush(signal: AbortSignal): Promise<void> { await this.#link.send({ type: 'control', control: { kind: 'flush' } }, signal) }
+
   takeFailures(): readonly AppliedFailure[] {
     const failures = this.#failures
     this.#failures = []

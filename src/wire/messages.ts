@@ -18,6 +18,8 @@
  * time. Only so much is ever waiting in the agent, and a directory of a million entries never stops the rest of the conversation.
  *
  * The appliance answers operations with acknowledge: `applied` and `durable` are sequence numbers up to which all is applied, and flushed.
+ * It flushes when operations pause or have piled up; during a mirror it does so seldom, and the agent says `flush` when it waits for all that
+ * it has sent to be durable.
  * One stream of operations per connection, sequences from 1 without gaps. Requests carry an id; the answer repeats it.
  */
 import { z } from 'zod'
@@ -62,6 +64,7 @@ export const Control = z.discriminatedUnion('kind', [
   control('power-off', { id }), control('powering-off', { id }),
   control('release', { id }), control('released', { id }),
   control('listed', { request: id, bytes: id }),
+  control('flush', {}),
   control('cancel', { id }), control('cancelled', { id }),
   control('acknowledge', { applied: id, durable: id, failures: z.array(AppliedFailure) }),
   control('failed', { id, code: z.string(), message: z.string() }),

@@ -28,6 +28,8 @@ export interface OperationStream {
   whenApplied(sequence: number, signal: AbortSignal): Promise<void>
   /** Resolves when `durable` has reached the sequence. @throws {AppError} LINK_LOST */
   whenDurable(sequence: number, signal: AbortSignal): Promise<void>
+  /** Asks the replica to flush all that was sent so far now, instead of when it is due; `whenDurable` tells when it has. @throws {AppError} LINK_LOST */
+  requestFlush(signal: AbortSignal): Promise<void>
   /** The operations that the replica reported as failed since the last call; a failure is here before its sequence counts as applied. */
   takeFailures(): readonly AppliedFailure[]
   /**

@@ -1,9 +1,11 @@
 import t from 'tap'
 import type { MirrorProgress } from '../../../src/domain/progress.ts'
+import type { RelPath } from '../../../src/domain/rel-path.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
 import type { Targets } from '../../../src/source/source-server.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import type { ApplyResult, TargetTree } from '../../../src/tree/target-tree.ts'
+import type { ListingPage } from '../../../src/wire/listing-codec.ts'
 import type { OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { at, change, contentOf, converse, directory, file, ROOTS, soon, TestSource } from './conversation.ts'
 
@@ -52,6 +54,32 @@ t.test('a mirror makes the replica equal, removes orphans, reports, and leaves t
   const again = await talk.server.mirror({ compare: 'attributes', orphans: 'delete' }, targetsOf(target), nothing, soon())
   t.ok(again.progress.filesSkipped >= 40, 'a second mirror over the same connection skips what is equal')
   t.match(await talk.server.describe(soon()), { hostName: 'source' })
+})
+
+/** Its listings take long, so that a mirror has pauses; counts flushes. */
+class PausingTree extends MemoryTree {
+  flushes = 0
+  override async* list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> {
+    await new Promise(resolve => { setTimeout(resolve, 60) })
+    yield* super.list(directory, signal)
+  }
+
+  override async flush(): Promise<void> { this.flushes++ }
+}
+
+t.test('a mirror is flushed at its end, not at each of its pauses', async t => {
+  const directories = ['a', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/c/d/e']
+  await using source = new TestSource()
+  const target = new PausingTree()
+  for (const path of directories) {
+    await change(source.tree, directory(path), file(`${path}/file`, path))
+    await change(target, directory(path))
+  }
+  await using talk = await converse(source)
+  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), await contentOf(source.tree))
+  t.ok(target.flushes >= 1 && target.flushes <= 2, `${String(target.flushes)} flushes`)
 })
 
 t.test('replication brings changes until its signal aborts, and goes on later', async t => {
