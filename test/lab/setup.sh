@@ -69,6 +69,14 @@ case "$(node_modules/.bin/node --version 2>/dev/null || true)" in
   *) fail 'Node 24: the npm package "node" did not bring its binary; allow its install script and run npm ci again' ;;
 esac
 
+# tap runs with the plugins that .taprc names only after they were built into it (the TypeScript plugin goes: Node runs the sources as they are)
+plugins=$(sha256sum .taprc)
+if [ "$(cat node_modules/.landfall-tap 2>/dev/null || true)" != "$plugins" ]; then
+  say 'building tap'
+  node_modules/.bin/tap build >"$LAB/tap.log" 2>&1 </dev/null || { tail -n 5 "$LAB/tap.log"; fail 'tap: tap build did not succeed (its end is above, all of it in .lab/tap.log)'; }
+  echo "$plugins" >node_modules/.landfall-tap
+fi
+
 # a part that is built: again when its sources changed or its result is gone
 hash_of() { find "$@" -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum | cut -c1-32; }
 build() { # build NAME "RESULT ..." HASH COMMAND...
