@@ -54,10 +54,13 @@ interface Pair extends AsyncDisposable {
 
 async function startPair(options: TransferOptions, replicate: boolean, signal: AbortSignal): Promise<Pair> {
   const source = await directory(options.source, 'SOURCE_MISSING')
-  const target = await directory(options.target, 'REPLICA_ROOT_MISSING')
+  const target = resolve(options.target)
   if (source === target || `${target}/`.startsWith(`${source}/`) || `${source}/`.startsWith(`${target}/`)) {
     throw new AppError('REQUEST_INVALID', `${source} and ${target} lie in each other`)
   }
+  // as rsync does: the last step of the path is made, nothing above it
+  await mkdir(target).catch(() => undefined)
+  await directory(target, 'REPLICA_ROOT_MISSING')
   await sweepStaleRuns()
   const run = await createRunDirectory()
   const stack = new AsyncDisposableStack()

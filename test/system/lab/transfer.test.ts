@@ -81,7 +81,7 @@ t.test('wrong use is told in one sentence, with the exit code of the table', asy
   const { source, target, beside } = await directories(t)
   const cases: [string[], number, RegExp][] = [
     [['mirror', join(beside, 'nowhere'), target], 3, /SOURCE_MISSING/],
-    [['mirror', source, join(beside, 'nowhere')], 3, /REPLICA_ROOT_MISSING/],
+    [['mirror', source, join(beside, 'no', 'where')], 3, /REPLICA_ROOT_MISSING/],
     [['mirror', source, join(source, '.')], 2, /REQUEST_INVALID/],
     [['mirror', source, target, '--compare', 'guess'], 2, /compare/],
     [['mirror', source], 2, /dst/],
