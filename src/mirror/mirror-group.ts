@@ -51,7 +51,8 @@ export class GroupMirror {
     try {
       const asked = directories.filter(d => !d.fresh).map(d => d.path)
       const listings = new GroupListings(asked.length === 0 ? NOTHING : stream.list(volume, asked, signal))
-      for (const path of asked) await this.#mirrorDirectory(path, listings.next(), signal)
+      const own = new GroupListings(tree.listAll(asked, signal))
+      for (const path of asked) await this.#mirrorDirectory(path, own.next(), listings.next(), signal)
       await this.#mirrorFresh(directories.filter(d => d.fresh).map(d => d.path), signal)
       await this.#sender.flush(signal)
     } finally {
@@ -67,8 +68,8 @@ export class GroupMirror {
     return this.#children
   }
 
-  async #mirrorDirectory(path: RelPath, theirs: AsyncIterable<ListingPage>, signal: AbortSignal): Promise<void> {
-    for await (const pairs of joinListings(this.#mirror.tree.list(path, signal), theirs)) {
+  async #mirrorDirectory(path: RelPath, ours: AsyncIterable<ListingPage>, theirs: AsyncIterable<ListingPage>, signal: AbortSignal): Promise<void> {
+    for await (const pairs of joinListings(ours, theirs)) {
       await this.#mirrorPairs(path, pairs, signal)
       this.#mirror.tally.tell()
     }
@@ -84,7 +85,7 @@ export class GroupMirror {
       tally.finding(...findings)
       for (const [i, directory] of directories.entries()) await this.#mirrorLeft(rest[i] ?? ROOT_PATH, directory, signal)
       const [first] = rest
-      if (directories.length === 0 && first !== undefined) await this.#mirrorDirectory(first, NOTHING, signal)
+      if (directories.length === 0 && first !== undefined) await this.#mirrorDirectory(first, tree.list(first, signal), NOTHING, signal)
       tally.tell()
       at += Math.max(1, directories.length)
     }

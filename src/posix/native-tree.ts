@@ -1,4 +1,4 @@
-/** What the addon exports for trees of files; the modules tree, listing, read, whole, source_file and apply. */
+/** What the addon exports for trees of files; the modules tree, listing, listings, read, whole, source_file and apply. */
 
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
@@ -12,6 +12,7 @@ export interface NativeTree {
   closeTree(tree: number): void
   keepOpen(tree: number, keep: boolean): Promise<void>
   listDirectory(tree: number, path: Buffer): Promise<NativePage>
+  listDirectories(tree: number, paths: Buffer, maxBytes: number): Promise<{ pages: Buffer, ends: number[] }>
   nextPage(lister: number): Promise<NativePage>
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>

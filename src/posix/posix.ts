@@ -91,6 +91,41 @@ export async function* listDirectory(tree: TreeHandle, path: RelPath, side: 'sou
   }
 }
 
+/** Bytes of pages that one call brings. */
+const PAGES_BYTES = 1024 * 1024
+
+/** The pages of directories, one directory after the other, each ended by a page that is its last; as listDirectory otherwise. */
+export async function* listDirectories(tree: TreeHandle, directories: readonly RelPath[], side: 'source' | 'replica'): AsyncGenerator<{ directory: number, page: Buffer, last: boolean }, void, void> {
+  for (let directory = 0; directory < directories.length; directory++) {
+    const rest = directories.slice(directory)
+    const { pages, ends } = await call(native.listDirectories(tree, packPaths(rest), PAGES_BYTES), `list ${String(rest.length)} directories`, () => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE'))
+    let start = 0
+    for (const end of ends) {
+      yield { directory, page: pages.subarray(start, end), last: true }
+      start = end
+      directory++
+    }
+    const large = directories[directory]
+    if (ends.length > 0 || large === undefined) {
+      directory--
+      continue
+    }
+    for await (const page of listDirectory(tree, large, side)) yield { directory, page, last: false }
+    yield { directory, page: Buffer.alloc(0), last: true }
+  }
+}
+
+/** u16 length and path, one after the other */
+function packPaths(paths: readonly RelPath[]): Buffer {
+  const packed = Buffer.allocUnsafe(paths.reduce((sum, path) => sum + 2 + path.length, 0))
+  let at = 0
+  for (const path of paths) {
+    at = packed.writeUInt16LE(path.length, at)
+    at += path.copy(packed, at)
+  }
+  return packed
+}
+
 /** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE */
 export async function lookAt(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
   return await call(native.lookAt(tree, path), `look at ${display(path)}`, unreadable, () => null) ?? undefined
@@ -109,13 +144,7 @@ export async function readEntries(tree: TreeHandle, directory: RelPath, names: r
 
 /** Directories with all they hold, as far as they are taken; see SourceTree.readDirectories. @throws {AppError} SOURCE_UNREADABLE */
 export async function readDirectories(tree: TreeHandle, directories: readonly RelPath[], smallFileBytes: number, maxBatchBytes: number): Promise<NativeWhole> {
-  const packed = Buffer.allocUnsafe(directories.reduce((sum, path) => sum + 2 + path.length, 0))
-  let at = 0
-  for (const path of directories) {
-    at = packed.writeUInt16LE(path.length, at)
-    at += path.copy(packed, at)
-  }
-  return await call(native.readDirectories(tree, packed, smallFileBytes, maxBatchBytes), `read ${String(directories.length)} directories`, unreadable)
+  return await call(native.readDirectories(tree, packPaths(directories), smallFileBytes, maxBatchBytes), `read ${String(directories.length)} directories`, unreadable)
 }
 
 /** The `metadata` operation of what is at path; undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */

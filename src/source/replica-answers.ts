@@ -46,7 +46,11 @@ export class ReplicaAnswers implements AsyncDisposable {
       const { directories } = request
       let ended = 0
       try {
-        for (; ended < directories.length; ended++) await this.#sendListing(request, ended, target, credit)
+        for await (const { directory, page, last } of target.listAll(directories, this.#stop.signal)) {
+          await credit.take(page.length, this.#stop.signal)
+          await this.#sendPage(request, directory, page, last, this.#stop.signal)
+          if (last) ended = directory + 1
+        }
       } finally {
         this.#credit.delete(request.request)
         for (; ended < directories.length; ended++) await this.#sendPage(request, ended, EMPTY_PAGE, true, this.#life.signal)
@@ -105,23 +109,6 @@ export class ReplicaAnswers implements AsyncDisposable {
     } finally {
       end()
     }
-  }
-
-  async #sendListing(request: List, directory: number, target: TargetTree, credit: Credit): Promise<void> {
-    const path = request.directories[directory]
-    // one page behind, so that the last one is known as such
-    let held: ListingPage = EMPTY_PAGE
-    if (path !== undefined) {
-      for await (const page of target.list(path, this.#stop.signal)) {
-        if (held.length > 0) {
-          await credit.take(held.length, this.#stop.signal)
-          await this.#sendPage(request, directory, held, false, this.#stop.signal)
-        }
-        held = page
-      }
-    }
-    await credit.take(held.length, this.#stop.signal)
-    await this.#sendPage(request, directory, held, true, this.#stop.signal)
   }
 
   async #sendPage({ volume, request }: List, directory: number, page: ListingPage, last: boolean, signal: AbortSignal): Promise<void> {

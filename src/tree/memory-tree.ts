@@ -6,7 +6,7 @@ import { hashBlocks } from '../posix/posix.ts'
 import { encodeListing, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, decodeOperations, encodeOperation, encodeOperations, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
 import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
-import type { DataRange, DirectoriesRead, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 import { unreadFinding } from './unread.ts'
 
@@ -41,6 +41,13 @@ export class MemoryTree implements SourceTree, TargetTree {
     for (let at = 0; at < entries.length; at += PAGE_ENTRIES) {
       signal.throwIfAborted()
       yield encodeListing(entries.slice(at, at + PAGE_ENTRIES).map(([name, node]) => listed(Buffer.from(name, 'latin1'), node)))
+    }
+  }
+
+  async* listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> {
+    for (const [directory, path] of directories.entries()) {
+      for await (const page of this.list(path, signal)) yield { directory, page, last: false }
+      yield { directory, page: encodeListing([]), last: true }
     }
   }
 

@@ -5,7 +5,7 @@ import * as posix from '../posix/posix.ts'
 import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
-import type { DataRange, DirectoriesRead, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
 /** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
 export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
@@ -24,6 +24,14 @@ class PosixSourceTree implements SourceTree {
     signal.throwIfAborted()
     for await (const page of posix.listDirectory(this.#tree, directory, 'source')) {
       yield asListingPage(page)
+      signal.throwIfAborted()
+    }
+  }
+
+  async* listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> {
+    signal.throwIfAborted()
+    for await (const { directory, page, last } of posix.listDirectories(this.#tree, directories, 'source')) {
+      yield { directory, page: asListingPage(page), last }
       signal.throwIfAborted()
     }
   }

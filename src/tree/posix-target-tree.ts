@@ -5,6 +5,7 @@ import { AppError } from '../errors/app-error.ts'
 import * as posix from '../posix/posix.ts'
 import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
 import { operationKind, type OperationBatch } from '../wire/operation-codec.ts'
+import type { DirectoryPage } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 
 /**
@@ -40,6 +41,14 @@ class PosixTargetTree implements TargetTree {
     signal.throwIfAborted()
     for await (const page of posix.listDirectory(this.#tree, directory, 'replica')) {
       yield asListingPage(page)
+      signal.throwIfAborted()
+    }
+  }
+
+  async* listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> {
+    signal.throwIfAborted()
+    for await (const { directory, page, last } of posix.listDirectories(this.#tree, directories, 'replica')) {
+      yield { directory, page: asListingPage(page), last }
       signal.throwIfAborted()
     }
   }

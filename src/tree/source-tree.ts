@@ -20,6 +20,9 @@ export interface ReadResult {
   findings: Finding[]
 }
 
+/** A page of directory number `directory` of those asked for; `last` ends it. */
+export interface DirectoryPage { directory: number, page: ListingPage, last: boolean }
+
 /** A directory that was read with all it holds. */
 export interface WholeDirectory {
   /** all its entries in name order; the records lack inode flags and extended attributes. Empty when the directory is gone. */
@@ -42,6 +45,11 @@ export interface DirectoriesRead {
 export interface SourceTree extends AsyncDisposable {
   /** Entries of a directory in name order (bytes), in pages of at most about 1 MiB. A directory that is gone yields nothing. */
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
+  /**
+   * The pages of several directories, one directory after the other as asked, each ended by a page that is its last (which may be empty):
+   * as `list`, but one call for many small directories.
+   */
+  listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage>
   /** A page with the one entry at path, or undefined when there is nothing (any more). The root has the empty name. */
   look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
   /**

@@ -7,6 +7,7 @@ import type { RelPath } from '../domain/rel-path.ts'
 import type { OperationKind } from '../domain/file-operation.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import type { ListingPage } from '../wire/listing-codec.ts'
+import type { DirectoryPage } from './source-tree.ts'
 
 export interface ApplyFailure {
   /** position of the operation in the batch */
@@ -28,6 +29,8 @@ export interface TargetTree extends AsyncDisposable {
   apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult>
   /** As SourceTree.list. A directory that is missing, or is no directory, yields nothing. */
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
+  /** As SourceTree.listAll. */
+  listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage>
   /** As SourceFile.blockHashes, of a regular file on the replica; shorter when the file is; empty when there is no such file. */
   blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Everything applied so far survives a power loss when this resolves. @throws {AppError} REPLICA_WRITE, REPLICA_FULL */

@@ -116,4 +116,29 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     t.same([...decodeOperations(await opened.readWrite(8, 100, signal))], [{ kind: 'write', path: rel('f'), offset: 8, data: Buffer.from('89') }])
     t.equal((await opened.readWrite(10, 5, signal)).length, 0)
   })
+  void t.test(`${name}: many directories are listed one after the other, each as by itself and with an end, on both sides`, { skip }, async t => {
+    await using pair = await open()
+    const many = Array.from({ length: 5000 }, (_, i) => fifo(`many/${String(i)}`))
+    await apply(pair.target, directory('a'), file('a/f', 'x', { xattrs: [xattr('user.x', 'y')] }), directory('empty'), directory('many'), ...many, directory('z'), symlink('z/s', 'target'))
+    const asked = ['a', 'gone', 'empty', 'many', 'z', 'a/f'].map(rel)
+    for (const tree of [pair.source, pair.target]) {
+      const found = asked.map(() => ({ bytes: [] as Buffer[], ends: 0 }))
+      let before = 0
+      for await (const { directory: number, page, last } of tree.listAll(asked, signal)) {
+        t.ok(number === before, 'in the order of the question')
+        found[number]?.bytes.push(Buffer.from(page))
+        if (last) {
+          before++
+          const one = found[number]
+          if (one !== undefined) one.ends++
+        }
+      }
+      t.same(found.map(f => f.ends), asked.map(() => 1))
+      for (const [i, path] of asked.entries()) {
+        const alone: Buffer[] = []
+        for await (const page of tree.list(path, signal)) alone.push(Buffer.from(page))
+        t.ok(Buffer.concat(found[i]?.bytes ?? []).equals(Buffer.concat(alone)), path.toString())
+      }
+    }
+  })
 }

@@ -180,6 +180,7 @@ function tree(): TargetTree {
   return {
     apply: async () => ({ operations: 0, bytesWritten: 0, failures: [] }),
     async *list() { yield* [] },
+    async *listAll() { yield* [] },
     blockHashes: async () => Buffer.alloc(0),
     flush: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,

@@ -12,6 +12,7 @@ mod freeze;
 mod handle;
 mod inode;
 mod listing;
+mod listings;
 mod names;
 mod operate;
 mod operation;

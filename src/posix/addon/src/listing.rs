@@ -183,7 +183,13 @@ impl Lister {
         self.order.iter().map(|&(at, length)| &self.packed[at as usize..at as usize + usize::from(length)])
     }
 
-    fn page(&mut self) -> Vec<u8> {
+    /// Whether all pages were given.
+    pub fn is_done(&self) -> bool {
+        self.next >= self.order.len()
+    }
+
+    /// The next page.
+    pub fn page(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(((self.order.len() - self.next) * 128).min(PAGE + PAGE / 4));
         let mut scratch = Vec::new();
         while let Some(&(at, length)) = self.order.get(self.next) {

@@ -1,0 +1,54 @@
+//! Many directories listed in one call: a call for each costs more than what it does.
+use crate::background::{Background, background};
+use crate::errno::Errno;
+use crate::listing::Lister;
+use crate::tree::{TREES, Tree};
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use std::sync::Arc;
+
+/// A directory with more names is not listed together with others.
+const NAMES_MAX: usize = 4096;
+
+/// What `list_directories` gave: pages one behind the other, and where each ends.
+#[napi(object)]
+pub struct Pages {
+    pub pages: Buffer,
+    pub ends: Vec<u32>,
+}
+
+/// The whole page of a directory that has no more than one; empty when there is no such directory.
+fn only_page(tree: &Arc<Tree>, path: &[u8]) -> Option<Vec<u8>> {
+    let mut lister = match Lister::open(tree.clone(), path) {
+        Ok(lister) => lister,
+        Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ESTALE | libc::EXDEV)) => return Some(Vec::new()),
+        Err(_) => return None,
+    };
+    // a longer one would need several pages, and this one be made in vain
+    let page = if lister.names().len() <= NAMES_MAX { Some(lister.page()) } else { None };
+    let whole = lister.is_done();
+    tree.close(lister.dir);
+    page.filter(|_| whole)
+}
+
+/// Lists directories, each in one page. `paths` are packed: u16 length, path. Ends behind the directory with which the pages reach
+/// `max_bytes`, and before one that needs several pages or cannot be read.
+#[napi]
+pub fn list_directories(tree: u32, paths: Buffer, max_bytes: u32) -> AsyncTask<Background<Pages>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let (mut pages, mut ends) = (Vec::new(), Vec::new());
+        let mut rest: &[u8] = &paths;
+        while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
+            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
+            rest = behind;
+            let Some(page) = only_page(&tree, path) else { break };
+            pages.extend_from_slice(&page);
+            ends.push(pages.len() as u32);
+            if pages.len() >= max_bytes as usize {
+                break;
+            }
+        }
+        Ok(Pages { pages: pages.into(), ends })
+    })
+}
