@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander'
 import { JobView } from '../domain/job.ts'
 import { addCommand, collect, type Surroundings } from './command.ts'
 import { CreateFlags, createRequest } from './job-options.ts'
-import { printJson } from './output.ts'
+import { asArgument, printJson } from './output.ts'
 
 /** `landfall job create`: one migration of a source to a replica. Nothing is made before `job start`. */
 export function addJobCreate(parent: Command, surroundings: Surroundings): void {
@@ -12,7 +12,7 @@ export function addJobCreate(parent: Command, surroundings: Surroundings): void 
   }, surroundings, async ({ args, options, client, terminal, signal, json }) => {
     const job = await client.post('/jobs', JobView, { body: await createRequest(args[0] ?? '', CreateFlags.parse(options)), signal })
     if (json) printJson(terminal, job)
-    else terminal.out(`Created job ${job.name}. Next: landfall job validate ${/\s/.test(job.name) ? `"${job.name}"` : job.name}\n`)
+    else terminal.out(`Created job ${job.name}. Next: landfall job validate ${asArgument(job.name)}\n`)
   }).requiredOption('--source <name>', 'source server').requiredOption('--vmware <name>', 'VMware server').requiredOption('--datastore <name>', 'datastore of the replica')
     .option('--vm-name <name>', 'name of the replica VM (default: the name of the job)')
     .option('--network <[mac=]name>', 'network for all adapters, or for the one with this MAC address; repeatable', collect)

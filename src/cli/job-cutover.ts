@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import type { JobView } from '../domain/job.ts'
+import { AppError } from '../errors/app-error.ts'
 import { addCommand, type Surroundings } from './command.ts'
 import { askJob } from './job-action.ts'
+import { errorCodeOf } from './job-wait.ts'
 import { watchJob } from './job-watch.ts'
 import { clean, fields, formatDuration, printJson } from './output.ts'
 
@@ -21,9 +23,17 @@ export function addJobCutover(parent: Command, surroundings: Surroundings): void
       else terminal.out(`The cutover of job ${clean(asked.name)} has begun. See it with: landfall job watch ${asked.id}\n`)
       return
     }
-    const job = await watchJob(client, asked.id, { json, ...around }, view => view.state === 'completed')
+    const job = await watchJob(client, asked.id, { json, sinceUtc: asked.updatedAtUtc, ...around }, isCutOver)
     if (!json) terminal.out(describeProof(job))
   }).option('--wait', 'wait until the replica has booted')
+}
+
+/** @throws {AppError} of the job when the cutover was undone: the job protects again by itself, but nobody cuts over again */
+function isCutOver({ name, state, lastError }: JobView): boolean {
+  if (state === 'provisioning' || state === 'mirroring' || state === 'protecting') {
+    throw new AppError(errorCodeOf(lastError), `the cutover of job ${name} was undone: ${lastError?.message ?? 'see its history'}. The source runs on, nothing is lost; the job protects again by itself`)
+  }
+  return state === 'completed'
 }
 
 function describeProof({ options, proof, downtimeMs }: JobView): string {

@@ -5,7 +5,7 @@ import { countFindings, findingsTable } from './findings-table.ts'
 import { waitForJob } from './follow-job.ts'
 import { askJob } from './job-action.ts'
 import { failureOf } from './job-wait.ts'
-import { printJson } from './output.ts'
+import { asArgument, printJson } from './output.ts'
 import { JobView } from '../domain/job.ts'
 
 /** `landfall job validate`: runs the checks, waits for them and shows them; ends with an error when one of them is an error. */
@@ -18,7 +18,7 @@ export function addJobValidate(parent: Command, surroundings: Surroundings): voi
     if (json && failure === undefined) printJson(terminal, job)
     if (!json) {
       terminal.out(findingsTable(job.validation, terminal.colours))
-      terminal.out(`\n${countFindings(job.validation)}.${job.state === 'ready' ? ` Next: landfall job start ${job.id}` : ''}\n`)
+      terminal.out(`\n${countFindings(job.validation)}.${job.state === 'ready' ? ` Next: landfall job start ${asArgument(job.name)}` : ''}\n`)
     }
     if (json && failure !== undefined) terminal.err(findingsTable(job.validation, false))
     if (failure !== undefined) throw failure

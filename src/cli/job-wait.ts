@@ -1,5 +1,5 @@
 /** Waiting for a job, for the commands that do. */
-import type { JobView } from '../domain/job.ts'
+import type { Job, JobView } from '../domain/job.ts'
 import { AppError } from '../errors/app-error.ts'
 import { CODES, type ErrorCode } from '../errors/codes.ts'
 
@@ -7,8 +7,7 @@ import { CODES, type ErrorCode } from '../errors/codes.ts'
 export function failureOf(view: JobView): AppError | undefined {
   const { name, state, lastError } = view
   if (state === 'failed') {
-    const code = lastError?.code ?? 'INTERNAL'
-    return new AppError(isCode(code) ? code : 'INTERNAL', `job ${name} failed: ${lastError?.message ?? view.activity}`)
+    return new AppError(errorCodeOf(lastError), `job ${name} failed: ${lastError?.message ?? view.activity}`)
   }
   if (state === 'invalid') {
     const errors = view.validation.filter(f => f.severity === 'error').length
@@ -17,6 +16,11 @@ export function failureOf(view: JobView): AppError | undefined {
   if (state === 'stopped') return new AppError('JOB_TRANSITION_INVALID', `job ${name} was stopped`)
   if (state === 'removed') return new AppError('JOB_NOT_FOUND', `job ${name} was removed`)
   return undefined
+}
+
+/** The code of what a job says went wrong. */
+export function errorCodeOf(lastError: Job['lastError']): ErrorCode {
+  return lastError !== undefined && isCode(lastError.code) ? lastError.code : 'INTERNAL'
 }
 
 function isCode(code: string): code is ErrorCode {

@@ -26,10 +26,12 @@ export function addJobWatch(parent: Command, surroundings: Surroundings): void {
 }
 
 /**
- * Shows the job until `done`.
- * @throws {AppError} of the job when it rests in a state from which `done` does not come by itself
+ * Shows the job until `done`; for people only the history since `sinceUtc`.
+ * @throws {AppError} of the job when it rests in a state from which `done` does not come by itself; what `done` throws
  */
-export async function watchJob(client: Client, job: string, { terminal, signal, now, sleep, json }: Surroundings & { json: boolean }, done: (view: JobView) => boolean): Promise<JobView> {
+export async function watchJob(
+  client: Client, job: string, { terminal, signal, now, sleep, json, sinceUtc = '' }: Surroundings & { json: boolean, sinceUtc?: string }, done: (view: JobView) => boolean,
+): Promise<JobView> {
   const screen = new WatchScreen(terminal, now)
   const note = (text: string): void => { if (json) terminal.err(`${text}\n`); else screen.note(text) }
   let last: JobView | undefined
@@ -37,7 +39,7 @@ export async function watchJob(client: Client, job: string, { terminal, signal, 
     for await (const event of followJob({ client, job, signal, now, sleep, onLost: error => { note(`connection lost (${error.message}); trying again`) } })) {
       if (json) terminal.out(`${JSON.stringify(event)}\n`)
       if (event.event === 'history') {
-        if (!json) screen.history(event.data)
+        if (!json && event.data.atUtc >= sinceUtc) screen.history(event.data)
         continue
       }
       last = event.data

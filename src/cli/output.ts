@@ -80,3 +80,8 @@ export function severityColour(severity: 'ok' | 'warning' | 'error' | 'unknown')
     case 'unknown': return undefined
   }
 }
+
+/** A name as it is typed into a shell. Job names hold nothing but letters, digits, dots, dashes, underscores and blanks. */
+export function asArgument(name: string): string {
+  return /\s/.test(name) ? `"${name}"` : name
+}

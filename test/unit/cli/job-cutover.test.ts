@@ -26,6 +26,14 @@ t.test('a replica that does not prove its boot ends it with the error of the job
   t.match(await run(appliance, ['job', 'cutover', 'x', '--wait']), { code: 6, err: /BOOT_NOT_PROVEN/ })
 })
 
+t.test('a cutover that is undone ends it with the reason, although the job protects again', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('POST /jobs/x/actions/cutover', { status: 202, body: jobView({ state: 'cutting-over' }) })
+  const lastError = { code: 'VSPHERE_BUSY', message: 'disk0.vmdk is in use', operator: 'o', atUtc: '2026-01-02T03:00:00Z' }
+  appliance.on('GET /jobs/j-1/events', eventStream([{ event: 'job', data: jobView({ state: 'cutting-over' }) }, { event: 'job', data: jobView({ state: 'provisioning', lastError }) }], true))
+  t.match(await run(appliance, ['job', 'cutover', 'x', '--wait']), { code: 8, err: /undone: disk0.vmdk is in use.*VSPHERE_BUSY/s })
+})
+
 t.test('before the mirror is complete it is refused', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('POST /jobs/x/actions/cutover', problem('JOB_TRANSITION_INVALID', 'job x is mirroring: cutover is not offered'))

@@ -27,7 +27,7 @@ t.test('it waits, shows every check with the worst first, and ends with 4 when o
 t.test('a job that passes ends with 0 and says what comes next', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   validating(appliance, jobView({ state: 'ready', validation: checks.slice(0, 1) }))
-  t.match(await run(appliance, ['job', 'validate', 'x']), { code: 0, out: /0 errors, 0 warnings, 1 ok. Next: landfall job start j-1/ })
+  t.match(await run(appliance, ['job', 'validate', 'x']), { code: 0, out: /0 errors, 0 warnings, 1 ok. Next: landfall job start move-web1/ })
 })
 
 t.test('for machines there is the job, or the problem', async t => {
