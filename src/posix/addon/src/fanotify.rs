@@ -2,7 +2,8 @@
 use crate::background::{Background, background};
 use crate::dirty_set::{DATA, DirtySet, ENTRY, Key, METADATA};
 use crate::errno::{Errno, Result, check};
-use crate::handle::{Handle, handle_of, open_handle, path_of, status};
+use crate::fanotify_abi::*;
+use crate::handle::{Handle, handle_of, open_handle};
 use crate::taken;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -12,36 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const FAN_MODIFY: u64 = 0x2;
-const FAN_ATTRIB: u64 = 0x4;
-const FAN_CLOSE_WRITE: u64 = 0x8;
-const FAN_MOVED_FROM: u64 = 0x40;
-const FAN_MOVED_TO: u64 = 0x80;
-const FAN_CREATE: u64 = 0x100;
-const FAN_DELETE: u64 = 0x200;
-const FAN_Q_OVERFLOW: u64 = 0x4000;
-const FAN_ONDIR: u64 = 0x4000_0000;
-/// CLOSE_WRITE comes when a mapping of the file ends too: the only word about stores through mmap.
-const WANTED: u64 = FAN_MODIFY
-    | FAN_ATTRIB
-    | FAN_CLOSE_WRITE
-    | FAN_MOVED_FROM
-    | FAN_MOVED_TO
-    | FAN_CREATE
-    | FAN_DELETE
-    | FAN_ONDIR;
-const ENTRY_EVENTS: u64 = FAN_MOVED_FROM | FAN_MOVED_TO | FAN_CREATE | FAN_DELETE;
-
-const INIT_FLAGS: u32 = 0x1 /* CLOEXEC */ | 0x2 /* NONBLOCK */ | 0x10 /* UNLIMITED_QUEUE */ | 0x20; /* UNLIMITED_MARKS */
-const REPORT_FID: u32 = 0x200;
-const REPORT_DFID_NAME: u32 = 0xc00;
-const REPORT_TARGET_FID: u32 = 0x1000;
-const MARK_ADD_FILE_SYSTEM: u32 = 0x1 | 0x100;
-
-const INFO_FID: u8 = 1;
-const INFO_DFID_NAME: u8 = 2;
-const INFO_DFID: u8 = 3;
-const METADATA_BYTES: usize = 24;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What one reading of the queue may do before others get the set: bounds how long `pending` waits.
 const READS_PER_TURN: usize = 64;
@@ -258,14 +229,6 @@ impl Watch {
     }
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_ne_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
 /// A running capture. Close it: the thread and the descriptors stay until then.
 #[napi]
 pub struct FanotifyWatch {
@@ -326,14 +289,4 @@ impl Drop for FanotifyWatch {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// The place of a directory below a volume's root, or none when it is not there (any more).
-pub fn place_below(volume: &Volume, base: &[u8], directory: &[u8]) -> Option<(OwnedFd, Vec<u8>)> {
-    let fd = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY).ok()?;
-    if status(fd.as_raw_fd()).ok()?.st_nlink == 0 {
-        return None;
-    }
-    let path = path_of(fd.as_raw_fd()).ok()?;
-    Some((fd, taken::below(base, &path)?))
 }

@@ -2,7 +2,7 @@
 use crate::directories::Directories;
 use crate::errno::{Errno, check};
 use crate::operation::{Body, Extent, Metadata, Operation};
-use crate::remove::remove_all;
+use crate::place::{Place, open_existing};
 use crate::settle::{Done, Failure, failure, settle};
 use crate::sys::{create_new, file_type, open_below, punch, next_data, read_link, reopen, stat, sync_range, truncate, with_c, write_at};
 use crate::tree::{Tree, split};
@@ -29,21 +29,6 @@ pub struct Writing {
     pub written: u64,
     /// the file that the last `file`, `write`, `punch` or `resize` left open
     pub current: Option<(Vec<u8>, OwnedFd)>,
-}
-
-/// A name in a held directory.
-pub struct Place<'a> {
-    dir: Arc<OwnedFd>,
-    pub name: &'a [u8],
-}
-
-impl Place<'_> {
-    pub fn fd(&self) -> RawFd {
-        self.dir.as_raw_fd()
-    }
-    pub fn remove(&self) -> Result<(), Errno> {
-        remove_all(self.fd(), self.name)
-    }
 }
 
 impl Writing {
@@ -299,13 +284,4 @@ impl Writing {
         }
         settle(&tree.file_system, Object::Open(fd.as_raw_fd()), &found, metadata, true, &mut self.scratch)
     }
-}
-
-/// Opens an existing regular file, and nothing else, for writing: what has the name is held before it is opened. ENOENT for anything else.
-fn open_existing(place: &Place, mode: i32) -> Result<OwnedFd, Errno> {
-    let held = open_below(place.fd(), place.name, libc::O_PATH)?;
-    if file_type(&stat(held.as_raw_fd(), b"")?) != libc::S_IFREG {
-        return Err(Errno(libc::ENOENT));
-    }
-    reopen(held.as_raw_fd(), mode | libc::O_NONBLOCK)
 }

@@ -2,7 +2,7 @@
 //!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan) | u16 volume | f64 at (ms) | u16 length | path below the root
 //!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count
 use crate::dirty_set::{DATA, ENTRY, Taken};
-use crate::fanotify::{Volume, place_below};
+use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -170,4 +170,14 @@ mod tests {
         assert_eq!(below(b"/", b"/").as_deref(), Some(b"".as_slice()));
         assert_eq!(below(b"/a", b"(unreachable)/a"), None);
     }
+}
+
+/// The place of a directory below a volume's root, or none when it is not there (any more).
+fn place_below(volume: &Volume, base: &[u8], directory: &[u8]) -> Option<(OwnedFd, Vec<u8>)> {
+    let fd = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY).ok()?;
+    if status(fd.as_raw_fd()).ok()?.st_nlink == 0 {
+        return None;
+    }
+    let path = path_of(fd.as_raw_fd()).ok()?;
+    Some((fd, below(base, &path)?))
 }
