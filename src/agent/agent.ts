@@ -2,15 +2,14 @@
  * The agent, put together from its real parts. It dials one appliance, describes this machine to it, and mirrors and replicates what it is
  * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
  */
-import { readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import { z } from 'zod'
 import { fanotifyUnsupportedReason, openFanotifyChangeSource } from '../capture/fanotify-change-source.ts'
 import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { ExecaRunner } from '../command/execa-runner.ts'
 import type { Runner } from '../command/runner.ts'
+import { VERSION } from '../domain/version.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError } from '../errors/app-error.ts'
 import { agentLog, captureLog, linkLog } from '../logging/logger.ts'
@@ -25,9 +24,6 @@ import type { AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
 import { readIdentity } from './identity.ts'
 import { powerOffSystem } from './power-off.ts'
-
-/** package.json lies two folders up, in the sources as in `dist`. */
-export const AGENT_VERSION: string = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))).version
 
 /** What tests replace. */
 export interface AgentOverrides {
@@ -66,13 +62,13 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       const identity = await readIdentity(config.stateDirectory)
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort
-      agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: AGENT_VERSION }, 'agent started')
+      agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION }, 'agent started')
       await keepConnected({
         clock, log: agentLog,
         serve: async (onWelcome, inner) => {
           const socket = await dial({ ...agentTls(identity), host, port }, inner)
           await runSourceSession({
-            link: tlsLink(socket), capture, describe, onWelcome, clock, log: linkLog, agentVersion: AGENT_VERSION,
+            link: tlsLink(socket), capture, describe, onWelcome, clock, log: linkLog, agentVersion: VERSION,
             powerOff: async (captured, off) => {
               if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
               else captured.holdItself()

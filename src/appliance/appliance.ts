@@ -14,6 +14,7 @@ import { systemClock, type Clock } from '../clock/clock.ts'
 import { ExecaRunner } from '../command/execa-runner.ts'
 import type { Runner } from '../command/runner.ts'
 import { lockFile } from '../database/database.ts'
+import { VERSION } from '../domain/version.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { normalThumbprint, probeCertificate } from '../hypervisor/vsphere-certificate.ts'
@@ -41,7 +42,6 @@ import { serverNames, shownName } from './names.ts'
 import { probeVmware, type ProbeParts } from './probe-vmware.ts'
 import { replicaWork } from './replica-work.ts'
 import { SharedHypervisors } from './shared-hypervisors.ts'
-import { VERSION } from './version.ts'
 
 export interface ApplianceOverrides {
   clock?: Clock

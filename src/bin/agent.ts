@@ -2,9 +2,10 @@
 /** The `landfall-agent` command: enrol, run, describe. The token comes by standard input or LANDFALL_TOKEN, never as an argument. */
 import { Command, CommanderError } from 'commander'
 import { createInterface } from 'node:readline/promises'
-import { AGENT_VERSION, createAgent } from '../agent/agent.ts'
+import { createAgent } from '../agent/agent.ts'
 import { readAgentConfig } from '../agent/config.ts'
 import { enrol } from '../agent/enrol.ts'
+import { VERSION } from '../domain/version.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import { agentLog } from '../logging/logger.ts'
@@ -13,7 +14,7 @@ const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => { interrupted.abort() })
 const { signal } = interrupted
 
-const program = new Command('landfall-agent').description('The agent of Landfall on a source server.').version(AGENT_VERSION).exitOverride()
+const program = new Command('landfall-agent').description('The agent of Landfall on a source server.').version(VERSION).exitOverride()
 
 program.command('enrol').description('get a certificate from the appliance; the token is read from LANDFALL_TOKEN or standard input')
   .requiredOption('--appliance <host:port>', 'address of the appliance\'s API').requiredOption('--ca-sha256 <hex>', 'SHA-256 of the appliance\'s authority')
@@ -23,7 +24,7 @@ program.command('enrol').description('get a certificate from the appliance; the 
     if (address?.[1] === undefined) throw new AppError('REQUEST_INVALID', `--appliance must be HOST:PORT, not ${options.appliance}`)
     const { stateDirectory } = await readAgentConfig(options.config)
     const token = process.env['LANDFALL_TOKEN'] ?? await readToken()
-    const { sourceId } = await enrol({ host: address[1], port: Number(address[2]), caSha256: options.caSha256, token, agentVersion: AGENT_VERSION, stateDirectory }, signal)
+    const { sourceId } = await enrol({ host: address[1], port: Number(address[2]), caSha256: options.caSha256, token, agentVersion: VERSION, stateDirectory }, signal)
     process.stdout.write(`enrolled as source ${sourceId}\n`)
   })
 

@@ -3,6 +3,7 @@
  * standard error; every failure ends with one sentence, what to do, and an exit code of the table.
  */
 import { Command, CommanderError } from 'commander'
+import { VERSION } from '../domain/version.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Surroundings } from './command.ts'
 import { exitCodeHelp } from './exit-codes.ts'
@@ -57,6 +58,7 @@ function buildProgram(surroundings: Surroundings): Command {
   const { terminal } = surroundings
   const program = new Command('landfall')
     .description('Move live Linux servers into new VMs on VMware ESX. Environment: LANDFALL_URL, LANDFALL_CA, LANDFALL_TOKEN, LANDFALL_VMWARE_PASSWORD, NO_COLOR.')
+    .version(VERSION)
     .addHelpText('after', exitCodeHelp())
   // settings that subcommands copy must be made before them
   program.exitOverride().configureOutput({ writeOut: text => { terminal.out(text) }, writeErr: text => { terminal.err(text) }, getOutHelpWidth: () => terminal.columns(), getErrHelpWidth: () => terminal.columns() })

@@ -1,4 +1,4 @@
-/** The version of this program, from the package that it is part of. */
+/** The version of the product, from the package that it is part of. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
