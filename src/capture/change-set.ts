@@ -42,10 +42,14 @@ export class ChangeSet {
       case 'entry': case 'data': case 'metadata': {
         const key = change.path.toString('latin1')
         const before = of.byPath.get(key)
-        const stronger: Extract<Change, { path: unknown }> = before !== undefined && STRENGTH[before.kind] > STRENGTH[change.kind] ? before : change
-        of.byPath.set(key, before === undefined ? change : { ...stronger, atMs: Math.min(change.atMs, before.atMs) })
-        if (before === undefined) of.bytes += CHANGE_BYTES + 2 * key.length
-        else this.#keepObject(before, stronger)
+        if (before === undefined) {
+          of.byPath.set(key, change)
+          of.bytes += CHANGE_BYTES + 2 * key.length
+          break
+        }
+        const [stronger, weaker] = STRENGTH[before.kind] > STRENGTH[change.kind] ? [before, change] : [change, before]
+        of.byPath.set(key, { ...stronger, atMs: Math.min(change.atMs, before.atMs) })
+        this.#keepObject(weaker, stronger)
       }
     }
     if (of.bytes > this.#limitBytes) this.#degrade(change.volume, of)
@@ -74,12 +78,12 @@ export class ChangeSet {
     return all
   }
 
-  /** The name stands for another object than it did: the object that would be forgotten, and has other names, is kept by itself. */
-  #keepObject(before: Change, kept: Change): void {
-    const lost = 'object' in before ? before.object : undefined
+  /** The name may stand for another object than it did: the object that would be forgotten, and has other names, is kept by itself. */
+  #keepObject(forgotten: Change, kept: Change): void {
+    const lost = 'object' in forgotten ? forgotten.object : undefined
     const stays = 'object' in kept ? kept.object : undefined
     if (lost === undefined || lost.linkCount < 2 || lost.inode === stays?.inode) return
-    this.add({ kind: 'object', volume: before.volume, inode: lost.inode, atMs: before.atMs })
+    this.add({ kind: 'object', volume: forgotten.volume, inode: lost.inode, atMs: forgotten.atMs })
   }
 
   #of(volume: number): VolumeChanges {

@@ -36,8 +36,9 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   const entries = new Map<string, RelPath>()
   for (const change of changes) if (change.kind === 'entry') entries.set(keyOf(change.path), change.path)
   const covered = (path: RelPath): boolean => isBelowOneOf(path, entries)
-  const other = changes.filter((change): change is ContentChange => (change.kind === 'data' || change.kind === 'metadata')
-    && !entries.has(keyOf(change.path)) && !covered(change.path))
+  const content = changes.filter((change): change is ContentChange => change.kind === 'data' || change.kind === 'metadata')
+  const overtaken = (change: ContentChange): boolean => entries.has(keyOf(change.path)) || covered(change.path)
+  const other = content.filter(change => !overtaken(change))
   const postponed: Change[] = []
 
   await replaceEntries(of, [...entries.values()].filter(path => !covered(path)), signal)
@@ -46,6 +47,10 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   const objects = await sendByInode(of, changes.filter((change): change is ObjectChange => change.kind === 'object'), signal)
   postponed.push(...objects.postponed)
   const walked = await settleLinks(of, signal)
+  // its name may be another object's by now: then nothing was sent of it, and its other names lead to what changed
+  for (const { object } of content.filter(overtaken)) {
+    if (object !== undefined && object.linkCount > 1 && !of.seen.has(object.inode)) lookForObject(of, object.inode)
+  }
   await sendMetadata(of, metadata, signal)
   await sendMetadata(of, deepestFirst(of.touched).map(path => ({ path })), signal)
   await of.sender.flush(signal)

@@ -22,6 +22,14 @@ void t.test('an object with further names is not forgotten when its name becomes
   t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'object', volume: 1, inode: 7n, atMs: 5 }])
 })
 
+void t.test('an object with further names that changed under a name already marked is not forgotten either', async t => {
+  const set = new ChangeSet(1e6)
+  set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 5 })
+  set.add({ kind: 'metadata', volume: 1, path: path('a'), object: { inode: 7n, linkCount: 2 }, atMs: 6 })
+  set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 7 })
+  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'object', volume: 1, inode: 7n, atMs: 6 }])
+})
+
 void t.test('past its limit a volume is rescanned since its oldest change, the others are not', async t => {
   const set = new ChangeSet(10_000)
   set.add({ kind: 'entry', volume: 2, path: path('kept'), atMs: 1 })
