@@ -29,7 +29,8 @@ export interface ChangeSource extends AsyncDisposable {
   readonly startedAtNs: bigint
   /**
    * Takes everything marked since the last call (joined, unordered, at most once per path and kind), with paths as they are now: a mark
-   * whose directory is gone is dropped, because the removal is marked in the parent. Empty when nothing happened.
+   * whose directory is gone is dropped, because the removal is marked in the parent; an object that it was of and that lives on elsewhere is
+   * kept. Empty when nothing happened.
    */
   take(signal: AbortSignal): Promise<readonly Change[]>
   /** Puts changes back that could not be brought to safety (link lost). */

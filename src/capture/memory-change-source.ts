@@ -36,7 +36,13 @@ export function createMemoryChangeSource(options: MemoryChangeOptions = {}): Mem
           continue
         }
         const path = locate(change.volume, change.path)
-        if (path !== undefined) located.add({ ...change, path })
+        if (path !== undefined) {
+          located.add({ ...change, path })
+          continue
+        }
+        // the directory is gone, but the object may have names elsewhere
+        const object = change.kind === 'entry' ? undefined : change.object
+        if (object !== undefined && object.linkCount > 1) located.add({ kind: 'object', volume: change.volume, inode: object.inode, atMs: change.atMs })
       }
       return located.take()
     },

@@ -80,32 +80,37 @@ fn record_object(out: &mut Vec<u8>, volumes: &[Volume], bases: &[Option<Vec<u8>>
     }
 }
 
-/// An open directory and its place below the volume's root.
-type Place = (OwnedFd, Vec<u8>);
+/// Where the directory of a mark is.
+enum Place {
+    /// open, and its place below the volume's root
+    Below(OwnedFd, Vec<u8>),
+    Outside,
+    Gone,
+}
 
 /// Where the directories of the marks are, each opened once per volume of its file system.
 struct Places<'a> {
     volumes: &'a [Volume],
     bases: &'a [Option<Vec<u8>>],
-    found: HashMap<(usize, Box<[u8]>), Option<Place>>,
+    found: HashMap<(usize, Box<[u8]>), Place>,
 }
 
 /// Descriptors that one taking holds open at once.
 const MAX_OPEN: usize = 512;
 
 impl Places<'_> {
-    fn find(&mut self, volume: usize, directory: &[u8]) -> Option<&Place> {
+    fn find(&mut self, volume: usize, directory: &[u8]) -> &Place {
         let key = (volume, Box::from(directory));
         if self.found.len() >= MAX_OPEN && !self.found.contains_key(&key) {
             self.found.clear();
         }
         let base = self.bases[volume].as_deref();
         let opened = &self.volumes[volume];
-        self.found.entry(key).or_insert_with(|| place_below(opened, base?, directory)).as_ref()
+        self.found.entry(key).or_insert_with(|| base.map_or(Place::Outside, |base| place_of(opened, base, directory)))
     }
 }
 
-/// A mark whose directory is gone or outside the volume is dropped: the removal is marked in the parent.
+/// A mark whose directory is gone or outside the volume is dropped (the removal is marked in the parent), but not the object it was of.
 pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
     let mut out = Vec::new();
     let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
@@ -122,7 +127,17 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
                 record_object(&mut out, volumes, &bases, index, &key.directory, mark.at_ms);
                 continue;
             }
-            let Some((directory, place)) = places.find(index, &key.directory) else { continue };
+            let (directory, place) = match places.find(index, &key.directory) {
+                Place::Below(directory, place) => (directory, place),
+                Place::Outside => continue,
+                Place::Gone => {
+                    // its removal is marked in the parent, but the object may have names elsewhere
+                    if let Some(target) = &mark.target {
+                        record_object(&mut out, volumes, &bases, index, target, mark.at_ms);
+                    }
+                    continue;
+                }
+            };
             let is_itself = &*key.name == b".";
             let mut path = place.clone();
             if !is_itself {
@@ -172,12 +187,13 @@ mod tests {
     }
 }
 
-/// The place of a directory below a volume's root, or none when it is not there (any more).
-fn place_below(volume: &Volume, base: &[u8], directory: &[u8]) -> Option<(OwnedFd, Vec<u8>)> {
-    let fd = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY).ok()?;
-    if status(fd.as_raw_fd()).ok()?.st_nlink == 0 {
-        return None;
+fn place_of(volume: &Volume, base: &[u8], directory: &[u8]) -> Place {
+    let Ok(fd) = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY) else { return Place::Gone };
+    if status(fd.as_raw_fd()).is_ok_and(|status| status.st_nlink == 0) {
+        return Place::Gone;
     }
-    let path = path_of(fd.as_raw_fd()).ok()?;
-    Some((fd, below(base, &path)?))
+    match path_of(fd.as_raw_fd()).ok().and_then(|path| below(base, &path)) {
+        Some(path) => Place::Below(fd, path),
+        None => Place::Outside,
+    }
 }
