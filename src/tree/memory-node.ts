@@ -70,7 +70,7 @@ export class MemoryNodes {
         this.#node(operation)
         return
       case 'write':
-        this.#existingFile(path).data.write(operation.offset, operation.data)
+        this.#existingFile(path, operation.data.length > 0).data.write(operation.offset, operation.data)
         return
       case 'punch':
         this.#existingFile(path).data.punch(operation.offset, operation.lengthBytes)
@@ -116,10 +116,10 @@ export class MemoryNodes {
     return node
   }
 
-  #existingFile(path: RelPath): MemoryNode {
+  #existingFile(path: RelPath, changed = true): MemoryNode {
     const node = this.#existing(path)
     if (node.type !== 'file') throw new Refusal('ENOENT')
-    this.#touch(node)
+    if (changed) this.#touch(node)
     return node
   }
 
