@@ -2,30 +2,22 @@
  * Mirrors a group of directories of one volume: asks the replica for their listings at once, sends what differs, then links, then the
  * directories' own metadata (making entries changes a directory's times). Gives the subdirectories to go on with.
  */
-import type { Finding } from '../domain/finding.ts'
-import { isAppError } from '../errors/app-error.ts'
-import { display, joinRelPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
-import type { SourceTree, WholeDirectory } from '../tree/source-tree.ts'
+import { joinRelPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import type { WholeDirectory } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { encodeOperation } from '../wire/operation-codec.ts'
-import type { OperationStream, ReplicaListing } from '../wire/operation-stream.ts'
-import { BatchSender } from './batch-sender.ts'
 import { joinListings, judge, type Pair, type Verdict } from './compare.ts'
+import { GroupListings, NOTHING } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
 import { isOrphan } from './orphans.ts'
-import { sendDifference, sendWhole, type Difference, type FileSending } from './send-file.ts'
-import type { Tally } from './tally.ts'
+import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from './send-entries.ts'
 
 /** A directory to mirror; fresh: the replica had nothing there, so nothing needs to be asked. */
 export interface PendingDirectory { path: RelPath, fresh: boolean }
 
-export interface VolumeMirror { volume: number, tree: SourceTree, stream: OperationStream, request: MirrorRequest, links: LinkGroups, tally: Tally }
+export interface VolumeMirror extends VolumeSending { request: MirrorRequest, links: LinkGroups }
 
-/** Regular files up to this size travel in one operation. */
-const SMALL_FILE_BYTES = 256 * 1024
-const BATCH_BYTES = 1024 * 1024
-const READ_OPTIONS = { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }
 /** Files whose blocks are compared at the same time. */
 const COMPARED_AT_ONCE = 16
 
@@ -34,15 +26,14 @@ interface LinkToMake { entry: ListingEntry, path: RelPath, target: ListingEntry 
 /** One group's work; used once. */
 export class GroupMirror {
   readonly #mirror: VolumeMirror
-  readonly #sender: BatchSender
+  readonly #entries: EntrySender
   readonly #children: PendingDirectory[] = []
   readonly #links: LinkToMake[] = []
   readonly #made: LinkGroup[] = []
-  readonly #touched = new Set<RelPath>()
 
   constructor(mirror: VolumeMirror) {
     this.#mirror = mirror
-    this.#sender = new BatchSender(mirror.stream, mirror.volume)
+    this.#entries = new EntrySender(mirror)
   }
 
   /** @throws {AppError} LINK_LOST; abort stops between batches */
@@ -54,17 +45,17 @@ export class GroupMirror {
       const own = new GroupListings(tree.listAll(asked, signal))
       for (const path of asked) await this.#mirrorDirectory(path, own.next(), listings.next(), signal)
       await this.#mirrorFresh(directories.filter(d => d.fresh).map(d => d.path), signal)
-      await this.#sender.flush(signal)
+      await this.#entries.flush(signal)
     } finally {
       // also when this group fails: others must not wait for ever
       for (const group of this.#made) group.markSent()
     }
     await this.#makeLinks(signal)
-    for (const path of this.#touched) {
+    for (const path of this.#entries.touched) {
       const metadata = await tree.readMetadata(path, signal)
-      if (metadata !== undefined) await this.#sender.add(metadata, signal)
+      if (metadata !== undefined) await this.#entries.add(metadata, signal)
     }
-    await this.#sender.flush(signal)
+    await this.#entries.flush(signal)
     return this.#children
   }
 
@@ -81,7 +72,7 @@ export class GroupMirror {
     for (let at = 0; at < paths.length;) {
       const rest = paths.slice(at)
       const { batch, directories, findings } = await tree.readDirectories(rest, READ_OPTIONS, signal)
-      await this.#sender.add(batch, signal)
+      await this.#entries.add(batch, signal)
       tally.finding(...findings)
       for (const [i, directory] of directories.entries()) await this.#mirrorLeft(rest[i] ?? ROOT_PATH, directory, signal)
       const [first] = rest
@@ -105,7 +96,7 @@ export class GroupMirror {
       tally.done(source)
       if (source.type === 'directory') this.#children.push({ path: joinRelPath(path, source.name), fresh: true })
     }
-    if (!settled) this.#touched.add(path)
+    if (!settled) this.#entries.touched.add(path)
     if (pairs.length > 0) await this.#mirrorPairs(path, pairs, signal)
   }
 
@@ -116,7 +107,7 @@ export class GroupMirror {
     for (const pair of pairs) {
       const { source, target } = pair
       if (source === undefined) {
-        if (target !== undefined && request.orphans === 'delete' && isOrphan(directory, target)) await this.#remove(directory, target.name, signal)
+        if (target !== undefined && request.orphans === 'delete' && isOrphan(directory, target)) await this.#entries.remove(directory, target.name, signal)
         continue
       }
       tally.found(source)
@@ -126,19 +117,19 @@ export class GroupMirror {
       if (source.type === 'directory') this.#children.push({ path, fresh: verdict === 'create' || verdict === 'replace' })
       switch (verdict) {
         case 'same': tally.skipped(source); break
-        case 'metadata': await this.#sendMetadata(path, source, signal); break
+        case 'metadata': await this.#entries.sendMetadata(path, source, signal); break
         case 'verify': compared.push({ pair, verdict }); break
         case 'content':
           if (source.sizeBytes > SMALL_FILE_BYTES) compared.push({ pair, verdict })
           else whole.push(pair)
           break
-        case 'replace': await this.#remove(directory, source.name, signal); whole.push(pair); break
+        case 'replace': await this.#entries.remove(directory, source.name, signal); whole.push(pair); break
         case 'create': whole.push(pair); break
       }
     }
-    if (whole.length > 0) await this.#sendEntries(directory, whole, signal)
+    if (whole.length > 0) await this.#entries.sendEntries(directory, whole, signal)
     for (let at = 0; at < compared.length; at += COMPARED_AT_ONCE) {
-      await Promise.all(compared.slice(at, at + COMPARED_AT_ONCE).map(async c => { await this.#sendCompared(directory, c.pair, c.verdict, signal) }))
+      await Promise.all(compared.slice(at, at + COMPARED_AT_ONCE).map(async c => { await this.#entries.sendCompared(directory, c.pair, c.verdict, signal) }))
     }
   }
 
@@ -159,71 +150,6 @@ export class GroupMirror {
     return verdict
   }
 
-  async #remove(directory: RelPath, name: Buffer, signal: AbortSignal): Promise<void> {
-    await this.#sender.add(encodeOperation({ kind: 'remove', path: joinRelPath(directory, name) }), signal)
-    this.#touched.add(directory)
-  }
-
-  async #sendMetadata(path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
-    const metadata = await this.#mirror.tree.readMetadata(path, signal)
-    if (metadata !== undefined) await this.#sender.add(metadata, signal)
-    this.#mirror.tally.done(entry)
-  }
-
-  /** Entries of one directory as they are now, small files in batches, large ones in pieces. */
-  async #sendEntries(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
-    const { tree, tally } = this.#mirror
-    this.#touched.add(directory)
-    const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
-    for (let at = 0; at < entries.length;) {
-      const rest = entries.slice(at)
-      const result = await tree.read(directory, rest.map(e => e.name), READ_OPTIONS, signal)
-      await this.#sender.add(result.batch, signal)
-      tally.finding(...result.findings)
-      for (const index of result.large) {
-        const entry = rest[index]
-        if (entry !== undefined) await this.#sendLarge(joinRelPath(directory, entry.name), signal)
-      }
-      for (const entry of rest.slice(0, result.taken)) tally.done(entry)
-      tally.tell()
-      at += result.taken
-    }
-  }
-
-  async #sendLarge(path: RelPath, signal: AbortSignal): Promise<void> {
-    await this.#withFile(path, async sending => ({ findings: await sendWhole(sending, signal), changed: true }), signal)
-  }
-
-  async #sendCompared(directory: RelPath, pair: Pair, verdict: Verdict, signal: AbortSignal): Promise<void> {
-    const { source, target } = pair
-    if (source === undefined || target === undefined) return
-    const { tally } = this.#mirror
-    const path = joinRelPath(directory, source.name)
-    const forced = verdict === 'content' || !source.sameRecord(target)
-    const difference = await this.#withFile(path, async sending => await sendDifference(sending, target, source.allocatedBytes, forced, signal), signal)
-    if (difference?.changed === false && !forced) tally.skipped(source)
-    else tally.done(source)
-  }
-
-  /** A sender of its own keeps the operations of a file together while several files are compared at once. */
-  async #withFile(path: RelPath, send: (sending: FileSending) => Promise<Difference>, signal: AbortSignal): Promise<Difference | undefined> {
-    const { volume, tree, stream, tally } = this.#mirror
-    await this.#sender.flush(signal)
-    const sender = new BatchSender(stream, volume)
-    try {
-      await using file = await tree.openFile(path, signal)
-      const difference = await send({ volume, path, file, sender, stream })
-      await sender.flush(signal)
-      tally.finding(...difference.findings)
-      return difference
-    } catch (error) {
-      if (isAppError(error, 'SOURCE_MISSING')) tally.finding(vanished(path))
-      else if (isAppError(error, 'SOURCE_UNREADABLE')) tally.finding(unreadable(path, error.message))
-      else throw error
-      return undefined
-    }
-  }
-
   async #makeLinks(signal: AbortSignal): Promise<void> {
     for (const { entry, path, target, group } of this.#links) {
       await group.sent
@@ -231,38 +157,9 @@ export class GroupMirror {
         this.#mirror.tally.skipped(entry)
         continue
       }
-      await this.#sender.add(encodeOperation({ kind: 'link', path, existing: group.path }), signal)
-      this.#touched.add(parentOf(path))
+      await this.#entries.add(encodeOperation({ kind: 'link', path, existing: group.path }), signal)
+      this.#entries.touched.add(parentOf(path))
       this.#mirror.tally.done(entry)
     }
   }
-}
-
-/** Cuts the pages of several directories, which come one after the other, into one listing for each. */
-class GroupListings {
-  readonly #listings: AsyncIterator<ReplicaListing>
-  constructor(listings: AsyncIterable<ReplicaListing>) { this.#listings = listings[Symbol.asyncIterator]() }
-
-  /** The next directory's pages; must be read to their end before the next call. */
-  async* next(): AsyncGenerator<ListingPage> {
-    for (;;) {
-      const step = await this.#listings.next()
-      if (step.done === true) return
-      if (step.value.page.length > 0) yield step.value.page
-      if (step.value.last) return
-    }
-  }
-}
-
-const NOTHING: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }) }
-
-function vanished(path: RelPath): Finding {
-  return {
-    code: 'FILE_VANISHED', severity: 'ok', subject: display(path), message: `${display(path)} was removed or replaced while it was read.`,
-    advice: 'Nothing to do: replication brings the change.',
-  }
-}
-
-function unreadable(path: RelPath, message: string): Finding {
-  return { code: 'FILE_UNREADABLE', severity: 'error', subject: display(path), message, advice: 'Check the permissions and the disk of the source.' }
 }

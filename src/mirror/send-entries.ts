@@ -1,0 +1,116 @@
+/** Sends what was judged about the entries of one group of directories: one verb for each verdict, and counts it. */
+import type { Finding } from '../domain/finding.ts'
+import { isAppError } from '../errors/app-error.ts'
+import { display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
+import type { ListingEntry } from '../wire/listing-codec.ts'
+import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+import { BatchSender } from './batch-sender.ts'
+import type { Pair, Verdict } from './compare.ts'
+import { sendDifference, sendWhole, type Difference, type FileSending } from './send-file.ts'
+import type { Tally } from './tally.ts'
+
+/** Regular files up to this size travel in one operation. */
+export const SMALL_FILE_BYTES = 256 * 1024
+const BATCH_BYTES = 1024 * 1024
+export const READ_OPTIONS = { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }
+
+/** One volume's way to the replica. */
+export interface VolumeSending { volume: number, tree: SourceTree, stream: OperationStream, tally: Tally }
+
+/** Used by one group; what it adds is sent in order. */
+export class EntrySender {
+  readonly #volume: VolumeSending
+  readonly #sender: BatchSender
+  /** directories whose own metadata must be sent again, because what was made or removed in them changes their times */
+  readonly touched = new Set<RelPath>()
+
+  constructor(volume: VolumeSending) {
+    this.#volume = volume
+    this.#sender = new BatchSender(volume.stream, volume.volume)
+  }
+
+  async add(batch: OperationBatch, signal: AbortSignal): Promise<void> { await this.#sender.add(batch, signal) }
+
+  async flush(signal: AbortSignal): Promise<void> { await this.#sender.flush(signal) }
+
+  /** Removes a name of the replica. */
+  async remove(directory: RelPath, name: Buffer, signal: AbortSignal): Promise<void> {
+    await this.#sender.add(encodeOperation({ kind: 'remove', path: joinRelPath(directory, name) }), signal)
+    this.touched.add(directory)
+  }
+
+  /** What is at path stays as it is but for its metadata. */
+  async sendMetadata(path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
+    const metadata = await this.#volume.tree.readMetadata(path, signal)
+    if (metadata !== undefined) await this.#sender.add(metadata, signal)
+    this.#volume.tally.done(entry)
+  }
+
+  /** Entries of one directory as they are now, small files in batches, large ones in pieces. */
+  async sendEntries(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
+    const { tree, tally } = this.#volume
+    this.touched.add(directory)
+    const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
+    for (let at = 0; at < entries.length;) {
+      const rest = entries.slice(at)
+      const result = await tree.read(directory, rest.map(e => e.name), READ_OPTIONS, signal)
+      await this.#sender.add(result.batch, signal)
+      tally.finding(...result.findings)
+      for (const index of result.large) {
+        const entry = rest[index]
+        if (entry !== undefined) await this.#sendLarge(joinRelPath(directory, entry.name), signal)
+      }
+      for (const entry of rest.slice(0, result.taken)) tally.done(entry)
+      tally.tell()
+      at += result.taken
+    }
+  }
+
+  async #sendLarge(path: RelPath, signal: AbortSignal): Promise<void> {
+    await this.#withFile(path, async sending => ({ findings: await sendWhole(sending, signal), changed: true }), signal)
+  }
+
+  /** A regular file that both sides have: only what differs. */
+  async sendCompared(directory: RelPath, pair: Pair, verdict: Verdict, signal: AbortSignal): Promise<void> {
+    const { source, target } = pair
+    if (source === undefined || target === undefined) return
+    const { tally } = this.#volume
+    const path = joinRelPath(directory, source.name)
+    const forced = verdict === 'content' || !source.sameRecord(target)
+    const difference = await this.#withFile(path, async sending => await sendDifference(sending, target, source.allocatedBytes, forced, signal), signal)
+    if (difference?.changed === false && !forced) tally.skipped(source)
+    else tally.done(source)
+  }
+
+  /** A sender of its own keeps the operations of a file together while several files are compared at once. */
+  async #withFile(path: RelPath, send: (sending: FileSending) => Promise<Difference>, signal: AbortSignal): Promise<Difference | undefined> {
+    const { volume, tree, stream, tally } = this.#volume
+    await this.#sender.flush(signal)
+    const sender = new BatchSender(stream, volume)
+    try {
+      await using file = await tree.openFile(path, signal)
+      const difference = await send({ volume, path, file, sender, stream })
+      await sender.flush(signal)
+      tally.finding(...difference.findings)
+      return difference
+    } catch (error) {
+      if (isAppError(error, 'SOURCE_MISSING')) tally.finding(vanished(path))
+      else if (isAppError(error, 'SOURCE_UNREADABLE')) tally.finding(unreadable(path, error.message))
+      else throw error
+      return undefined
+    }
+  }
+}
+
+function vanished(path: RelPath): Finding {
+  return {
+    code: 'FILE_VANISHED', severity: 'ok', subject: display(path), message: `${display(path)} was removed or replaced while it was read.`,
+    advice: 'Nothing to do: replication brings the change.',
+  }
+}
+
+function unreadable(path: RelPath, message: string): Finding {
+  return { code: 'FILE_UNREADABLE', severity: 'error', subject: display(path), message, advice: 'Check the permissions and the disk of the source.' }
+}
