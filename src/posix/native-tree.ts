@@ -1,4 +1,4 @@
-/** What the addon exports for trees of files; the modules tree, listing, listings, read, whole, source_file and apply. */
+/** What the addon exports for trees of files; the modules tree, listing, listings, read, whole, source_file, apply and mark. */
 
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
@@ -31,4 +31,6 @@ export interface NativeTree {
   fileMetadata(tree: number, fd: number, path: Buffer): Promise<Buffer>
   applyOperations(tree: number, batch: Buffer): Promise<NativeApplied>
   flushTree(tree: number): Promise<void>
+  readMark(tree: number, name: Buffer): Promise<Buffer | null>
+  writeMark(tree: number, name: Buffer, value: Buffer | null): Promise<void>
 }

@@ -8,6 +8,8 @@ export type CoreMetadata = Omit<FileMetadata, 'atimeNs'>
 
 export const MAX_XATTR_VALUE_BYTES = 64 * 1024
 export const MAX_XATTRS_BYTES = 1024 * 1024
+/** Names that begin so are marks: the replica's own notes on its root. They never travel. */
+const MARKS = Buffer.from('trusted.landfall.')
 /** bytes of a core without extended attributes */
 export const CORE_BYTES = 32
 /** where in a core the modification time is, and how long it is */
@@ -75,6 +77,7 @@ function readXattrs(from: ByteReader): ExtendedAttribute[] {
   for (let i = 0; i < count; i++) {
     const name = from.bytes(from.u8())
     if (name.length === 0 || name.includes(0)) throw invalid('an extended attribute whose name is empty or holds NUL')
+    if (name.subarray(0, MARKS.length).equals(MARKS)) throw invalid('an extended attribute that the replica keeps for itself')
     if (before !== undefined && Buffer.compare(before, name) >= 0) throw invalid('extended attributes that are not sorted by name')
     const valueBytes = from.u32()
     if (valueBytes > MAX_XATTR_VALUE_BYTES) throw invalid(`an extended attribute of ${String(valueBytes)} bytes`)

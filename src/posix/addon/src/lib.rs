@@ -14,6 +14,7 @@ mod handle;
 mod inode;
 mod listing;
 mod listings;
+mod mark;
 mod names;
 mod operate;
 mod operation;

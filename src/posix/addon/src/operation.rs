@@ -1,5 +1,6 @@
 //! The bytes of src/wire/operation-codec.ts: operations taken apart and checked, and the pieces to write them.
 use crate::inode::Time;
+use crate::mark::is_mark;
 
 pub const DIRECTORY: u8 = 1;
 pub const FILE: u8 = 2;
@@ -122,6 +123,9 @@ impl<'a> Reader<'a> {
             let name = self.bytes(length.into())?;
             if name.is_empty() || name.contains(&0) {
                 return Err("an extended attribute whose name is empty or holds NUL");
+            }
+            if is_mark(name) {
+                return Err("an extended attribute that the replica keeps for itself");
             }
             if xattrs.last().is_some_and(|(before, _)| *before >= name) {
                 return Err("extended attributes that are not sorted by name");

@@ -1,5 +1,6 @@
 //! Extended attributes of any object, open or only reached.
 use crate::errno::{Errno, Result};
+use crate::mark::is_mark;
 use crate::sys::{proc_path, with_c};
 use std::ffi::CStr;
 use std::os::fd::RawFd;
@@ -25,9 +26,9 @@ const USUAL: usize = 1024;
 /// All names and values of one object, as the wire has it.
 const TOTAL_MAX: usize = 1024 * 1024;
 
-/// Whether an attribute belongs to the file; others of the system namespace are views that a driver makes up.
+/// Whether an attribute belongs to the file: not our own marks; others of the system namespace are views that a driver makes up.
 fn is_kept(name: &[u8]) -> bool {
-    !name.starts_with(b"system.") || name == b"system.posix_acl_access" || name == b"system.posix_acl_default"
+    if name.starts_with(b"system.") { name == b"system.posix_acl_access" || name == b"system.posix_acl_default" } else { !is_mark(name) }
 }
 
 impl Object<'_> {
@@ -89,7 +90,7 @@ impl Object<'_> {
     }
 
     /// Appends the value to `out`.
-    fn get(&self, name: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    pub fn get(&self, name: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match self.get_within(name, out, USUAL) {
             Err(Errno(libc::ERANGE)) => self.get_within(name, out, LONGEST),
             other => other,
@@ -155,7 +156,7 @@ impl Object<'_> {
         Ok(())
     }
 
-    fn set(&self, name: &[u8], value: &[u8]) -> Result<()> {
+    pub fn set(&self, name: &[u8], value: &[u8]) -> Result<()> {
         let (at, length) = (value.as_ptr().cast::<libc::c_void>(), value.len());
         let answer = with_c(name, |name| {
             let name = name.as_ptr();
@@ -171,7 +172,7 @@ impl Object<'_> {
         if answer < 0 { Err(Errno::last()) } else { Ok(()) }
     }
 
-    fn remove(&self, name: &[u8]) -> Result<()> {
+    pub fn remove(&self, name: &[u8]) -> Result<()> {
         let answer = with_c(name, |name| {
             let name = name.as_ptr();
             self.call(

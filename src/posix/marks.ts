@@ -1,0 +1,34 @@
+/**
+ * Marks on the root of a replica: extended attributes whose names begin with `trusted.landfall.`, which the addon hides from everything that
+ * lists, compares or copies and refuses from a source. They are durable when they are written.
+ */
+import { AppError } from '../errors/app-error.ts'
+import { native } from './native.ts'
+import { errnoOf, replicaCode, type TreeHandle } from './posix.ts'
+
+/** Which volume of which job this is (VolumeStack.mark writes it, cutover takes it away). */
+export const VOLUME_MARK = 'trusted.landfall.volume'
+
+/** The mark on the root of the tree; undefined when there is none, or the file system has no such attributes. @throws {AppError} REPLICA_WRITE */
+export async function readMark(tree: TreeHandle, name: string): Promise<string | undefined> {
+  try {
+    return (await native.readMark(tree, Buffer.from(name)))?.toString('utf8')
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    if (errno === 'EOPNOTSUPP') return undefined
+    throw new AppError('REPLICA_WRITE', `cannot read the mark ${name} of the replica: ${errno}`, { cause: error })
+  }
+}
+
+/** Puts the mark on the root of the tree; undefined takes it away. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+export async function writeMark(tree: TreeHandle, name: string, value: string | undefined): Promise<void> {
+  try {
+    await native.writeMark(tree, Buffer.from(name), value === undefined ? null : Buffer.from(value))
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    if (errno === 'EOPNOTSUPP' && value === undefined) return
+    throw new AppError(replicaCode(errno), `cannot write the mark ${name} of the replica: ${errno}`, { cause: error })
+  }
+}
