@@ -1,20 +1,21 @@
 /** Trees to measure with, made from a seed so that every run measures the same. */
 import { randomFillSync } from 'node:crypto'
-import { mkdir, open, writeFile } from 'node:fs/promises'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A source tree's shape: directories of about twenty files of 1 to 16 KiB, three levels deep. */
-export async function makeSmallFiles(root: string, files: number): Promise<void> {
+/** A source tree's shape: directories of about twenty files of 1 to `largestKiB` KiB, three levels deep; empty files with 0. */
+export function makeSmallFiles(root: string, files: number, largestKiB = 16): void {
   const random = lcg(42)
   const noise = Buffer.alloc(1 << 20)
   randomFillSync(noise)
   for (let made = 0, directory = 0; made < files; directory++) {
     const path = join(root, `d${String(directory % 10)}`, `e${String(Math.floor(directory / 10) % 40)}`, `f${String(directory)}`)
-    await mkdir(path, { recursive: true })
+    mkdirSync(path, { recursive: true })
     for (let i = 0; i < 20 && made < files; i++, made++) {
-      const size = 1024 + Math.floor(random() * 15 * 1024)
+      const size = largestKiB === 0 ? 0 : 1024 + Math.floor(random() * (largestKiB - 1) * 1024)
       const at = Math.floor(random() * (noise.length - size))
-      await writeFile(join(path, `file-${String(made)}.c`), noise.subarray(at, at + size))
+      writeFileSync(join(path, `file-${String(made)}.c`), noise.subarray(at, at + size))
     }
   }
 }

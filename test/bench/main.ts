@@ -1,30 +1,70 @@
-/** `npm run bench -- mirror [--files N] [--runs N] [--large-mib N] [--json]`: measures against named peers in the same run. */
-import { parseArgs } from 'node:util'
-import { execa } from 'execa'
-import { benchMirror } from './mirror.ts'
+/** `npm run bench -- mirror`: measures against named peers in the same run. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { PROJECT } from '../lab/paths.ts'
+import { tool } from '../lab/tool.ts'
+import { benchMirror, WORKS, type MirrorBench, type WorkName } from './mirror.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    files: { type: 'string', default: '20000' }, runs: { type: 'string', default: '3' }, 'large-mib': { type: 'string', default: '1024' }, json: { type: 'boolean', default: false },
-  },
-})
 const print = (line: string): void => { process.stdout.write(`${line}\n`) }
-const tell = (line: string): void => { process.stderr.write(`${line}\n`) }
+const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+const whole = (text: string): number => {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text} is no whole number above 0`)
+  return number
+}
 
-if (positionals[0] !== undefined && positionals[0] !== 'mirror') {
-  tell('usage: npm run bench -- [mirror] [--files N] [--runs N] [--large-mib N] [--json]')
-  process.exitCode = 2
-} else {
-  const options = { files: Number(values.files), runs: Number(values.runs), largeMiB: Number(values['large-mib']) }
-  const rows = await benchMirror(options, tell)
-  const versions = { node: process.version, kernel: (await execa('uname', ['-r'])).stdout, rsync: (await execa('rsync', ['--version'])).stdout.split('\n')[0] ?? '' }
-  if (values.json) {
-    print(JSON.stringify({ versions, options, rows }))
-  } else {
-    print(`kernel ${versions.kernel}, node ${versions.node}, ${versions.rsync}; ${String(options.runs)} runs each, medians`)
-    print('| work | peer | ours ms | peer ms | peer / ours |')
-    print('|---|---|---|---|---|')
-    for (const row of rows) print(`| ${row.work} | \`${row.peer}\` | ${String(row.oursMs)} | ${String(row.peerMs)} | ${row.ratio.toFixed(2)} |`)
+interface Flags {
+  fs: 'ext4' | 'xfs', on: 'memory' | 'disk', runs: number, files: number, largeFiles: number, largeMib: number, deltaMib: number, memoryFiles: number
+  root?: string, works?: WorkName[], quick?: boolean, json?: boolean
+}
+
+const program = new Command('bench').description('Measures on this machine against named peers; run as root on a quiet machine.')
+program.command('mirror').description('the mirror against rsync and tar, alternating, medians; also written to .lab/bench/ with the time of every run')
+  .addOption(new Option('--fs <type>', 'file system of both ends').choices(['ext4', 'xfs']).default('ext4'))
+  .addOption(new Option('--on <place>', 'where the images lie').choices(['memory', 'disk']).default('memory'))
+  .option('--runs <n>', 'runs of each side', whole, 5)
+  .option('--files <n>', 'small files', whole, 100_000)
+  .option('--large-files <n>', 'large files', whole, 4).option('--large-mib <n>', 'size of each', whole, 1024)
+  .option('--delta-mib <n>', 'size of the file of which blocks change', whole, 2048)
+  .option('--memory-files <n>', 'files for the row of memory', whole, 2_000_000)
+  .option('--root <dir>', 'copy this tree instead of the lab\'s Debian root tree')
+  .addOption(new Option('--works <name...>', 'only these').choices(WORKS))
+  .option('--quick', 'a tenth of everything, three runs').option('--json', 'print one JSON object')
+  .action(async (flags: Flags) => {
+    const part = (number: number): number => flags.quick === true ? Math.ceil(number / 10) : number
+    const options = {
+      type: flags.fs, on: flags.on, runs: flags.quick === true ? Math.min(3, flags.runs) : flags.runs, smallFiles: part(flags.files), largeFiles: flags.largeFiles, largeMiB: part(flags.largeMib),
+      deltaMiB: part(flags.deltaMib), memoryFiles: part(flags.memoryFiles), root: flags.root, works: flags.works ?? WORKS,
+    }
+    const startedAt = new Date()
+    const result = await benchMirror(options, say)
+    const record = { at: startedAt.toISOString(), versions: await versions(), options, ...result }
+    const folder = join(PROJECT, '.lab', 'bench')
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, `mirror-${startedAt.toISOString().replaceAll(':', '')}.json`), `${JSON.stringify(record, null, 2)}\n`)
+    if (flags.json === true) print(JSON.stringify(record))
+    else table(record.versions, options, result)
+  })
+await program.parseAsync()
+
+async function versions(): Promise<Record<string, string>> {
+  const firstLine = async (name: string, args: readonly string[]): Promise<string> => (await tool(name, args)).stdout.split('\n')[0] ?? ''
+  const processors = /^model name\s*: (.*)$/m.exec((await tool('cat', ['/proc/cpuinfo'])).stdout)?.[1] ?? 'processor'
+  return {
+    commit: await firstLine('git', ['-C', PROJECT, 'describe', '--always', '--dirty']), kernel: await firstLine('uname', ['-r']), node: process.version,
+    rsync: await firstLine('rsync', ['--version']), tar: await firstLine('tar', ['--version']), processors: `${await firstLine('nproc', [])} × ${processors}`,
   }
+}
+
+function table(about: Record<string, string>, { type, on, runs }: { type: string, on: string, runs: number }, { rows, memory }: MirrorBench): void {
+  print(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join('; '))
+  print(`${type} on loop devices, images ${on === 'memory' ? 'in memory' : 'on disk'}; medians of ${String(runs)} runs; ms, in brackets processor time of the whole machine\n`)
+  if (rows.length > 0) print('| work | peer | ours | peer | times as fast | bytes sent, ours / peer |\n|---|---|---|---|---|---|')
+  for (const { work, peer, oursMs, peerMs, oursCpuMs, peerCpuMs, ratio, runs: { ours, peer: theirs } } of rows) {
+    const share = (ours[0]?.bytesSent ?? Number.NaN) / (theirs[0]?.bytesSent ?? Number.NaN)
+    print(`| ${work} | \`${peer}\` | ${String(oursMs)} (${String(oursCpuMs)}) | ${String(peerMs)} (${String(peerCpuMs)}) | ${ratio.toFixed(2)} | ${Number.isNaN(share) ? '' : share.toFixed(2)} |`)
+  }
+  if (memory.length > 0) print('\n| work | agent, most resident | receiver, most resident | ms |\n|---|---|---|---|')
+  for (const { work, agentMiB, receiverMiB, ms } of memory) print(`| ${work} | ${String(agentMiB)} MiB | ${String(receiverMiB)} MiB | ${String(ms)} |`)
 }

@@ -1,35 +1,44 @@
-/** The peers that we measure ourselves against: each copies `source` to `target` once and has flushed when it ends. Times in ms, wall clock. */
+/** The peers that we measure ourselves against: each copies `source` to `target` once and has flushed when it ends. */
 import { randomUUID } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { PROJECT } from '../lab/paths.ts'
+import { machineCpuMs } from '../lab/processor-time.ts'
+import { mirrorDirectories } from '../lab/transfer.ts'
+
+/** What one copy took: elapsed time, processor time of the whole machine, bytes to the target's side where the tool tells. */
+export interface Cost { ms: number, cpuMs: number, bytesSent?: number, agentPeakBytes?: number, receiverPeakBytes?: number }
 
 export interface Peer extends AsyncDisposable {
   readonly name: string
-  copy(source: string, target: string): Promise<number>
+  copy(source: string, target: string): Promise<Cost>
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
+async function timed(work: () => Promise<unknown>): Promise<Cost> {
+  const cpuBefore = machineCpuMs()
   const from = performance.now()
   await work()
-  return performance.now() - from
+  return { ms: Math.round(performance.now() - from), cpuMs: machineCpuMs() - cpuBefore }
 }
 
 const flush = async (target: string): Promise<void> => { await execa('sync', ['-f', target]) }
+const keep = async (): Promise<void> => undefined
 
-/** Our own mirror by the stable lab command: agent and receiver as two processes over TLS; flushes by itself. The time is the mirror's own. */
+/**
+ * Our own mirror as the lab runs it: agent and receiver as two processes over TLS; flushes by itself. The time is from the request to
+ * "complete": agent and appliance are services that run already, as rsync's daemon does.
+ */
 export function landfall(compare: 'none' | 'attributes' | 'data'): Peer {
   return {
-    name: `landfall ${compare}`,
+    name: `landfall, ${compare}`,
     copy: async (source, target) => {
-      const { stdout } = await execa('npm', ['run', '-s', 'lab', '--', 'mirror', source, target, '--compare', compare, '--json'], { cwd: PROJECT })
-      const result = JSON.parse(stdout) as { durationMs: number, findings: unknown[] }
-      if (result.findings.length > 0) throw new Error(`findings: ${stdout}`)
-      return result.durationMs
+      const result = await mirrorDirectories({ source, target, request: { compare, orphans: 'keep' } }, new AbortController().signal)
+      if (result.findings.length > 0) throw new Error(`findings: ${JSON.stringify(result.findings.slice(0, 10))}`)
+      const { durationMs, machineCpuMs: cpuMs, bytesSent, agentPeakBytes, receiverPeakBytes } = result
+      return { ms: durationMs, cpuMs, bytesSent, agentPeakBytes, receiverPeakBytes }
     },
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: keep,
   }
 }
 
@@ -42,10 +51,15 @@ export async function rsync(directory: string, options: readonly string[]): Prom
   await listening(port)
   return {
     name: `rsync ${options.join(' ')}`,
-    copy: async (source, target) => await timed(async () => {
-      await execa('rsync', [...options, `${source}/`, `rsync://127.0.0.1:${String(port)}/all${target}/`])
-      await flush(target)
-    }),
+    copy: async (source, target) => {
+      let said = ''
+      const cost = await timed(async () => {
+        const { stdout } = await execa('rsync', [...options, '--stats', `${source}/`, `rsync://127.0.0.1:${String(port)}/all${target}/`], { env: { LC_ALL: 'C' } })
+        said = stdout
+        await flush(target)
+      })
+      return { ...cost, bytesSent: Number((/^Total bytes sent: ([\d,]+)/m.exec(said)?.[1] ?? 'NaN').replaceAll(',', '')) }
+    },
     [Symbol.asyncDispose]: async () => {
       daemon.kill()
       await daemon
@@ -54,16 +68,24 @@ export async function rsync(directory: string, options: readonly string[]): Prom
   }
 }
 
-/** tar to tar through a pipe. */
-export function tarPipe(): Peer {
+const PACK = ['--xattrs', '--xattrs-include=*', '--acls']
+
+/** tar to tar through so many pipes at once, each with a share of the entries of the source's root. */
+export function tarPipes(pipes: number): Peer {
   return {
-    name: 'tar | tar',
-    copy: async (source, target) => await timed(async () => {
-      const pack = execa('tar', ['--xattrs', '--xattrs-include=*', '--acls', '-C', source, '-cf', '-', '.'], { buffer: false })
-      await pack.pipe('tar', ['--xattrs', '--xattrs-include=*', '--acls', '-C', target, '-xpf', '-'])
-      await flush(target)
-    }),
-    [Symbol.asyncDispose]: async () => undefined,
+    name: pipes === 1 ? 'tar \\| tar' : `${String(pipes)} × tar \\| tar at once`,
+    copy: async (source, target) => {
+      const names = (await readdir(source)).filter(name => name !== 'lost+found')
+      const shares = Array.from({ length: pipes }, (_, pipe) => pipes === 1 ? ['.'] : names.filter((_name, i) => i % pipes === pipe))
+      return await timed(async () => {
+        await Promise.all(shares.map(async share => {
+          const pack = execa('tar', [...PACK, '-C', source, '-cf', '-', '--', ...share], { buffer: false })
+          await pack.pipe('tar', [...PACK, '-C', target, '-xpf', '-'])
+        }))
+        await flush(target)
+      })
+    },
+    [Symbol.asyncDispose]: keep,
   }
 }
 

@@ -17,7 +17,13 @@ export type Task = z.infer<typeof Task>
 export const ReceiverEvent = z.discriminatedUnion('event', [
   /** the agent can be started */
   z.object({ event: z.literal('listening') }),
-  z.object({ event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding) }),
+  z.object({
+    event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding),
+    /** processor time that the whole machine spent meanwhile */
+    machineCpuMs: z.number(),
+    /** the most memory that the receiver had resident so far */
+    peakBytes: z.number(),
+  }),
   z.object({ event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), findings: z.array(Finding) }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
 ])

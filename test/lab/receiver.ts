@@ -18,6 +18,7 @@ import { openCertificateAuthority } from '../../src/trust/certificate-authority.
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
 import { serverTls } from '../../src/trust/peer-tls.ts'
 import { tlsLink } from '../../src/wire/tls-link.ts'
+import { machineCpuMs, peakBytes } from './processor-time.ts'
 import { Task, type ReceiverEvent } from './receiver-task.ts'
 
 const MAX_FINDINGS = 10_000
@@ -46,11 +47,15 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   const findings: Finding[] = []
   const keep = (more: readonly Finding[]): void => { findings.push(...more.slice(0, MAX_FINDINGS - findings.length)) }
   const startedAt = performance.now()
+  const cpuBefore = machineCpuMs()
   await server.prepare(JOB, [{ index: 0, path: task.source }], signal)
   const report = await server.mirror(task.request, targets, (_progress, more) => { keep(more) }, signal)
   keep(report.findings)
   const { progress } = report
-  tell({ event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt), findings: findings.splice(0) })
+  tell({
+    event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
+    machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
+  })
   if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
   await server.release(signal)
 }

@@ -7,13 +7,18 @@ import { CODES, type ErrorCode } from '../../src/errors/codes.ts'
 import type { MirrorRequest } from '../../src/wire/messages.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
 import { AGENT, NODE } from './paths.ts'
+import { peakBytes } from './processor-time.ts'
 import { ReceiverEvent, type Task } from './receiver-task.ts'
 import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 
 export interface TransferOptions { source: string, target: string, request: MirrorRequest }
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
-export interface MirrorResult { files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings }
+export interface MirrorResult {
+  files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings
+  /** processor time of the whole machine while it ran, and the most memory that each side had resident */
+  machineCpuMs: number, agentPeakBytes: number, receiverPeakBytes: number
+}
 export interface ReplicateResult extends MirrorResult {
   changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
   /** of COMMAND; null when a signal ended it or it could not be run */
@@ -25,13 +30,13 @@ const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 /** @throws {AppError} SOURCE_MISSING, REPLICA_ROOT_MISSING, and what ended the mirror */
 export async function mirrorDirectories(options: TransferOptions, signal: AbortSignal): Promise<MirrorResult> {
   await using pair = await startPair(options, false, signal)
-  return mirrorOf(await pair.next('mirrored'))
+  return mirrorOf(await pair.next('mirrored'), pair.agentPid)
 }
 
 /** Mirrors, replicates while the command runs, drains, however the command ended. @throws {AppError} as mirrorDirectories; TOOL_MISSING */
 export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
   await using pair = await startPair(options, true, signal)
-  const mirrored = mirrorOf(await pair.next('mirrored'))
+  const mirrored = mirrorOf(await pair.next('mirrored'), pair.agentPid)
   const [program = '', ...args] = command
   // its output is not part of the result
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
@@ -42,11 +47,13 @@ export async function replicateDirectories(options: TransferOptions, command: re
   return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
 }
 
-function mirrorOf({ files, bytesSent, bytesSkipped, durationMs, findings }: Extract<ReceiverEvent, { event: 'mirrored' }>): MirrorResult {
-  return { files, bytesSent, bytesSkipped, durationMs, findings }
+function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, agentPid: number): MirrorResult {
+  const { files, bytesSent, bytesSkipped, durationMs, findings, machineCpuMs } = mirrored
+  return { files, bytesSent, bytesSkipped, durationMs, findings, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
 }
 
 interface Pair extends AsyncDisposable {
+  readonly agentPid: number
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
   next<E extends 'mirrored' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
   drain(): void
@@ -87,8 +94,10 @@ async function startPair(options: TransferOptions, replicate: boolean, signal: A
     if (listening.event !== 'listening') throw new AppError('INTERNAL', 'the receiver does not listen')
     const configFile = join(run.path, 'agent.json')
     await writeFile(configFile, JSON.stringify({ stateDirectory: agentStateDirectory, powerOff: 'none', capture: replicate ? 'fanotify' : 'none' }))
-    started.agent = await startAgent(run, configFile)
+    const agent = await startAgent(run, configFile)
+    started.agent = agent
     return {
+      agentPid: agent.pid,
       next: async (wanted) => {
         const event = await next()
         if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)

@@ -55,17 +55,27 @@ async function dropOld(current: readonly string[]): Promise<void> {
   }
 }
 
+async function rootPath(): Promise<string> { return join(CACHE, `root-${await key(['root.sh'], '')}.tar`) }
+
+/** The Debian root tree that the source is made of, as a tar, built first where it is missing. */
+export async function debianRoot(say: (line: string) => void, signal: AbortSignal): Promise<string> {
+  await mkdir(CACHE, { recursive: true })
+  const root = await rootPath()
+  await once(root, say, 'the Debian root tree of the source, about a minute', signal, async (temporary) => {
+    await tool('bash', [join(IMAGE_SCRIPTS, 'root.sh'), temporary], { timeoutMs: ROOT_TIMEOUT_MS, signal })
+  })
+  return root
+}
+
 /** Unpacks fresh copies of the source's disks into `directory`, building the images first where they are missing. */
 export async function checkOutSourceDisks(directory: string, table: Table, say: (line: string) => void, signal: AbortSignal): Promise<SourceDisks> {
   await mkdir(CACHE, { recursive: true })
-  const root = join(CACHE, `root-${await key(['root.sh'], '')}.tar`)
+  const root = await rootPath()
   const packedFor = async (of: Table): Promise<string> => join(CACHE, `disks-${await key(['root.sh', 'disks.sh', 'zoo.sh'], of)}`)
   const packed = await packedFor(table)
   if (!await exists(join(packed, 'data.img.zst'))) {
     await dropOld([root, await packedFor('gpt'), await packedFor('dos')])
-    await once(root, say, 'the Debian root tree of the source, about a minute', signal, async (temporary) => {
-      await tool('bash', [join(IMAGE_SCRIPTS, 'root.sh'), temporary], { timeoutMs: ROOT_TIMEOUT_MS, signal })
-    })
+    await debianRoot(say, signal)
     await once(packed, say, 'the disks of the source', signal, async (temporary) => {
       await mkdir(temporary)
       await tool('bash', [join(IMAGE_SCRIPTS, 'disks.sh'), root, temporary, table], { timeoutMs: DISKS_TIMEOUT_MS, signal })
