@@ -31,7 +31,7 @@ import { openSourceListener } from '../source/source-listener.ts'
 import type { SourceServer } from '../source/source-server.ts'
 import { LinuxVolumeStack } from '../storage/linux-volume-stack.ts'
 import type { VolumeStack } from '../storage/volume-stack.ts'
-import { openPosixTargetTree } from '../tree/posix-target-tree.ts'
+import { openReplicaVolume } from '../tree/posix-target-tree.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
 import { openCertificateAuthority } from '../trust/certificate-authority.ts'
 import { serverTls } from '../trust/peer-tls.ts'
@@ -91,7 +91,7 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
   const volumes = parts.use(overrides.volumes ?? new LinuxVolumeStack({ runner, stateDirectory: state, devicesBySerial: config.devicesBySerial, clock }))
   const connected = parts.use(new SourceRegistry())
   const seams: Seams = {
-    sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openPosixTargetTree, replica: overrides.replica ?? replicaWork(runner, clock),
+    sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock),
     store: jobs, clock, log: jobLog, times: { ...DEFAULT_TIMES, bootMs: config.bootTimeoutMs, holdMs: config.holdMs }, bootId: overrides.bootId ?? (await readFile(BOOT_ID_PATH, 'utf8')).trim(),
   }
   const engine = parts.use(await JobEngine.start(seams, jobSteps(seams)))

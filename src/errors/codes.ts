@@ -50,6 +50,7 @@ export const CODES = {
   SOURCE_UNREADABLE: entry(500, 7, false, 'See the finding for the file and the reason; the rest was copied.'),
   SOURCE_UNSUPPORTED: entry(409, 4, false, 'Leave this volume out of the job, or convert it to ext4, XFS or btrfs.'),
   REPLICA_ROOT_MISSING: entry(404, 3, false, 'Check the path of the replica directory.'),
+  REPLICA_ROOT_FOREIGN: entry(409, 4, false, 'Mount the volume that belongs there, or name the right directory; nothing was written to this one.'),
   REPLICA_FULL: entry(507, 7, true, 'Free or add space on the replica volume, then start the job again; it goes on where it was.'),
   REPLICA_READ_ONLY: entry(409, 7, false, 'Mount the replica volume read-write, then start the job again.'),
   REPLICA_WRITE: entry(500, 7, true, 'Check the replica disk and the appliance log, then start the job again.'),

@@ -93,6 +93,7 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   const request = { jobId, plan, workload, options, built: { disks }, volumes: seams.volumes, mounted }
   findings.add(await seams.replica.makeBootable(request, async fixUps => { await job.update({ fixUps }) }, signal))
   await job.update({ findings: findings.all })
+  await seams.volumes.unmark(mounted, signal)
   const devices: string[] = []
   for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
   await seams.volumes.release(jobId, devices, signal)

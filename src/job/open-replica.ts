@@ -56,9 +56,9 @@ export class OpenTargets implements AsyncDisposable {
   static async open(openTarget: Seams['openTarget'], mounted: readonly MountedVolume[], signal: AbortSignal): Promise<OpenTargets> {
     await using opening = new AsyncDisposableStack()
     const trees = new Map<number, TargetTree>()
-    for (const { volume, mountPoint } of mounted) {
+    for (const { volume, mountPoint, volumeId } of mounted) {
       if (volume.index < 0) continue
-      trees.set(volume.index, opening.use(await openTarget(mountPoint, signal)))
+      trees.set(volume.index, opening.use(await openTarget(mountPoint, volumeId, signal)))
     }
     return new OpenTargets(trees, opening.move())
   }

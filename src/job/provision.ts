@@ -12,6 +12,8 @@ export async function provision(
   // a VM of an unproven cutover holds the disks that are needed here
   await retractVm(job, hypervisor, signal)
   const mounted = await mountReplica({ openHypervisor, volumes, replica, clock }, job, hypervisor, signal)
+  // the disks are known by their UUIDs, their file systems by theirs: from here on the volumes say themselves whose they are
+  await volumes.mark(mounted, signal)
   await job.note('provisioned', `${String(job.record.built?.disks.length ?? 0)} disks attached, ${String(mounted.length)} volumes mounted`)
   return 'provisioned'
 }

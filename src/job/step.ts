@@ -78,7 +78,8 @@ export interface Seams {
   /** a connection to the VMware server with this id; the caller disposes of it */
   openHypervisor: (vmwareId: string, signal: AbortSignal) => Promise<Hypervisor>
   volumes: VolumeStack
-  openTarget: (mountPoint: string, signal: AbortSignal) => Promise<TargetTree>
+  /** the root of a mounted volume that bears this id */
+  openTarget: (mountPoint: string, volumeId: string, signal: AbortSignal) => Promise<TargetTree>
   replica: ReplicaWork
   store: JobStore
   clock: Clock

@@ -12,6 +12,7 @@ import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
 import { disksOf, kernelPartitions } from './block-devices.ts'
 import { makeFileSystem } from './make-filesystem.ts'
+import { markVolumes } from './mark-volumes.ts'
 import { mountsBelow } from './mount-table.ts'
 import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
 import { partitionDisk } from './partition-disk.ts'
@@ -52,6 +53,16 @@ export class LinuxVolumeStack implements VolumeStack {
   async mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
     signal.throwIfAborted()
     return mountVolumes(this.#parts, jobId, volumes, signal)
+  }
+
+  async mark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await markVolumes(mounted, true)
+  }
+
+  async unmark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await markVolumes(mounted, false)
   }
 
   async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
 import { whyNotMade } from './make-filesystem.ts'
-import type { MountedVolume, VolumeStack } from './volume-stack.ts'
+import { volumeIdOf, type MountedVolume, type VolumeStack } from './volume-stack.ts'
 
 /** What lies on a device: a disk with its table, or the file system of a volume. */
-interface Content { table?: string, fileSystem?: string }
+interface Content { table?: string, fileSystem?: string, volumeId?: string }
 
 export class MemoryVolumeStack implements VolumeStack {
   readonly #devices = new Map<string, string>()
@@ -65,11 +65,24 @@ export class MemoryVolumeStack implements VolumeStack {
       if (this.#contents.get(device)?.fileSystem !== identity(volume.volume)) throw new AppError('VOLUME_LAYOUT', `${device} does not hold the file system of ${volume.volume.name}`)
       const mountPoint = join(this.#directory, jobId, `volume-${String(volume.index)}`)
       await mkdir(mountPoint, { recursive: true })
-      const mounted = mounts.get(mountPoint) ?? { volume, device, mountPoint }
+      const mounted = mounts.get(mountPoint) ?? { volume, device, mountPoint, volumeId: volumeIdOf(jobId, volume.index) }
       mounts.set(mountPoint, mounted)
       result.push(mounted)
     }
     return result
+  }
+
+  async mark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
+    this.#checkIds(mounted, signal)
+    for (const { device, volumeId } of mounted) this.#contents.set(device, { ...this.#contents.get(device), volumeId })
+  }
+
+  async unmark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
+    this.#checkIds(mounted, signal)
+    for (const { device } of mounted) {
+      const { volumeId: _, ...rest } = this.#contents.get(device) ?? {}
+      this.#contents.set(device, rest)
+    }
   }
 
   async assemble(_jobId: string, mounted: readonly MountedVolume[], _disks: readonly string[], signal: AbortSignal): Promise<string> {
@@ -95,6 +108,16 @@ export class MemoryVolumeStack implements VolumeStack {
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true })
     this.#directory = undefined
     this.#mounts.clear()
+  }
+
+  #checkIds(mounted: readonly MountedVolume[], signal: AbortSignal): void {
+    signal.throwIfAborted()
+    for (const { device, mountPoint, volumeId } of mounted) {
+      const found = this.#contents.get(device)?.volumeId
+      if (![...this.#mounts.values()].some(mounts => mounts.has(mountPoint)) || (found !== undefined && found !== volumeId)) {
+        throw new AppError('REPLICA_ROOT_FOREIGN', `${device} is volume ${String(found)}, not ${volumeId}, or not mounted; nothing was written`)
+      }
+    }
   }
 
   #put(device: string, what: keyof Content, value: string): void {

@@ -13,7 +13,7 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { deviceNumber } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
 import { mountAt, mountsBelow } from './mount-table.ts'
-import type { MountedVolume } from './volume-stack.ts'
+import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
 export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }
 
@@ -66,7 +66,7 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
       await mountDevice(parts.runner, device, mountPoint, volume.volume.fileSystem.type, optionsFor(volume), signal)
     }
     await checkMounted(device, mountPoint, volume)
-    mounted.push({ volume, device, mountPoint })
+    mounted.push({ volume, device, mountPoint, volumeId: volumeIdOf(jobId, volume.index) })
   }
   return mounted
 }

@@ -5,7 +5,18 @@
  */
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
 
-export interface MountedVolume { volume: PlannedVolume, device: string, mountPoint: string }
+export interface MountedVolume {
+  volume: PlannedVolume
+  device: string
+  mountPoint: string
+  /** says on the volume's own root whose it is (`mark`) */
+  volumeId: string
+}
+
+/** One volume of one job, among all volumes of all jobs. */
+export function volumeIdOf(jobId: string, index: number): string {
+  return `${jobId}/${String(index)}`
+}
 
 export interface VolumeStack extends AsyncDisposable {
   /** Waits until the disk with this UUID (32 hex digits) is in the appliance; gives its block device. @throws {AppError} DISK_NOT_FOUND after 60 s */
@@ -26,6 +37,14 @@ export interface VolumeStack extends AsyncDisposable {
    * @throws {AppError} VOLUME_LAYOUT when a device does not hold the volume's file system
    */
   mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]>
+  /**
+   * Writes each volume's id on its root, so that whoever opens it for writing can tell it from everything else: a directory below a mount that
+   * is gone, a volume of another job. Fine when it is there already. Disks that are kept when their job is deleted keep the mark.
+   * @throws {AppError} REPLICA_ROOT_FOREIGN when a volume bears another id, or is not mounted; nothing is marked then
+   */
+  mark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void>
+  /** Takes the ids away: the volumes are handed over and must be what the source is. Fine when there are none. @throws {AppError} REPLICA_ROOT_FOREIGN as `mark` */
+  unmark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void>
   /**
    * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows `disks`
    * and the disks of the mounted volumes and nothing else, a read-only /sys without firmware, and empty /run and /tmp; returns the root.

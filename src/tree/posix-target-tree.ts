@@ -2,6 +2,7 @@
 import type { RelPath } from '../domain/rel-path.ts'
 import { display, parseRelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
+import { readMark, VOLUME_MARK } from '../posix/marks.ts'
 import * as posix from '../posix/posix.ts'
 import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
 import { operationKind, type OperationBatch } from '../wire/operation-codec.ts'
@@ -15,6 +16,25 @@ import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 export async function openPosixTargetTree(path: string | Buffer, signal: AbortSignal): Promise<TargetTree> {
   signal.throwIfAborted()
   return new PosixTargetTree(await posix.openTree(path, 'replica'))
+}
+
+/**
+ * Opens the root of a volume, when it is the one that was marked with this id (VolumeStack.mark). Looks before anything is written.
+ * @throws {AppError} REPLICA_ROOT_FOREIGN when it bears another id or none, as an empty mount point does; else as openPosixTargetTree
+ */
+export async function openReplicaVolume(path: string | Buffer, volumeId: string, signal: AbortSignal): Promise<TargetTree> {
+  signal.throwIfAborted()
+  const tree = await posix.openTree(path, 'replica')
+  try {
+    const found = await readMark(tree, VOLUME_MARK)
+    if (found !== volumeId) {
+      throw new AppError('REPLICA_ROOT_FOREIGN', `${display(Buffer.from(path))} is not volume ${volumeId} but ${found === undefined ? 'no marked volume: is it mounted?' : `volume ${JSON.stringify(found)}`}; nothing was written`)
+    }
+  } catch (error) {
+    posix.closeTree(tree)
+    throw error
+  }
+  return new PosixTargetTree(tree)
 }
 
 class PosixTargetTree implements TargetTree {

@@ -104,6 +104,27 @@ export function volumeStackContract(name: string, open: () => Promise<OpenVolume
       await opened.stack.release(JOB, disks, signal())
     })
 
+    t.test('a marked volume is known again, by its own job only, until the mark is taken away', async t => {
+      await using opened = await open()
+      const { stack } = opened
+      const { mounted, disks } = await build(opened)
+      t.same(mounted.map(m => m.volumeId), [`${JOB}/0`, `${JOB}/1`])
+      await stack.mark(mounted, signal())
+      await stack.mark(mounted, signal())
+      await stack.release(JOB, disks, signal())
+      await t.rejects(stack.mark(mounted, signal()), { code: 'REPLICA_ROOT_FOREIGN' }, 'nothing is mounted there')
+      const again = await build(opened)
+      await stack.mark(again.mounted, signal())
+      const others = again.mounted.map(m => ({ ...m, volumeId: `other-${m.volumeId}` }))
+      await t.rejects(stack.mark(others, signal()), { code: 'REPLICA_ROOT_FOREIGN' })
+      await t.rejects(stack.unmark(others, signal()), { code: 'REPLICA_ROOT_FOREIGN' })
+      await t.rejects(stack.mark([...again.mounted.slice(0, 1), ...others.slice(1)], signal()), { code: 'REPLICA_ROOT_FOREIGN' })
+      await stack.unmark(again.mounted, signal())
+      await stack.unmark(again.mounted, signal())
+      await stack.mark(others, signal())
+      await stack.release(JOB, disks, signal())
+    })
+
     t.test('assembling gives a root with directories for what is mounted in it, twice the same, and leaves with disassemble', async t => {
       await using opened = await open()
       const { mounted, disks } = await build(opened)
@@ -183,6 +204,8 @@ export function volumeStackContract(name: string, open: () => Promise<OpenVolume
       await t.rejects(opened.stack.partition(device, SYSTEM_DISK, AbortSignal.abort()), { name: 'AbortError' })
       await t.rejects(opened.stack.format(partitionDevice(device, 3), ROOT, AbortSignal.abort()), { name: 'AbortError' })
       await t.rejects(opened.stack.mount(JOB, [], AbortSignal.abort()), { name: 'AbortError' })
+      await t.rejects(opened.stack.mark([], AbortSignal.abort()), { name: 'AbortError' })
+      await t.rejects(opened.stack.unmark([], AbortSignal.abort()), { name: 'AbortError' })
       await t.rejects(opened.stack.deviceOf(opened.diskUuids[0], AbortSignal.abort()), { name: 'AbortError' })
       const { disks } = await build(opened)
       await opened.stack.release(JOB, disks, signal())
