@@ -79,10 +79,7 @@ export class MemoryVolumeStack implements VolumeStack {
 
   async unmark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
     this.#checkIds(mounted, signal)
-    for (const { device } of mounted) {
-      const { volumeId: _, ...rest } = this.#contents.get(device) ?? {}
-      this.#contents.set(device, rest)
-    }
+    for (const { device } of mounted) delete this.#contents.get(device)?.volumeId
   }
 
   async assemble(_jobId: string, mounted: readonly MountedVolume[], _disks: readonly string[], signal: AbortSignal): Promise<string> {

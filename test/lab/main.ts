@@ -1,9 +1,10 @@
 /** `npm run -s lab -- COMMAND`: the lab's commands, for people, tests and measurements. Results on standard output, everything else on standard error. */
 import { Command, CommanderError, Option } from 'commander'
-import { isAppError } from '../../src/errors/app-error.ts'
+import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { CODES } from '../../src/errors/codes.ts'
 import { createLab } from './lab.ts'
 import { Interrupted, interruptible } from './interruption.ts'
+import type { TargetIdentity } from './open-target.ts'
 import { migrate } from './migrate.ts'
 import { mirrorDirectories, replicateDirectories, type TransferOptions } from './transfer.ts'
 import { sweepStaleRuns } from './run-directory.ts'
@@ -15,7 +16,7 @@ const INTERRUPTED = 130
 const say = (line: string): void => { process.stderr.write(`${line}\n`) }
 const print = (value: unknown): void => { process.stdout.write(`${JSON.stringify(value, null, 2)}\n`) }
 
-interface TransferFlags { compare: 'none' | 'attributes' | 'data', orphans: 'keep' | 'delete', json?: boolean }
+interface TransferFlags extends TargetIdentity { compare: 'none' | 'attributes' | 'data', orphans: 'keep' | 'delete', json?: boolean }
 
 async function main(args: readonly string[]): Promise<number> {
   using interruption = interruptible()
@@ -88,11 +89,15 @@ async function main(args: readonly string[]): Promise<number> {
 function transferOptions(command: Command): Command {
   return command.addOption(new Option('--compare <how>', 'what is compared before it is sent').choices(['none', 'attributes', 'data']).default('none'))
     .addOption(new Option('--orphans <what>', 'what DST has and SRC has not').choices(['keep', 'delete']).default('keep'))
+    .option('--volume-id <id>', 'refuse DST unless it is the root of the volume that bears this id')
+    .option('--mark', 'with --volume-id: give DST the id first, when it bears none and is empty')
     .option('--json', 'print one JSON object')
 }
 
-function transfer(source: string, target: string, { compare, orphans }: TransferFlags): TransferOptions {
-  return { source, target, request: { compare, orphans } }
+/** @throws {AppError} REQUEST_INVALID */
+function transfer(source: string, target: string, { compare, orphans, volumeId, mark }: TransferFlags): TransferOptions {
+  if (mark === true && volumeId === undefined) throw new AppError('REQUEST_INVALID', '--mark needs --volume-id')
+  return { source, target, request: { compare, orphans }, volumeId, mark }
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -7,6 +7,8 @@ export const Task = z.object({
   /** absolute paths */
   source: z.string(), target: z.string(),
   request: MirrorRequest,
+  /** what DST has to be: open-target.ts */
+  volumeId: z.string().optional(), mark: z.boolean().optional(),
   /** go on replicating after the mirror */
   replicate: z.boolean(),
   /** where the receiver keeps its authority, and where the agent finds its identity */

@@ -13,11 +13,11 @@ import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { linkLog } from '../../src/logging/logger.ts'
 import { openSourceListener } from '../../src/source/source-listener.ts'
 import type { SourceServer } from '../../src/source/source-server.ts'
-import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
 import { serverTls } from '../../src/trust/peer-tls.ts'
 import { tlsLink } from '../../src/wire/tls-link.ts'
+import { openTarget } from './open-target.ts'
 import { machineCpuMs, peakBytes } from './processor-time.ts'
 import { Task, type ReceiverEvent } from './receiver-task.ts'
 
@@ -40,7 +40,7 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   await storeIdentity(task.agentStateDirectory, {
     sourceId: JOB, applianceHost: '127.0.0.1', replicationPort: listener.port, keyPem, certificatePem: await authority.issueAgent(csrPem, JOB), caPem: authority.certificatePem,
   })
-  await using target = await openPosixTargetTree(task.target, signal)
+  await using target = await openTarget(task.target, task, signal)
   tell({ event: 'listening' })
   await using server = await arrival
   const targets = new Map([[0, target]])

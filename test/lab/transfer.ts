@@ -1,17 +1,18 @@
 /** `lab -- mirror` and `lab -- replicate`: the real agent and a receiver as two processes over TLS on loopback, one directory into another. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { AppError } from '../../src/errors/app-error.ts'
 import { CODES, type ErrorCode } from '../../src/errors/codes.ts'
 import type { MirrorRequest } from '../../src/wire/messages.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
+import type { TargetIdentity } from './open-target.ts'
 import { AGENT, NODE } from './paths.ts'
 import { peakBytes } from './processor-time.ts'
 import { ReceiverEvent, type Task } from './receiver-task.ts'
 import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 
-export interface TransferOptions { source: string, target: string, request: MirrorRequest }
+export interface TransferOptions extends TargetIdentity { source: string, target: string, request: MirrorRequest }
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult {
@@ -61,12 +62,10 @@ interface Pair extends AsyncDisposable {
 
 async function startPair(options: TransferOptions, replicate: boolean, signal: AbortSignal): Promise<Pair> {
   const source = await directory(options.source, 'SOURCE_MISSING')
-  const target = resolve(options.target)
-  if (source === target || `${target}/`.startsWith(`${source}/`) || `${source}/`.startsWith(`${target}/`)) {
-    throw new AppError('REQUEST_INVALID', `${source} and ${target} lie in each other`)
-  }
-  // as rsync does: the last step of the path is made, nothing above it
-  await mkdir(target).catch(() => undefined)
+  const target = await placeOf(options.target)
+  if (liesIn(source, target) || liesIn(target, source)) throw new AppError('REQUEST_INVALID', `${source} and ${target} lie in each other`)
+  // as rsync does: the last step of the path is made, nothing above it; a volume that must be there is not made up
+  if (options.volumeId === undefined) await mkdir(target).catch(() => undefined)
   await directory(target, 'REPLICA_ROOT_MISSING')
   await sweepStaleRuns()
   const run = await createRunDirectory()
@@ -74,7 +73,7 @@ async function startPair(options: TransferOptions, replicate: boolean, signal: A
   stack.defer(async () => { await sweep(run) })
   try {
     const agentStateDirectory = join(run.path, 'agent')
-    const task: Task = { source, target, request: options.request, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
+    const task: Task = { source, target, request: options.request, volumeId: options.volumeId, mark: options.mark, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {
       reject: false, detached: true, cleanup: false, buffer: false, stdin: 'pipe', stdout: 'pipe', stderr: { file: join(run.path, 'receiver.log') },
@@ -128,8 +127,18 @@ async function startAgent(run: RunDirectory, configFile: string): Promise<LabPro
   return await startProcess(run, 'agent', NODE, [AGENT, 'run', '--config', configFile])
 }
 
-async function directory(path: string, code: 'SOURCE_MISSING' | 'REPLICA_ROOT_MISSING'): Promise<string> {
+/** The path without links, as far as it exists. */
+async function placeOf(path: string): Promise<string> {
   const absolute = resolve(path)
+  return await realpath(absolute).catch(async () => join(await realpath(dirname(absolute)).catch(() => dirname(absolute)), basename(absolute)))
+}
+
+function liesIn(inner: string, outer: string): boolean {
+  return inner === outer || inner.startsWith(outer === '/' ? '/' : `${outer}/`)
+}
+
+async function directory(path: string, code: 'SOURCE_MISSING' | 'REPLICA_ROOT_MISSING'): Promise<string> {
+  const absolute = await placeOf(path)
   const found = await stat(absolute).catch(() => undefined)
   if (found?.isDirectory() !== true) throw new AppError(code, `${absolute} is no directory`)
   return absolute
