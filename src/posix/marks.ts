@@ -1,6 +1,6 @@
 /**
  * Marks on the root of a replica: extended attributes whose names begin with `trusted.landfall.`, which the addon hides from everything that
- * lists, compares or copies and refuses from a source. They are durable when they are written.
+ * lists, compares or copies and refuses from a source.
  */
 import { AppError } from '../errors/app-error.ts'
 import { native } from './native.ts'
@@ -21,10 +21,13 @@ export async function readMark(tree: TreeHandle, name: string): Promise<string |
   }
 }
 
-/** Puts the mark on the root of the tree; undefined takes it away. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
-export async function writeMark(tree: TreeHandle, name: string, value: string | undefined): Promise<void> {
+/** How far an unfinished mirror has come (replication/mirror-mark.ts); taken away when it is complete. */
+export const MIRROR_MARK = 'trusted.landfall.mirror'
+
+/** Puts the mark on the root of the tree; undefined takes it away. Survives a power loss when it resolves, unless it is not to be `durable`. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+export async function writeMark(tree: TreeHandle, name: string, value: string | undefined, durable = true): Promise<void> {
   try {
-    await native.writeMark(tree, Buffer.from(name), value === undefined ? null : Buffer.from(value))
+    await native.writeMark(tree, Buffer.from(name), value === undefined ? null : Buffer.from(value), durable)
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === undefined) throw error

@@ -32,5 +32,5 @@ export interface NativeTree {
   applyOperations(tree: number, batch: Buffer): Promise<NativeApplied>
   flushTree(tree: number): Promise<void>
   readMark(tree: number, name: Buffer): Promise<Buffer | null>
-  writeMark(tree: number, name: Buffer, value: Buffer | null): Promise<void>
+  writeMark(tree: number, name: Buffer, value: Buffer | null, durable: boolean): Promise<void>
 }

@@ -8,6 +8,7 @@ export interface MemoryNode {
   readonly inode: bigint
   readonly type: EntryType
   metadata: FileMetadata
+  ctimeNs: bigint
   linkCount: number
   /** of a regular file */
   readonly data: SparseData
@@ -95,14 +96,16 @@ export class MemoryNodes {
 
   #make(shape: Shape): MemoryNode {
     const none = { target: Buffer.alloc(0), deviceMajor: 0, deviceMinor: 0 }
-    return { inode: this.#lastInode++, metadata: NEW, linkCount: shape.type === 'directory' ? 2 : 0, data: new SparseData(), children: new Map(), ...none, ...shape }
+    return { inode: this.#lastInode++, metadata: NEW, ctimeNs: ++this.#ticks, linkCount: shape.type === 'directory' ? 2 : 0, data: new SparseData(), children: new Map(), ...none, ...shape }
   }
 
   #touch(node: MemoryNode): void {
-    node.metadata = { ...node.metadata, mtimeNs: ++this.#ticks }
+    node.ctimeNs = ++this.#ticks
+    node.metadata = { ...node.metadata, mtimeNs: node.ctimeNs }
   }
 
   #settle(node: MemoryNode, metadata: FileMetadata): void {
+    node.ctimeNs = ++this.#ticks
     const xattrs = metadata.xattrs.map(({ name, value }) => ({ name: Buffer.from(name), value: Buffer.from(value) }))
     // Linux has no mode for a link and keeps 0777; flags and projects are for files and directories
     const hasFlags = node.type === 'file' || node.type === 'directory'
@@ -143,6 +146,7 @@ export class MemoryNodes {
     const parent = this.#parent(path)
     if (this.find(path) !== undefined) this.#remove(path)
     parent.children.set(keyOf(nameOf(path)), node)
+    node.ctimeNs = ++this.#ticks
     if (node.type !== 'directory') node.linkCount += 1
     this.#touch(parent)
   }

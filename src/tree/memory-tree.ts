@@ -193,7 +193,7 @@ function bytesOf(operation: FileOperation): number {
 function listed(name: Buffer, node: MemoryNode): ListedObject {
   const allocatedBytes = node.data.ranges().reduce((sum, range) => sum + Math.ceil(range.lengthBytes / BLOCK_BYTES) * BLOCK_BYTES, 0)
   return {
-    name, inode: node.inode, linkCount: node.linkCount, allocatedBytes, type: node.type, sizeBytes: node.data.sizeBytes,
+    name, inode: node.inode, linkCount: node.linkCount, allocatedBytes, ctimeNs: node.ctimeNs, type: node.type, sizeBytes: node.data.sizeBytes,
     deviceMajor: node.deviceMajor, deviceMinor: node.deviceMinor, symlinkTarget: node.target, core: node.metadata,
   }
 }

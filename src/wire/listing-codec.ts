@@ -3,7 +3,8 @@
  * without decoding where nothing differs. Little-endian.
  *
  *   page    entries one after the other
- *   entry   u32 length of what follows | u8 name length | name | u64 inode | u32 link count | u64 allocated bytes | record
+ *   entry   u32 length of what follows | u8 name length | name | u64 inode | u32 link count | u64 allocated bytes
+ *           | i64 seconds | u32 nanoseconds of the last change (ctime) | record
  *   record  u8 type (1 file, 2 directory, 3 symlink, 4 fifo, 5 socket, 6 character, 7 block) | u64 size (files only, else 0)
  *           | u32 major | u32 minor (nodes only, else 0) | u16 length | symlink target (symlinks only) | core of operation-codec.ts
  *
@@ -13,7 +14,7 @@ import { NAME_MAX_BYTES } from '../domain/rel-path.ts'
 import type { NodeType } from '../domain/file-operation.ts'
 import { ByteReader, invalid } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { CORE_BYTES, CORE_MTIME, readCore, writeCore, type CoreMetadata } from './metadata-codec.ts'
+import { CORE_BYTES, CORE_MTIME, readCore, writeCore, writeTime, type CoreMetadata } from './metadata-codec.ts'
 
 declare const listingPage: unique symbol
 export type ListingPage = Buffer & { readonly [listingPage]: true }
@@ -26,6 +27,8 @@ export interface ListedObject {
   inode: bigint
   linkCount: number
   allocatedBytes: number
+  /** when anything of it changed last, on its own machine's clock */
+  ctimeNs: bigint
   type: EntryType
   /** of a regular file, else 0 */
   sizeBytes: number
@@ -42,8 +45,8 @@ export const MAX_PAGE_BYTES = 4 * 1024 * 1024
 const TYPE_CODES = { file: 1, directory: 2, symlink: 3, fifo: 4, socket: 5, character: 6, block: 7 } as const satisfies Record<EntryType, number>
 const TYPES: readonly (EntryType | undefined)[] = [undefined, 'file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block']
 
-/** what of an entry is neither its length, its name nor its record: name length, inode, link count, allocated bytes */
-const ENTRY_FIXED_BYTES = 1 + 8 + 4 + 8
+/** what of an entry is neither its length, its name nor its record: name length, inode, link count, allocated bytes, ctime */
+const ENTRY_FIXED_BYTES = 1 + 8 + 4 + 8 + 12
 /** type, size, major, minor, target length: what stands before the target */
 const RECORD_HEAD_BYTES = 1 + 8 + 4 + 4 + 2
 const SLASH = 0x2f
@@ -66,6 +69,7 @@ export function encodeListing(objects: Iterable<ListedObject>): ListingPage {
     to.u64(object.inode)
     to.u32(object.linkCount)
     to.size(object.allocatedBytes)
+    writeTime(to, object.ctimeNs)
     to.u8(TYPE_CODES[object.type])
     to.size(object.sizeBytes)
     to.u32(object.deviceMajor)
@@ -107,6 +111,8 @@ export class ListingEntry {
   get inode(): bigint { return this.#page.readBigUInt64LE(this.#nameEnd) }
   get linkCount(): number { return this.#page.readUInt32LE(this.#nameEnd + 8) }
   get allocatedBytes(): number { return this.#size(this.#nameEnd + 12) }
+  /** when anything of it changed last, on its own machine's clock */
+  get ctimeNs(): bigint { return this.#time(this.#nameEnd + 20) }
   /** the bytes that say what the object is; equal bytes, equal object */
   get record(): Buffer { return this.#page.subarray(this.#record, this.#end) }
   get type(): EntryType {
@@ -125,8 +131,7 @@ export class ListingEntry {
   get uid(): number { return this.#page.readUInt32LE(this.#core + 2) }
   get gid(): number { return this.#page.readUInt32LE(this.#core + 6) }
   get mtimeNs(): bigint {
-    const at = this.#core + CORE_MTIME.offset
-    return this.#page.readBigInt64LE(at) * 1_000_000_000n + BigInt(this.#page.readUInt32LE(at + 8))
+    return this.#time(this.#core + CORE_MTIME.offset)
   }
 
   /** Everything but the access time. @throws {AppError} FRAME_INVALID */
@@ -155,6 +160,10 @@ export class ListingEntry {
     const at = core + CORE_MTIME.offset
     const otherAt = otherCore + CORE_MTIME.offset
     return this.#page.compare(other.#page, otherAt, otherAt + CORE_MTIME.lengthBytes, at, at + CORE_MTIME.lengthBytes) === 0
+  }
+
+  #time(at: number): bigint {
+    return this.#page.readBigInt64LE(at) * 1_000_000_000n + BigInt(this.#page.readUInt32LE(at + 8))
   }
 
   #size(at: number): number {

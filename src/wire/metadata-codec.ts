@@ -17,7 +17,8 @@ export const CORE_MTIME = { offset: 18, lengthBytes: 12 } as const
 
 const SECOND_NS = 1_000_000_000n
 
-function writeTime(to: ByteWriter, ns: bigint): void {
+/** i64 seconds, u32 nanoseconds */
+export function writeTime(to: ByteWriter, ns: bigint): void {
   let seconds = ns / SECOND_NS
   let rest = ns % SECOND_NS
   if (rest < 0n) {

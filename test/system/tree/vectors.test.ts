@@ -30,7 +30,7 @@ function golden(t: { equal: (found: string, wanted: string) => void }, name: str
 /** The page with what differs from run to run set to 0, encoded by TypeScript. */
 function stable(page: Buffer): Buffer {
   return encodeListing([...listingEntries(asListingPage(page))].map((e): ListedObject => ({
-    name: e.name, inode: 0n, linkCount: e.type === 'directory' ? 0 : e.linkCount, allocatedBytes: 0, type: e.type, sizeBytes: e.sizeBytes, deviceMajor: e.deviceMajor, deviceMinor: e.deviceMinor, symlinkTarget: e.symlinkTarget, core: e.core,
+    name: e.name, inode: 0n, linkCount: e.type === 'directory' ? 0 : e.linkCount, allocatedBytes: 0, ctimeNs: 0n, type: e.type, sizeBytes: e.sizeBytes, deviceMajor: e.deviceMajor, deviceMinor: e.deviceMinor, symlinkTarget: e.symlinkTarget, core: e.core,
   })))
 }
 

@@ -4,7 +4,7 @@ import { joinListings, judge } from '../../../src/mirror/compare.ts'
 import { encodeListing, listingEntries, type ListedObject, type ListingEntry, type ListingPage } from '../../../src/wire/listing-codec.ts'
 
 const object = (name: string, change: Partial<ListedObject> = {}): ListedObject => ({
-  name: Buffer.from(name), inode: 1n, linkCount: 1, allocatedBytes: 4096, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0,
+  name: Buffer.from(name), inode: 1n, linkCount: 1, allocatedBytes: 4096, ctimeNs: 5n, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0,
   symlinkTarget: Buffer.alloc(0), core: { mode: 0o644, uid: 0, gid: 0, flags: 0, projectId: 0, mtimeNs: 5n, xattrs: [] }, ...change,
 })
 const entry = (o: ListedObject): ListingEntry => {

@@ -46,7 +46,7 @@ export const operation: fc.Arbitrary<FileOperation> = fc.oneof(
 )
 
 const listed: fc.Arbitrary<ListedObject> = fc.record({
-  name, inode: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), linkCount: u32, allocatedBytes: size,
+  name, inode: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), linkCount: u32, allocatedBytes: size, ctimeNs: ns,
   type: fc.constantFrom<EntryType>('file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'),
   sizeBytes: size, deviceMajor: u32, deviceMinor: u32, symlinkTarget: noNul({ maxLength: 50 }),
   core,

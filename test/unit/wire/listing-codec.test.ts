@@ -5,7 +5,7 @@ import { asListingPage, encodeListing, isSameContent, listingEntries, type Liste
 import { listing } from './arbitrary.ts'
 
 const object: ListedObject = {
-  name: Buffer.from('a'), inode: 7n, linkCount: 1, allocatedBytes: 4096, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0, symlinkTarget: Buffer.alloc(0),
+  name: Buffer.from('a'), inode: 7n, linkCount: 1, allocatedBytes: 4096, ctimeNs: 1_700_000_000_000_000_001n, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0, symlinkTarget: Buffer.alloc(0),
   core: { mode: 0o644, uid: 1, gid: 2, flags: 0, projectId: 0, mtimeNs: 5n, xattrs: [] },
 }
 const entryOf = (change: Partial<ListedObject>): ListingEntry => {
@@ -19,7 +19,7 @@ t.test('any listing survives encoding and reading', async t => {
   fc.assert(fc.property(listing, objects => {
     const page = encodeListing(objects)
     const back = Array.from(listingEntries(page), (e): ListedObject => ({
-      name: e.name, inode: e.inode, linkCount: e.linkCount, allocatedBytes: e.allocatedBytes, type: e.type, sizeBytes: e.sizeBytes,
+      name: e.name, inode: e.inode, linkCount: e.linkCount, allocatedBytes: e.allocatedBytes, ctimeNs: e.ctimeNs, type: e.type, sizeBytes: e.sizeBytes,
       deviceMajor: e.deviceMajor, deviceMinor: e.deviceMinor, symlinkTarget: e.symlinkTarget, core: e.core,
     }))
     for (const [i, e] of [...listingEntries(page)].entries()) {
@@ -51,13 +51,13 @@ t.test('arbitrary and damaged bytes are refused with FRAME_INVALID or read', asy
 
 t.test('the bytes of an entry are the documented ones', async t => {
   t.equal(encodeListing([{ ...object, type: 'symlink', sizeBytes: 0, symlinkTarget: Buffer.from('xy') }]).toString('hex'),
-    '4b000000' + '01' + '61' + '0700000000000000' + '01000000' + '0010000000000000'
+    '57000000' + '01' + '61' + '0700000000000000' + '01000000' + '0010000000000000' + '00f1536500000000' + '01000000'
     + '03' + '0000000000000000' + '00000000' + '00000000' + '0200' + '7879'
     + 'a401' + '01000000' + '02000000' + '00000000' + '00000000' + '0000000000000000' + '05000000' + '0000')
 })
 
 t.test('two records are the same when every attribute is', async t => {
-  t.ok(entryOf({}).sameRecord(entryOf({ name: Buffer.from('other'), inode: 9n, linkCount: 3, allocatedBytes: 0 })), 'name, inode, link count and space do not count')
+  t.ok(entryOf({}).sameRecord(entryOf({ name: Buffer.from('other'), inode: 9n, linkCount: 3, allocatedBytes: 0, ctimeNs: 0n })), 'name, inode, link count, space and the last change do not count')
   t.notOk(entryOf({}).sameRecord(withCore({ mode: 0o600 })))
   t.notOk(entryOf({}).sameRecord(withCore({ xattrs: [{ name: Buffer.from('user.a'), value: Buffer.alloc(0) }] })))
 })

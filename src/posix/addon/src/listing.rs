@@ -129,6 +129,7 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
     out.extend_from_slice(&tree.identity(found).to_le_bytes());
     out.extend_from_slice(&found.stx_nlink.to_le_bytes());
     out.extend_from_slice(&(found.stx_blocks * 512).to_le_bytes());
+    encode_time(time(&found.stx_ctime), out);
     out.push(kind);
     out.extend_from_slice(&size.to_le_bytes());
     let device = if kind >= 6 { (found.stx_rdev_major, found.stx_rdev_minor) } else { (0, 0) };

@@ -34,15 +34,18 @@ pub fn read_mark(tree: u32, name: Buffer) -> AsyncTask<Background<Option<Buffer>
     })
 }
 
-/// Puts a mark on the root of the tree, or takes it away (null). It survives a power loss when this resolves.
+/// Puts a mark on the root of the tree, or takes it away (null). `durable`: it survives a power loss when this resolves.
 #[napi]
-pub fn write_mark(tree: u32, name: Buffer, value: Option<Buffer>) -> AsyncTask<Background<()>> {
+pub fn write_mark(tree: u32, name: Buffer, value: Option<Buffer>, durable: bool) -> AsyncTask<Background<()>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let root = tree.root.as_raw_fd();
         match &value {
             Some(value) => Object::Open(root).set(mark(&name)?, value)?,
             None => Object::Open(root).remove(mark(&name)?)?,
+        }
+        if !durable {
+            return Ok(());
         }
         // SAFETY: takes a number, whose descriptor the tree holds.
         check(unsafe { libc::fsync(root) }).map(drop)
