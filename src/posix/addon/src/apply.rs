@@ -130,6 +130,7 @@ pub fn apply_operations(tree: u32, batch: Buffer) -> AsyncTask<Background<Applie
         };
         let mut writing = lock(&tree.writing);
         writing.written = 0;
+        writing.newborn = None;
         for (index, operation) in operations.iter().enumerate() {
             applied.operations += 1;
             if let Err(Failure { errno, what }) = operate(&mut writing, &tree, operation) {

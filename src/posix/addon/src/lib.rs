@@ -16,6 +16,7 @@ mod listing;
 mod listings;
 mod mark;
 mod names;
+mod newborn;
 mod operate;
 mod operation;
 mod place;

@@ -1,10 +1,11 @@
 //! One operation on a replica. Each begins at a held directory, acts on one name in it, and never follows what has that name.
 use crate::directories::Directories;
 use crate::errno::{Errno, check};
+use crate::newborn::Newborn;
 use crate::operation::{Body, Extent, Metadata, Operation};
 use crate::place::{Place, open_existing};
-use crate::settle::{Done, Failure, failure, settle};
-use crate::sys::{create_new, file_type, open_below, punch, next_data, read_link, reopen, stat, sync_range, truncate, with_c, write_at};
+use crate::settle::{Before, Done, Failure, failure, settle};
+use crate::sys::{file_type, open_below, punch, next_data, read_link, reopen, stat, sync_range, truncate, with_c, write_at};
 use crate::tree::{Tree, split};
 use crate::xattr::Object;
 use std::collections::HashSet;
@@ -29,6 +30,8 @@ pub struct Writing {
     pub written: u64,
     /// the file that the last `file`, `write`, `punch` or `resize` left open
     pub current: Option<(Vec<u8>, OwnedFd)>,
+    /// what the file system gives a file in the directory in which the last one was made
+    pub newborn: Option<Newborn>,
 }
 
 impl Writing {
@@ -36,6 +39,9 @@ impl Writing {
         let path = operation.path;
         if self.current.as_ref().is_some_and(|(current, _)| current != path) || !matches!(operation.body, Body::Write(_) | Body::Punch { .. } | Body::Resize(_)) {
             self.current = None;
+        }
+        if !matches!(operation.body, Body::File { .. } | Body::Symlink { .. } | Body::Node { .. } | Body::Link { .. }) {
+            self.newborn = None;
         }
         if path.is_empty() && !matches!(operation.body, Body::Directory(_) | Body::Metadata(_)) {
             return Err(failure(libc::EINVAL, "the root itself"));
@@ -72,7 +78,7 @@ impl Writing {
     fn directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
         let dir = if path.is_empty() { self.directories.open(tree, path)? } else { self.make_directory(tree, path, metadata)? };
         let fd = dir.as_raw_fd();
-        settle(&tree.file_system, Object::Open(fd), &stat(fd, b"")?, metadata, true, &mut self.scratch)
+        settle(&tree.file_system, Object::Open(fd), &Before::from(&stat(fd, b"")?), metadata, true, &mut self.scratch)
     }
 
     fn make_directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Answer<Arc<OwnedFd>> {
@@ -102,59 +108,13 @@ impl Writing {
         Ok(dir)
     }
 
-    fn file(&mut self, tree: &Tree, path: &[u8], size: u64, complete: bool, metadata: &Metadata, extents: &[Extent]) -> Done {
-        if extents.iter().any(|extent| extent.offset + extent.data.len() as u64 > size) {
-            return Err(failure(libc::EINVAL, "data behind the end of the file"));
-        }
-        let place = self.place(tree, path)?;
-        let fd = match create_new(place.fd(), place.name, metadata.mode & 0o777) {
-            Err(Errno(libc::EEXIST)) => match open_existing(&place, libc::O_WRONLY) {
-                Ok(fd) => {
-                    truncate(fd.as_raw_fd(), 0)?;
-                    fd
-                }
-                Err(Errno(libc::ENOENT)) => {
-                    self.clear(&place, path)?;
-                    create_new(place.fd(), place.name, metadata.mode & 0o777)?
-                }
-                Err(errno) => return Err(errno.into()),
-            },
-            created => created?,
-        };
-        let raw = fd.as_raw_fd();
-        if !complete {
-            // the whole size at once: XFS then preallocates nothing behind the data that follow
-            truncate(raw, size)?;
-        }
-        let mut end = 0;
-        for extent in extents {
-            self.put(raw, extent)?;
-            end = end.max(extent.offset + extent.data.len() as u64);
-        }
-        if complete && end < size {
-            truncate(raw, size)?;
-            if end > 0 {
-                sync_range(raw, 0, 0, true)?;
-            }
-        }
-        let found = stat(raw, b"")?;
-        if !complete {
-            self.unsettle(tree.identity(&found));
-        }
-        let done = settle(&tree.file_system, Object::Open(raw), &found, metadata, complete, &mut self.scratch);
-        if !complete {
-            self.current = Some((path.to_vec(), fd));
-        }
-        done
-    }
-
-    fn put(&mut self, fd: RawFd, extent: &Extent) -> Done {
+    pub fn put(&mut self, fd: RawFd, extent: &Extent) -> Done {
         write_at(fd, extent.offset, extent.data)?;
         self.written += extent.data.len() as u64;
         Ok(())
     }
 
-    fn unsettle(&mut self, identity: u64) {
+    pub fn unsettle(&mut self, identity: u64) {
         if self.unsettled.len() < UNSETTLED_MAX {
             self.unsettled.insert(identity);
         }
@@ -262,26 +222,26 @@ impl Writing {
         if file_type(&found) != kind {
             return Err(failure(libc::EAGAIN, "it was replaced meanwhile"));
         }
-        settle(&tree.file_system, Object::Path(held.as_raw_fd()), &found, metadata, true, &mut self.scratch)
+        settle(&tree.file_system, Object::Path(held.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch)
     }
 
     fn metadata(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
         if path.is_empty() || self.directories.find(path).is_some() {
             let dir = self.directories.open(tree, path)?;
             let found = stat(dir.as_raw_fd(), b"")?;
-            return settle(&tree.file_system, Object::Open(dir.as_raw_fd()), &found, metadata, true, &mut self.scratch);
+            return settle(&tree.file_system, Object::Open(dir.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch);
         }
         let place = self.place(tree, path)?;
         let held = open_below(place.fd(), place.name, libc::O_PATH)?;
         let found = stat(held.as_raw_fd(), b"")?;
         let kind = file_type(&found);
         if kind != libc::S_IFREG && kind != libc::S_IFDIR {
-            return settle(&tree.file_system, Object::Path(held.as_raw_fd()), &found, metadata, true, &mut self.scratch);
+            return settle(&tree.file_system, Object::Path(held.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch);
         }
         let fd = reopen(held.as_raw_fd(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME)?;
         if kind == libc::S_IFREG && (self.unsettled.remove(&tree.identity(&found)) || self.unsettled.len() >= UNSETTLED_MAX) {
             sync_range(fd.as_raw_fd(), 0, 0, true)?;
         }
-        settle(&tree.file_system, Object::Open(fd.as_raw_fd()), &found, metadata, true, &mut self.scratch)
+        settle(&tree.file_system, Object::Open(fd.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch)
     }
 }

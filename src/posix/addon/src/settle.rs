@@ -25,17 +25,36 @@ pub fn failure(errno: i32, what: &str) -> Failure {
     Failure { errno: Errno(errno), what: what.to_owned() }
 }
 
+/// What an object is before it gets its metadata.
+#[derive(Clone, Copy)]
+pub struct Before {
+    pub kind: u32,
+    pub mode: u32,
+    pub owner: (u32, u32),
+    /// inode flags and project id, where they are known already
+    pub flags: Option<(u32, u32)>,
+    /// it is known to have no extended attributes
+    pub bare: bool,
+}
+
+impl From<&libc::statx> for Before {
+    fn from(found: &libc::statx) -> Self {
+        let mode = u32::from(found.stx_mode) & 0o7777;
+        Before { kind: file_type(found), mode, owner: (found.stx_uid, found.stx_gid), flags: None, bare: false }
+    }
+}
+
 /// Gives an object its metadata: locks it has are taken off, then owner (it clears the set-id bits and capabilities), attributes, mode,
-/// project, times, and at last the flags, behind which nothing can be changed. `found` is the object before. Not `finished`: times and locks are left alone.
+/// project, times, and at last the flags, behind which nothing can be changed. Not `finished`: times and locks are left alone.
 /// Goes on when something is refused; the first refusal is the answer.
-pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wanted: &Metadata, finished: bool, scratch: &mut Vec<u8>) -> Done {
+pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted: &Metadata, finished: bool, scratch: &mut Vec<u8>) -> Done {
     let mut first: Done = Ok(());
     let mut note = |answer: Result<(), Errno>, what: &dyn Fn() -> String| {
         if let (Err(errno), Ok(())) = (answer, &first) {
             first = Err(Failure { errno, what: what() });
         }
     };
-    let kind = file_type(found);
+    let kind = before.kind;
     let (fd, open) = match object {
         Object::Open(fd) => (fd, true),
         Object::Path(fd) => (fd, false),
@@ -45,17 +64,23 @@ pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wan
         return Err(failure(libc::EINVAL, "an owner or inode flags that no file has"));
     }
     // only an open file or directory has flags; for anything else both are zero
-    let mut now = if open { file_system.flags(fd, kind == libc::S_IFDIR) } else { Ok((0, 0)) };
+    let mut now = match before.flags {
+        Some(flags) => Ok(flags),
+        None if open => file_system.flags(fd, kind == libc::S_IFDIR),
+        None => Ok((0, 0)),
+    };
     if let Ok((flags, project)) = now
         && flags & LOCKS != 0
     {
         now = unlock(fd).map(|_| (flags & !LOCKS, project));
     }
-    let owner_differs = (found.stx_uid, found.stx_gid) != (wanted.uid, wanted.gid);
+    let owner_differs = before.owner != (wanted.uid, wanted.gid);
     if owner_differs {
         note(set_owner(fd, wanted.uid, wanted.gid), &|| "owner".to_owned());
     }
-    if let Err((errno, name)) = object.replace(&wanted.xattrs, scratch) {
+    if !(before.bare && wanted.xattrs.is_empty())
+        && let Err((errno, name)) = object.replace(&wanted.xattrs, scratch)
+    {
         note(Err(attribute_errno(fd, open, errno)), &|| format!("extended attribute {}", String::from_utf8_lossy(&name)));
     }
     if kind == libc::S_IFLNK {
@@ -65,7 +90,8 @@ pub fn settle(file_system: &FileSystem, object: Object, found: &libc::statx, wan
         return first;
     }
     let has_acl = wanted.xattrs.iter().any(|(name, _)| *name == b"system.posix_acl_access");
-    if owner_differs || has_acl || u32::from(found.stx_mode) & 0o7777 != wanted.mode {
+    // of the mode, a new owner clears the set-id bits and nothing else
+    if owner_differs && wanted.mode & 0o6000 != 0 || has_acl || before.mode != wanted.mode {
         note(if open { set_mode(fd, wanted.mode) } else { set_mode_of_path(fd, wanted.mode) }, &|| "mode".to_owned());
     }
     match now {

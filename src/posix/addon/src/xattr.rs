@@ -61,6 +61,11 @@ impl Object<'_> {
         }
     }
 
+    /// Whether it is known to have no attribute at all.
+    pub fn is_bare(&self, scratch: &mut Vec<u8>) -> bool {
+        self.list(scratch).is_ok() && scratch.is_empty()
+    }
+
     fn list_within(&self, names: &mut Vec<u8>, room: usize) -> Result<()> {
         names.reserve(room);
         let at = names.as_mut_ptr().cast::<libc::c_char>();

@@ -1,0 +1,88 @@
+//! Regular files made anew: most of what a first mirror does.
+use crate::errno::{Errno, Result};
+use crate::inode::LOCKS;
+use crate::operate::Writing;
+use crate::operation::{Extent, Metadata};
+use crate::place::{Place, open_existing};
+use crate::settle::{Before, Done, failure, settle};
+use crate::sys::{create_new, stat, sync_range, truncate};
+use crate::tree::Tree;
+use crate::xattr::Object;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+/// What a file has that was just made: the owner, the mode and the flags that directory, default ACL, umask and mount options give it. All
+/// files made in one directory with one mode get the same, so that within a batch the first one is looked at and speaks for the others.
+/// Where they get attributes at birth (an ACL, a security label) each is looked at for itself.
+pub struct Newborn {
+    dir: Arc<OwnedFd>,
+    requested: u32,
+    before: Before,
+}
+
+impl Writing {
+    pub fn file(&mut self, tree: &Tree, path: &[u8], size: u64, complete: bool, metadata: &Metadata, extents: &[Extent]) -> Done {
+        if extents.iter().any(|extent| extent.offset + extent.data.len() as u64 > size) {
+            return Err(failure(libc::EINVAL, "data behind the end of the file"));
+        }
+        let place = self.place(tree, path)?;
+        let requested = metadata.mode & 0o777;
+        let (fd, made) = match create_new(place.fd(), place.name, requested) {
+            Err(Errno(libc::EEXIST)) => match open_existing(&place, libc::O_WRONLY) {
+                Ok(fd) => {
+                    truncate(fd.as_raw_fd(), 0)?;
+                    (fd, false)
+                }
+                Err(Errno(libc::ENOENT)) => {
+                    self.clear(&place, path)?;
+                    (create_new(place.fd(), place.name, requested)?, true)
+                }
+                Err(errno) => return Err(errno.into()),
+            },
+            created => (created?, true),
+        };
+        let raw = fd.as_raw_fd();
+        let before = if made { self.newborn(tree, &place, requested, raw)? } else { Before::from(&stat(raw, b"")?) };
+        if !complete {
+            // the whole size at once: XFS then preallocates nothing behind the data that follow
+            truncate(raw, size)?;
+        }
+        let mut end = 0;
+        for extent in extents {
+            self.put(raw, extent)?;
+            end = end.max(extent.offset + extent.data.len() as u64);
+        }
+        if complete && end < size {
+            truncate(raw, size)?;
+            if end > 0 {
+                sync_range(raw, 0, 0, true)?;
+            }
+        }
+        if !complete {
+            self.unsettle(tree.identity(&stat(raw, b"")?));
+        }
+        let done = settle(&tree.file_system, Object::Open(raw), &before, metadata, complete, &mut self.scratch);
+        if !complete {
+            self.current = Some((path.to_vec(), fd));
+        }
+        done
+    }
+
+    /// What the file that was just made has.
+    fn newborn(&mut self, tree: &Tree, place: &Place, requested: u32, fd: RawFd) -> Result<Before> {
+        if let Some(newborn) = &self.newborn
+            && Arc::ptr_eq(&newborn.dir, &place.dir)
+            && newborn.requested == requested
+        {
+            return Ok(newborn.before);
+        }
+        let mut before = Before::from(&stat(fd, b"")?);
+        before.flags = tree.file_system.flags(fd, false).ok();
+        before.bare = Object::Open(fd).is_bare(&mut self.scratch);
+        self.newborn = None;
+        if before.bare && before.flags.is_some_and(|(flags, _)| flags & LOCKS == 0) {
+            self.newborn = Some(Newborn { dir: place.dir.clone(), requested, before });
+        }
+        Ok(before)
+    }
+}
