@@ -46,6 +46,7 @@ export const CODES = {
   SOURCE_NOT_CONNECTED: entry(503, 6, true, 'Start the agent on the source and check that it reaches the appliance.'),
   // files
   PATH_INVALID: entry(400, 7, false, 'The path cannot be used below a replica root.'),
+  RULE_INVALID: entry(400, 2, false, 'Correct the pattern of the include or exclude rule as the message says.'),
   SOURCE_MISSING: entry(404, 3, false, 'Check the path of the source directory or volume.'),
   SOURCE_UNREADABLE: entry(500, 7, false, 'See the finding for the file and the reason; the rest was copied.'),
   SOURCE_UNSUPPORTED: entry(409, 4, false, 'Leave this volume out of the job, or convert it to ext4, XFS or btrfs.'),

@@ -193,6 +193,23 @@ export function* listingEntries(page: ListingPage): Generator<ListingEntry, void
   }
 }
 
+/** The page with only these entries; the page itself when all of them stay. @throws {AppError} FRAME_INVALID */
+export function keptEntries(page: ListingPage, keep: (entry: ListingEntry) => boolean): ListingPage {
+  const kept: Buffer[] = []
+  let at = 0
+  // where the entries begin that are kept without a gap
+  let start = 0
+  for (const entry of listingEntries(page)) {
+    const end = at + 4 + page.readUInt32LE(at)
+    if (!keep(entry)) {
+      kept.push(page.subarray(start, at))
+      start = end
+    }
+    at = end
+  }
+  return start === 0 ? page : Buffer.concat([...kept, page.subarray(start)]) as ListingPage
+}
+
 /** Whether type, size, device, target and modification time of both are equal. */
 export function isSameContent(a: ListingEntry, b: ListingEntry): boolean {
   return a.sameContentAttributes(b)

@@ -119,6 +119,24 @@ export function* decodeOperations(batch: OperationBatch): Generator<FileOperatio
   }
 }
 
+/** The batch with only the operations whose kind and path are kept; the batch itself when all are. @throws {AppError} FRAME_INVALID */
+export function keptOperations(batch: OperationBatch, keep: (kind: OperationKind, path: RelPath) => boolean): OperationBatch {
+  const from = new ByteReader(batch)
+  const kept: Buffer[] = []
+  // where the operations begin that are kept without a gap
+  let start = 0
+  while (from.remaining > 0) {
+    const at = from.position
+    const one = from.part(from.u32())
+    const kind = operationKind(one.u8())
+    one.u8()
+    if (keep(kind, readPath(one))) continue
+    kept.push(batch.subarray(start, at))
+    start = from.position
+  }
+  return start === 0 ? batch : Buffer.concat([...kept, batch.subarray(start)]) as OperationBatch
+}
+
 /** How many bytes an operation of this path takes besides its body, for those who size batches. */
 export function operationOverheadBytes(path: RelPath): number {
   return HEAD_BYTES + path.length
