@@ -4,6 +4,7 @@
  */
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
+import type { Arrivals } from './arrivals.ts'
 
 export type Compare = MirrorRequest['compare']
 
@@ -25,8 +26,8 @@ export type Verdict =
 /** A name that at least one side has. */
 export interface Pair { source: ListingEntry | undefined, target: ListingEntry | undefined }
 
-/** The verdict for an entry of the source; pure. Hard links are judged by `link-groups.ts` before. */
-export function judge(source: ListingEntry, target: ListingEntry | undefined, compare: Compare): Verdict {
+/** The verdict for an entry of the source; pure. `arrivals`: what an interrupted mirror has left there. Hard links are judged by `link-groups.ts` before. */
+export function judge(source: ListingEntry, target: ListingEntry | undefined, compare: Compare, arrivals?: Arrivals): Verdict {
   if (target === undefined) return 'create'
   if (source.type !== target.type) return 'replace'
   if (source.type === 'directory') return source.sameRecord(target) ? 'same' : 'metadata'
@@ -34,8 +35,9 @@ export function judge(source: ListingEntry, target: ListingEntry | undefined, co
     if (source.sameRecord(target)) return 'same'
     return sameTarget(source, target) ? 'metadata' : 'replace'
   }
-  if (compare === 'none' || !source.sameContentAttributes(target)) return 'content'
-  if (compare === 'data') return 'verify'
+  if (!source.sameContentAttributes(target)) return 'content'
+  if (compare === 'none' && arrivals?.wasSent(target) !== true) return 'content'
+  if (compare === 'data' || arrivals?.isUnsure(target) === true) return 'verify'
   return source.sameRecord(target) ? 'same' : 'metadata'
 }
 

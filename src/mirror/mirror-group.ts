@@ -7,6 +7,7 @@ import type { WholeDirectory } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { encodeOperation } from '../wire/operation-codec.ts'
+import type { Arrivals } from './arrivals.ts'
 import { joinListings, judge, type Pair, type Verdict } from './compare.ts'
 import { GroupListings, NOTHING } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
@@ -16,7 +17,12 @@ import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from 
 /** A directory to mirror; fresh: the replica had nothing there, so nothing needs to be asked. */
 export interface PendingDirectory { path: RelPath, fresh: boolean }
 
-export interface VolumeMirror extends VolumeSending { request: MirrorRequest, links: LinkGroups }
+export interface VolumeMirror extends VolumeSending {
+  request: MirrorRequest
+  links: LinkGroups
+  /** what an interrupted mirror has left on the replica, when it is known */
+  arrivals: Arrivals | undefined
+}
 
 /** Files whose blocks are compared at the same time. */
 const COMPARED_AT_ONCE = 16
@@ -135,16 +141,16 @@ export class GroupMirror {
 
   /** The verdict, or undefined when the entry is a further name of an object and is dealt with as a link. */
   #verdict(source: ListingEntry, target: ListingEntry | undefined, path: RelPath): Verdict | undefined {
-    const { links, request } = this.#mirror
+    const { links, request, arrivals } = this.#mirror
     const foreign = target !== undefined && links.isForeign(source, target)
     const linked = source.type !== 'directory' && source.linkCount > 1
-    if (!linked) return foreign ? 'replace' : judge(source, target, request.compare)
+    if (!linked) return foreign ? 'replace' : judge(source, target, request.compare, arrivals)
     const { group, first } = links.join(source, path)
     if (!first) {
       this.#links.push({ entry: source, path, target, group })
       return undefined
     }
-    const verdict = foreign ? 'replace' : judge(source, target, request.compare)
+    const verdict = foreign ? 'replace' : judge(source, target, request.compare, arrivals)
     if (verdict !== 'create' && verdict !== 'replace') group.replicaInode = target?.inode
     this.#made.push(group)
     return verdict

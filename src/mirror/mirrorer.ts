@@ -8,8 +8,9 @@ import { display, ROOT_PATH } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
-import type { AppliedFailure, MirrorRequest } from '../wire/messages.ts'
+import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/messages.ts'
 import { MAX_LISTED_DIRECTORIES, type OperationStream } from '../wire/operation-stream.ts'
+import { Arrivals } from './arrivals.ts'
 import { LinkGroups } from './link-groups.ts'
 import { GroupMirror, type PendingDirectory, type VolumeMirror } from './mirror-group.ts'
 import { Tally, type MirrorReporter } from './tally.ts'
@@ -18,6 +19,8 @@ export interface MirrorWork {
   volumes: ReadonlyMap<number, SourceTree>
   stream: OperationStream
   request: MirrorRequest
+  /** what an interrupted mirror has left, by volume */
+  resume?: readonly ResumePoint[]
   /** called now and then with the figures and the findings since the last call */
   report: MirrorReporter
   clock: Clock
@@ -42,7 +45,7 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   tally.tell(true)
   for (let round = 0; round < EXTRA_ROUNDS && failures.length > 0; round++) {
     // a walk by attributes finds exactly what is missing, links and directories' times included
-    const again = { ...work, request: { ...work.request, compare: 'attributes' as const } }
+    const again = { ...work, resume: [], request: { ...work.request, compare: 'attributes' as const } }
     failures = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), signal)
   }
   for (const failure of failures) tally.finding(refused(failure))
@@ -60,7 +63,7 @@ async function mirrorRound(work: MirrorWork, tally: Tally, signal: AbortSignal):
     for (const failure of stream.takeFailures()) failures.set(`${String(failure.volume)}/${failure.path}`, failure)
   }
   for (const [volume, tree] of work.volumes) {
-    const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally }
+    const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume) }
     await walk(mirror, collect, signal)
     const root = await tree.readMetadata(ROOT_PATH, signal)
     if (root !== undefined) await stream.send(volume, root, signal)
@@ -98,6 +101,11 @@ async function walk(mirror: VolumeMirror, collectFailures: () => void, signal: A
   } finally {
     await Promise.allSettled(running)
   }
+}
+
+function arrivalsOn(volume: number, resume: readonly ResumePoint[] = []): Arrivals | undefined {
+  const point = resume.find(p => p.volume === volume)
+  return point === undefined ? undefined : new Arrivals(point)
 }
 
 function refused(failure: AppliedFailure): Finding {

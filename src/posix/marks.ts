@@ -6,6 +6,9 @@ import { AppError } from '../errors/app-error.ts'
 import { native } from './native.ts'
 import { errnoOf, replicaCode, type TreeHandle } from './posix.ts'
 
+/** What says that no mark can be kept, while everything else may go well; EPERM: an immutable root, no privilege. */
+const NO_MARK: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'EPERM', 'ENOSPC', 'EDQUOT'])
+
 /** Which volume of which job this is (VolumeStack.mark writes it, cutover takes it away). */
 export const VOLUME_MARK = 'trusted.landfall.volume'
 
@@ -33,5 +36,20 @@ export async function writeMark(tree: TreeHandle, name: string, value: string | 
     if (errno === undefined) throw error
     if (errno === 'EOPNOTSUPP' && value === undefined) return
     throw new AppError(replicaCode(errno), `cannot write the mark ${name} of the replica: ${errno}`, { cause: error })
+  }
+}
+
+/**
+ * As writeMark, for a mark that can be done without: false where there is no room for it, or the file system or the root takes none; what
+ * was there before stays. @throws {AppError} REPLICA_READ_ONLY, REPLICA_WRITE
+ */
+export async function offerMark(tree: TreeHandle, name: string, value: string | undefined, durable: boolean): Promise<boolean> {
+  try {
+    await writeMark(tree, name, value, durable)
+    return true
+  } catch (error) {
+    const errno = error instanceof Error ? errnoOf(error.cause) : undefined
+    if (errno !== undefined && NO_MARK.has(errno)) return false
+    throw error
   }
 }

@@ -5,6 +5,7 @@ import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Logger } from '../logging/logger.ts'
+import { MarkedTargets } from '../replication/marked-targets.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
 import type { Control, Message, MirrorRequest, VolumeRoot } from '../wire/messages.ts'
@@ -83,12 +84,16 @@ class LinkSourceServer implements SourceServer {
   }
 
   async mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport> {
-    return await this.#withIntake(targets, async inner => {
-      const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request }), 'mirror-complete', control => {
+    this.#checkIdle(signal)
+    const marked = await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
+    const mirrored = await this.#withIntake(marked.trees, async inner => {
+      const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked.resume }), 'mirror-complete', control => {
         if (control.kind === 'mirror-progress') report(control.progress, control.findings)
       }, inner)
       return { progress, findings: [] }
     }, signal, MIRROR_IDLE_MS)
+    await marked.complete(signal)
+    return mirrored
   }
 
   async replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void> {
@@ -143,9 +148,7 @@ class LinkSourceServer implements SourceServer {
    * agent has stopped and everything it sent is applied (or dropped behind the failure) when this settles.
    */
   async #withIntake<T>(targets: Targets, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal, idleMs?: number): Promise<T> {
-    signal.throwIfAborted()
-    this.#ended.signal.throwIfAborted()
-    if (this.#flow !== undefined) throw new AppError('REQUEST_INVALID', `source ${this.sourceId} is busy with another mirror, replication or drain`)
+    this.#checkIdle(signal)
     await using intake = new OperationIntake(this.#link, { targets, clock: this.#clock, ...(idleMs === undefined ? {} : { idleMs }) }, this.#lastSequence)
     await using answers = new ReplicaAnswers(this.#link, targets)
     this.#flow = { intake, answers }
@@ -163,6 +166,12 @@ class LinkSourceServer implements SourceServer {
     } finally {
       this.#flow = undefined
     }
+  }
+
+  #checkIdle(signal: AbortSignal): void {
+    signal.throwIfAborted()
+    this.#ended.signal.throwIfAborted()
+    if (this.#flow !== undefined) throw new AppError('REQUEST_INVALID', `source ${this.sourceId} is busy with another mirror, replication or drain`)
   }
 
   /** Never rejects: how it ended is in `ended`. */

@@ -165,13 +165,13 @@ class SourceSession implements AsyncDisposable {
     }
   }
 
-  async #mirror({ id, request }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
+  async #mirror({ id, request, resume }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
     const { volumes } = this.#options.capture.current
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
     try {
-      const progress = await mirrorVolumes({ volumes, stream: this.#stream, request, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) } }, signal)
+      const progress = await mirrorVolumes({ volumes, stream: this.#stream, request, resume, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) } }, signal)
       await reports.finish()
       return { kind: 'mirror-complete', id, progress }
     } finally {

@@ -17,6 +17,7 @@ const WHOLE_ENTRIES = 256
 
 export class MemoryTree implements SourceTree, TargetTree {
   readonly #nodes = new MemoryNodes()
+  #mark: string | undefined
 
   async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
     signal.throwIfAborted()
@@ -128,6 +129,13 @@ export class MemoryTree implements SourceTree, TargetTree {
 
   async keepOpen(): Promise<void> {
     // nothing is open
+  }
+
+  readMirrorMark(): Promise<string | undefined> { return Promise.resolve(this.#mark) }
+
+  writeMirrorMark(value: string | undefined): Promise<boolean> {
+    this.#mark = value
+    return Promise.resolve(true)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@
 import type { RelPath } from '../domain/rel-path.ts'
 import { display, parseRelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
-import { readMark, VOLUME_MARK } from '../posix/marks.ts'
+import { MIRROR_MARK, offerMark, readMark, VOLUME_MARK } from '../posix/marks.ts'
 import * as posix from '../posix/posix.ts'
 import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
 import { operationKind, type OperationBatch } from '../wire/operation-codec.ts'
@@ -81,6 +81,16 @@ class PosixTargetTree implements TargetTree {
   async flush(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     await posix.flushTree(this.#tree)
+  }
+
+  async readMirrorMark(signal: AbortSignal): Promise<string | undefined> {
+    signal.throwIfAborted()
+    return await readMark(this.#tree, MIRROR_MARK)
+  }
+
+  async writeMirrorMark(value: string | undefined, durable: boolean, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    return await offerMark(this.#tree, MIRROR_MARK, value, durable)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -35,4 +35,11 @@ export interface TargetTree extends AsyncDisposable {
   blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Everything applied so far survives a power loss when this resolves. @throws {AppError} REPLICA_WRITE, REPLICA_FULL */
   flush(signal: AbortSignal): Promise<void>
+  /** The note about an unfinished mirror that is kept with the root, and that nobody else sees; undefined when there is none. @throws {AppError} REPLICA_WRITE */
+  readMirrorMark(signal: AbortSignal): Promise<string | undefined>
+  /**
+   * Writes that note, or takes it away; `durable`: it survives a power loss when this resolves. False when the file system keeps no such
+   * thing or has no room for it: what was there before stays. @throws {AppError} REPLICA_READ_ONLY, REPLICA_WRITE
+   */
+  writeMirrorMark(value: string | undefined, durable: boolean, signal: AbortSignal): Promise<boolean>
 }

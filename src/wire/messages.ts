@@ -42,6 +42,14 @@ export type VolumeRoot = z.infer<typeof VolumeRoot>
 export const MirrorRequest = z.object({ compare: z.enum(['none', 'attributes', 'data']), orphans: z.enum(['keep', 'delete']) })
 export type MirrorRequest = z.infer<typeof MirrorRequest>
 
+/**
+ * What an interrupted mirror has left on a volume, by the ctimes of the replica's objects in milliseconds. `sentSinceMs`: what was written last
+ * from then on was sent by a mirror that compares nothing (null: nothing was). `unsure`: what was written last in between (from, to) may have
+ * been torn by a power loss, though its attributes are right.
+ */
+export const ResumePoint = z.strictObject({ volume: z.number().int().min(0).max(65535), sentSinceMs: z.number().nullable(), unsure: z.array(z.tuple([z.number(), z.number()])).max(64) })
+export type ResumePoint = z.infer<typeof ResumePoint>
+
 /** An operation of a batch that the replica could not apply. `path` is base64 of the bytes. */
 export const AppliedFailure = z.object({ sequence: id, volume: id, index: id, operation: z.string(), path: z.string(), errno: z.string() })
 export type AppliedFailure = z.infer<typeof AppliedFailure>
@@ -53,7 +61,7 @@ export const Control = z.discriminatedUnion('kind', [
   loose('refuse', { code: z.string(), message: z.string() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
   control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: z.string() }),
-  control('mirror', { id, request: MirrorRequest }),
+  control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
   control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(Finding) }),
   control('mirror-complete', { id, progress: MirrorProgress }),
   control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(Finding) }),

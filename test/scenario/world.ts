@@ -183,6 +183,8 @@ function tree(): TargetTree {
     async *listAll() { yield* [] },
     blockHashes: async () => Buffer.alloc(0),
     flush: async () => undefined,
+    readMirrorMark: async () => undefined,
+    writeMirrorMark: async () => true,
     [Symbol.asyncDispose]: async () => undefined,
   }
 }
