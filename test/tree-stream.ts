@@ -25,7 +25,7 @@ export class TreeStream implements OperationStream {
     this.bytesSent += batch.length
     await this.#inOrder(async () => {
       const result = await this.#target(volume).apply(batch, signal)
-      for (const f of result.failures) this.#failures.push({ sequence, volume, index: f.index, operation: f.kind, path: f.path.toString('base64'), errno: f.errno })
+      for (const f of result.failures) this.#failures.push({ sequence, volume, index: f.index, operation: f.kind, path: f.path.toString('base64'), errno: f.errno, what: f.what, partial: f.partial })
       this.applied = sequence
     })
     return sequence

@@ -4,8 +4,7 @@
  * does not capture changes: what changes while it walks is replication's business, which must be capturing already.
  */
 import type { Clock } from '../clock/clock.ts'
-import { display, ROOT_PATH } from '../domain/rel-path.ts'
-import type { Finding } from '../domain/finding.ts'
+import { ROOT_PATH } from '../domain/rel-path.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/messages.ts'
@@ -13,6 +12,7 @@ import { MAX_LISTED_DIRECTORIES, type OperationStream } from '../wire/operation-
 import { Arrivals } from './arrivals.ts'
 import { LinkGroups } from './link-groups.ts'
 import { GroupMirror, type PendingDirectory, type VolumeMirror } from './mirror-group.ts'
+import { Refusals } from './refusals.ts'
 import { Tally, type MirrorReporter } from './tally.ts'
 
 export interface MirrorWork {
@@ -40,15 +40,15 @@ const EXTRA_ROUNDS = 2
 export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Promise<MirrorProgress> {
   const { stream } = work
   const tally = new Tally(stream, work.clock, work.report)
-  let failures = await mirrorRound(work, tally, signal)
+  let refusals = await mirrorRound(work, tally, undefined, signal)
   tally.walked()
   tally.tell(true)
-  for (let round = 0; round < EXTRA_ROUNDS && failures.length > 0; round++) {
+  for (let round = 0; round < EXTRA_ROUNDS && refusals.again.size > 0; round++) {
     // a walk by attributes finds exactly what is missing, links and directories' times included
     const again = { ...work, resume: [], request: { ...work.request, compare: 'attributes' as const } }
-    failures = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), signal)
+    refusals = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), refusals.again, signal)
   }
-  for (const failure of failures) tally.finding(refused(failure))
+  tally.finding(...refusals.remainingFindings())
   await stream.requestFlush(signal)
   await stream.whenDurable(stream.sent, signal)
   tally.tell(true)
@@ -56,12 +56,10 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
 }
 
 /** One walk over all volumes; gives what the replica refused, all of which is applied or refused when it resolves. */
-async function mirrorRound(work: MirrorWork, tally: Tally, signal: AbortSignal): Promise<readonly AppliedFailure[]> {
+async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: ReadonlyMap<string, AppliedFailure> | undefined, signal: AbortSignal): Promise<Refusals> {
   const { stream } = work
-  const failures = new Map<string, AppliedFailure>()
-  const collect = (): void => {
-    for (const failure of stream.takeFailures()) failures.set(`${String(failure.volume)}/${failure.path}`, failure)
-  }
+  const refusals = new Refusals(refusedBefore === undefined ? undefined : new Set(refusedBefore.keys()))
+  const collect = (): void => { tally.finding(...refusals.add(stream.takeFailures())) }
   for (const [volume, tree] of work.volumes) {
     const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume) }
     await walk(mirror, collect, signal)
@@ -70,8 +68,9 @@ async function mirrorRound(work: MirrorWork, tally: Tally, signal: AbortSignal):
   }
   await stream.whenApplied(stream.sent, signal)
   collect()
+  tally.finding(...refusals.finalFindings())
   tally.tell(true)
-  return [...failures.values()]
+  return refusals
 }
 
 /** Depth first, several groups at once; a directory's turn comes after the operation that makes it was sent. */
@@ -106,13 +105,4 @@ async function walk(mirror: VolumeMirror, collectFailures: () => void, signal: A
 function arrivalsOn(volume: number, resume: readonly ResumePoint[] = []): Arrivals | undefined {
   const point = resume.find(p => p.volume === volume)
   return point === undefined ? undefined : new Arrivals(point)
-}
-
-function refused(failure: AppliedFailure): Finding {
-  const path = display(Buffer.from(failure.path, 'base64'))
-  return {
-    code: 'REPLICA_REFUSED', severity: 'error', subject: path,
-    message: `${path}: ${failure.operation} failed on the replica (${failure.errno}).`,
-    advice: 'Check whether the file system of the replica supports what the source uses here; the rest was copied.',
-  }
 }

@@ -8,7 +8,7 @@
 import type { Clock } from '../clock/clock.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { ApplyFailure, TargetTree } from '../tree/target-tree.ts'
-import type { AppliedFailure } from '../wire/messages.ts'
+import { MAX_REFUSED_CHARACTERS, type AppliedFailure } from '../wire/messages.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import { AcknowledgementLedger, type Acknowledgement } from './acknowledgement.ts'
 
@@ -132,5 +132,5 @@ class FlushingApplier implements Applier {
 }
 
 function applied(failure: ApplyFailure, sequence: number, volume: number): AppliedFailure {
-  return { sequence, volume, index: failure.index, operation: failure.kind, path: failure.path.toString('base64'), errno: failure.errno }
+  return { sequence, volume, index: failure.index, operation: failure.kind, path: failure.path.toString('base64'), errno: failure.errno, what: failure.what.slice(0, MAX_REFUSED_CHARACTERS), partial: failure.partial }
 }

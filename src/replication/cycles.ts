@@ -4,9 +4,10 @@
  */
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
-import { display, parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
+import { parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
+import { mayHelpToSendAgain, refusedFinding } from '../tree/refused.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { AppliedFailure } from '../wire/messages.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
@@ -51,6 +52,7 @@ export class Cycles {
   /** when a big file may be compared again */
   #compareAtMs = new Map<string, number>()
   #refusals = new Map<string, number>()
+  readonly #told = new Set<string>()
   #findings: Finding[] = []
   #steps = 0
 
@@ -223,15 +225,28 @@ export class Cycles {
   #retry(failure: AppliedFailure): void {
     const { changes, clock } = this.#options
     const { volume } = failure
+    if (!mayHelpToSendAgain(failure)) {
+      this.#tellOnce(failure)
+      return
+    }
     const path = parseRelPath(Buffer.from(failure.path, 'base64'))
     this.#remember(this.#refusals)
     const refusals = (this.#refusals.get(nameOfChange(volume, path)) ?? 0) + 1
     this.#refusals.set(nameOfChange(volume, path), refusals)
-    if (refusals === MAX_REFUSALS) this.#findings.push(refused(failure, path))
+    if (refusals === MAX_REFUSALS) this.#findings.push(refusedFinding(failure))
     if (refusals >= MAX_REFUSALS) return
     if (failure.operation === 'link') this.#state(volume).links.distrust(path)
     const again = refusals % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path
     changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume, path: again, atMs: this.#inFlight.oldestAtMs ?? clock.now() }])
+  }
+
+  /** What stays refused is told once for each object and what of it. */
+  #tellOnce(failure: AppliedFailure): void {
+    const key = `${String(failure.volume)}/${failure.path}/${failure.what}`
+    if (this.#told.size > MAX_REMEMBERED) this.#told.clear()
+    if (this.#told.has(key)) return
+    this.#told.add(key)
+    this.#findings.push(refusedFinding(failure))
   }
 
   #remember(memory: Map<string, number>): void {
@@ -241,11 +256,4 @@ export class Cycles {
 
 function nameOfChange(volume: number, path: RelPath): string {
   return `${String(volume)}/${keyOf(path)}`
-}
-
-function refused(failure: AppliedFailure, path: RelPath): Finding {
-  return {
-    code: 'FILE_REFUSED', severity: 'error', subject: display(path), message: `the replica refuses "${failure.operation}" (${failure.errno})`,
-    advice: 'Check the replica volume: its file system may lack what the source has; it is tried again when the file changes.',
-  }
 }

@@ -23,9 +23,12 @@ export interface MemoryNode {
 /** Why an operation cannot be applied. */
 export class Refusal extends Error {
   readonly errno: string
-  constructor(errno: string, what = '') {
+  /** only this much of the metadata was not taken */
+  readonly partial: boolean
+  constructor(errno: string, what = '', partial = false) {
     super(what)
     this.errno = errno
+    this.partial = partial
   }
 }
 
@@ -110,7 +113,7 @@ export class MemoryNodes {
     // Linux has no mode for a link and keeps 0777; flags and projects are for files and directories
     const hasFlags = node.type === 'file' || node.type === 'directory'
     node.metadata = { ...metadata, mode: node.type === 'symlink' ? 0o777 : metadata.mode, flags: hasFlags ? metadata.flags : 0, projectId: hasFlags ? metadata.projectId : 0, xattrs }
-    if (!hasFlags && (metadata.flags !== 0 || metadata.projectId !== 0) && node.type !== 'symlink') throw new Refusal('EOPNOTSUPP', 'inode flags')
+    if (!hasFlags && (metadata.flags !== 0 || metadata.projectId !== 0) && node.type !== 'symlink') throw new Refusal('EOPNOTSUPP', 'inode flags', true)
   }
 
   #existing(path: RelPath): MemoryNode {

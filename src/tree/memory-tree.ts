@@ -31,7 +31,7 @@ export class MemoryTree implements SourceTree, TargetTree {
         bytesWritten += bytesOf(operation)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
-        failures.push({ index, kind, path, errno: error.errno, message: `cannot apply "${kind}" to ${display(path)}${error.message === '' ? '' : ` (${error.message})`}: ${error.errno}` })
+        failures.push({ index, kind, path, errno: error.errno, what: error.message, partial: error.partial, message: `cannot apply "${kind}" to ${display(path)}${error.message === '' ? '' : ` (${error.message})`}: ${error.errno}` })
       }
     }
     return { operations: operations.length, bytesWritten, failures }

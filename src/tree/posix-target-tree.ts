@@ -47,10 +47,10 @@ class PosixTargetTree implements TargetTree {
   async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
     signal.throwIfAborted()
     const { operations, bytesWritten, failures: failed, ended } = await posix.applyOperations(this.#tree, batch)
-    const failures = failed.map(({ index, kind, path, errno, what }): ApplyFailure => {
+    const failures = failed.map(({ index, kind, path, errno, what, partial }): ApplyFailure => {
       const name = posix.errnoName(errno)
       const operation = operationKind(kind)
-      return { index, kind: operation, path: parseRelPath(path), errno: name, message: `cannot apply "${operation}" to ${display(path)}${what === '' ? '' : ` (${what})`}: ${name}` }
+      return { index, kind: operation, path: parseRelPath(path), errno: name, what, partial, message: `cannot apply "${operation}" to ${display(path)}${what === '' ? '' : ` (${what})`}: ${name}` }
     })
     const last = failures.at(-1)
     if (ended && last !== undefined) throw new AppError(posix.replicaCode(last.errno), last.message)

@@ -16,6 +16,10 @@ export interface ApplyFailure {
   path: RelPath
   /** ENOENT on `link`, `write`, `metadata` ... means the replica lacks what the operation builds on: the sender must send it whole */
   errno: string
+  /** what of the object's metadata was refused, or why the operation was, in words; may be empty */
+  what: string
+  /** the object is there as it should be, but for `what`: sending it again changes nothing */
+  partial: boolean
   message: string
 }
 export interface ApplyResult { operations: number, bytesWritten: number, failures: readonly ApplyFailure[] }

@@ -50,8 +50,13 @@ export type MirrorRequest = z.infer<typeof MirrorRequest>
 export const ResumePoint = z.strictObject({ volume: z.number().int().min(0).max(65535), sentSinceMs: z.number().nullable(), unsure: z.array(z.tuple([z.number(), z.number()])).max(64) })
 export type ResumePoint = z.infer<typeof ResumePoint>
 
-/** An operation of a batch that the replica could not apply. `path` is base64 of the bytes. */
-export const AppliedFailure = z.object({ sequence: id, volume: id, index: id, operation: z.string(), path: z.string(), errno: z.string() })
+/** Longest text about what of an operation was refused. */
+export const MAX_REFUSED_CHARACTERS = 2000
+
+/** An operation of a batch that the replica could not apply, or not all of it: see ApplyFailure. `path` is base64 of the bytes. */
+export const AppliedFailure = z.object({
+  sequence: id, volume: id, index: id, operation: z.string(), path: z.string(), errno: z.string(), what: z.string().max(MAX_REFUSED_CHARACTERS), partial: z.boolean(),
+})
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
 export const Control = z.discriminatedUnion('kind', [

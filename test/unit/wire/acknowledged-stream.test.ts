@@ -91,7 +91,7 @@ t.test('an acknowledgement that goes back, or beyond what was sent, is FRAME_INV
 t.test('failures are given once', async t => {
   const { stream } = open()
   await stream.send(1, batchOf(1), soon())
-  const failure = { sequence: 1, volume: 1, index: 0, operation: 'write', path: '', errno: 'ENOENT' }
+  const failure = { sequence: 1, volume: 1, index: 0, operation: 'write', path: '', errno: 'ENOENT', what: '', partial: false }
   stream.acknowledge({ kind: 'acknowledge', applied: 1, durable: 0, failures: [failure] })
   t.same(stream.takeFailures(), [failure])
   t.same(stream.takeFailures(), [])

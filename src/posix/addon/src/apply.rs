@@ -5,7 +5,7 @@ use crate::inode::{LOCKS, get_flags, set_flags};
 use crate::operate::Writing;
 use crate::operation::{Body, Operation, parse};
 use crate::remove::{open_lockable, unlock};
-use crate::settle::{Done, Failure};
+use crate::settle::{Done, Failure, ends_batch};
 use crate::sys::stat;
 use crate::tree::{TREES, Tree, lock, split};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -19,6 +19,7 @@ pub struct FailedOperation {
     pub path: Buffer,
     pub errno: i32,
     pub what: String,
+    pub partial: bool,
 }
 
 #[napi(object)]
@@ -31,11 +32,6 @@ pub struct Applied {
     pub ended: bool,
     /// why the batch holds no operations; then nothing was done. Empty when it does.
     pub invalid: String,
-}
-
-/// What no later operation could do better with.
-fn ends_batch(errno: Errno) -> bool {
-    matches!(errno.0, libc::ENOSPC | libc::EDQUOT | libc::EROFS | libc::EIO)
 }
 
 /// Objects whose locks (append-only, immutable) stand in the way of an operation.
@@ -78,7 +74,7 @@ fn operate_unlocked(writing: &mut Writing, tree: &Tree, operation: &Operation, r
     writing.current = None;
     for (fd, had, restore) in locked {
         if let (Ok(()), Err(errno)) = (&done, restore_locks(tree, operation.path, &fd, had, restore)) {
-            done = Err(Failure { errno, what: "inode flags".to_owned() });
+            done = Err(Failure { errno, what: "inode flags".to_owned(), partial: true });
         }
     }
     done
@@ -110,7 +106,7 @@ fn operate(writing: &mut Writing, tree: &Tree, operation: &Operation) -> Done {
         }
     }
     match done {
-        Err(refused @ Failure { errno: Errno(libc::EPERM | libc::EACCES), .. }) => operate_unlocked(writing, tree, operation, refused),
+        Err(refused @ Failure { errno: Errno(libc::EPERM | libc::EACCES), partial: false, .. }) => operate_unlocked(writing, tree, operation, refused),
         other => other,
     }
 }
@@ -133,9 +129,9 @@ pub fn apply_operations(tree: u32, batch: Buffer) -> AsyncTask<Background<Applie
         writing.newborn = None;
         for (index, operation) in operations.iter().enumerate() {
             applied.operations += 1;
-            if let Err(Failure { errno, what }) = operate(&mut writing, &tree, operation) {
+            if let Err(Failure { errno, what, partial }) = operate(&mut writing, &tree, operation) {
                 let path = operation.path.to_vec().into();
-                applied.failures.push(FailedOperation { index: index as u32, kind: operation.kind, path, errno: errno.0, what });
+                applied.failures.push(FailedOperation { index: index as u32, kind: operation.kind, path, errno: errno.0, what, partial });
                 if ends_batch(errno) {
                     applied.ended = true;
                     break;

@@ -137,28 +137,53 @@ pub fn set_flags(fd: RawFd, flags: u32) -> Result<()> {
     check(unsafe { libc::ioctl(fd, FS_IOC_SETFLAGS, &raw const flags) }).map(drop)
 }
 
-/// Makes the kept flags `wanted`. Where one is not known the others are set still, and the error says so.
-pub fn replace_flags(fd: RawFd, wanted: u32) -> Result<()> {
-    let now = get_flags(fd)?;
+/// Makes the kept flags `wanted`. Where some are not taken the others are set still, and the error says which.
+pub fn replace_flags(fd: RawFd, wanted: u32) -> std::result::Result<(), (Errno, u32)> {
+    let now = get_flags(fd).map_err(|errno| (errno, wanted))?;
     let all = (now & !KEPT) | (wanted & KEPT);
     if all == now {
         return Ok(());
     }
     let refused = match set_flags(fd, all) {
-        Ok(()) => return Ok(()),
+        Ok(()) => Errno(libc::EOPNOTSUPP),
         Err(errno) if is_unsupported(errno) => errno,
-        Err(errno) => return Err(errno),
+        Err(errno) => return Err((errno, (all ^ now) & KEPT)),
     };
-    let mut reached = now & !(KEPT & !wanted);
-    if reached != now && set_flags(fd, reached).is_err() {
-        reached = now;
+    let mut reached = get_flags(fd).map_err(|errno| (errno, wanted))?;
+    if reached == all {
+        return Ok(());
     }
-    for flag in (0..32).map(|bit| 1 << bit).filter(|flag| wanted & KEPT & flag != 0 && now & flag == 0) {
+    let fewer = reached & !(KEPT & !wanted);
+    if fewer != reached && set_flags(fd, fewer).is_ok() {
+        reached = fewer;
+    }
+    for flag in bits(wanted & KEPT & !reached) {
         if set_flags(fd, reached | flag).is_ok() {
             reached |= flag;
         }
     }
-    Err(refused)
+    // some are taken and forgotten: nocow of a file that has data
+    let missing = (get_flags(fd).unwrap_or(reached) ^ all) & KEPT;
+    if missing == 0 { Ok(()) } else { Err((refused, missing)) }
+}
+
+fn bits(flags: u32) -> impl Iterator<Item = u32> {
+    (0..32).map(|bit| 1 << bit).filter(move |flag| flags & flag != 0)
+}
+
+/// Flags in words.
+pub fn flag_names(flags: u32) -> String {
+    const NAMES: [(u32, &str); 8] = [
+        (SYNC, "sync"),
+        (IMMUTABLE, "immutable"),
+        (APPEND, "append"),
+        (NODUMP, "nodump"),
+        (NOATIME, "noatime"),
+        (DIRSYNC, "dirsync"),
+        (NOCOW, "nocow"),
+        (PROJINHERIT, "projinherit"),
+    ];
+    NAMES.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
 }
 
 pub fn set_project(fd: RawFd, project: u32) -> Result<()> {

@@ -1,9 +1,9 @@
 //! Giving an object on the replica its metadata.
 use crate::errno::Errno;
-use crate::inode::{FileSystem, KEPT, LOCKS, replace_flags, set_mode, set_mode_of_path, set_owner, set_project, set_times};
+use crate::inode::{FileSystem, KEPT, LOCKS, flag_names, replace_flags, set_mode, set_mode_of_path, set_owner, set_project, set_times};
 use crate::operation::Metadata;
 use crate::remove::unlock;
-use crate::sys::file_type;
+use crate::sys::{file_type, stat};
 use crate::xattr::Object;
 use std::os::fd::RawFd;
 
@@ -11,18 +11,57 @@ use std::os::fd::RawFd;
 pub struct Failure {
     pub errno: Errno,
     pub what: String,
+    /// the object is as it should be, but for `what` of its metadata
+    pub partial: bool,
 }
 
 pub type Done = Result<(), Failure>;
 
 impl From<Errno> for Failure {
     fn from(errno: Errno) -> Self {
-        Failure { errno, what: String::new() }
+        Failure { errno, what: String::new(), partial: false }
     }
 }
 
 pub fn failure(errno: i32, what: &str) -> Failure {
-    Failure { errno: Errno(errno), what: what.to_owned() }
+    Failure { errno: Errno(errno), what: what.to_owned(), partial: false }
+}
+
+/// What no later operation could do better with: no space, read-only, or a broken disk.
+pub fn ends_batch(errno: Errno) -> bool {
+    matches!(errno.0, libc::ENOSPC | libc::EDQUOT | libc::EROFS | libc::EIO)
+}
+
+/// What of an object's metadata the file system did not take.
+#[derive(Default)]
+pub struct Refused {
+    errno: Option<Errno>,
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Refused {
+    /// So many are named, the others counted.
+    const NAMED: usize = 8;
+
+    pub fn note(&mut self, answer: Result<(), Errno>, what: impl FnOnce() -> String) {
+        let Err(errno) = answer else { return };
+        // what ends the batch must not hide behind what does not
+        if self.errno.is_none_or(|first| ends_batch(errno) && !ends_batch(first)) {
+            self.errno = Some(errno);
+        }
+        self.count += 1;
+        if self.named.len() < Self::NAMED {
+            self.named.push(what());
+        }
+    }
+
+    fn done(self) -> Done {
+        let Some(errno) = self.errno else { return Ok(()) };
+        let more = self.count - self.named.len();
+        let what = self.named.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+        Err(Failure { errno, what, partial: !ends_batch(errno) })
+    }
 }
 
 /// What an object is before it gets its metadata.
@@ -46,14 +85,9 @@ impl From<&libc::statx> for Before {
 
 /// Gives an object its metadata: locks it has are taken off, then owner (it clears the set-id bits and capabilities), attributes, mode,
 /// project, times, and at last the flags, behind which nothing can be changed. Not `finished`: times and locks are left alone.
-/// Goes on when something is refused; the first refusal is the answer.
+/// Goes on when something is refused; the answer names all of that.
 pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted: &Metadata, finished: bool, scratch: &mut Vec<u8>) -> Done {
-    let mut first: Done = Ok(());
-    let mut note = |answer: Result<(), Errno>, what: &dyn Fn() -> String| {
-        if let (Err(errno), Ok(())) = (answer, &first) {
-            first = Err(Failure { errno, what: what() });
-        }
-    };
+    let mut refused = Refused::default();
     let kind = before.kind;
     let (fd, open) = match object {
         Object::Open(fd) => (fd, true),
@@ -76,43 +110,59 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
     }
     let owner_differs = before.owner != (wanted.uid, wanted.gid);
     if owner_differs {
-        note(set_owner(fd, wanted.uid, wanted.gid), &|| "owner".to_owned());
+        refused.note(set_owner(fd, wanted.uid, wanted.gid), || "owner".to_owned());
     }
-    if !(before.bare && wanted.xattrs.is_empty())
-        && let Err((errno, name)) = object.replace(&wanted.xattrs, scratch)
-    {
-        note(Err(attribute_errno(fd, open, errno)), &|| format!("extended attribute {}", String::from_utf8_lossy(&name)));
+    if !(before.bare && wanted.xattrs.is_empty()) {
+        object.replace(&wanted.xattrs, scratch, &mut |name, errno| {
+            refused.note(Err(attribute_errno(fd, errno)), || if name.is_empty() { "extended attributes".to_owned() } else { format!("extended attribute {}", printable(name)) });
+        });
     }
     if kind == libc::S_IFLNK {
         if finished {
-            note(set_times(fd, wanted.atime, wanted.mtime), &|| "times".to_owned());
+            refused.note(set_and_check_times(fd, wanted), || "times".to_owned());
         }
-        return first;
+        return refused.done();
     }
     let has_acl = wanted.xattrs.iter().any(|(name, _)| *name == b"system.posix_acl_access");
     // of the mode, a new owner clears the set-id bits and nothing else
     if owner_differs && wanted.mode & 0o6000 != 0 || has_acl || before.mode != wanted.mode {
-        note(if open { set_mode(fd, wanted.mode) } else { set_mode_of_path(fd, wanted.mode) }, &|| "mode".to_owned());
+        refused.note(if open { set_mode(fd, wanted.mode) } else { set_mode_of_path(fd, wanted.mode) }, || "mode".to_owned());
     }
     match now {
         Ok((_, project)) if project == wanted.project => {}
-        Ok(_) => note(if open { set_project(fd, wanted.project) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "project id".to_owned()),
-        Err(errno) => note(Err(errno), &|| "inode flags".to_owned()),
+        Ok(_) => refused.note(if open { set_project(fd, wanted.project) } else { Err(Errno(libc::EOPNOTSUPP)) }, || format!("project id {}", wanted.project)),
+        Err(errno) => refused.note(Err(errno), || "inode flags".to_owned()),
     }
     if finished {
-        note(set_times(fd, wanted.atime, wanted.mtime), &|| "times".to_owned());
+        refused.note(set_and_check_times(fd, wanted), || "times".to_owned());
     }
     let flags = if finished { wanted.flags } else { wanted.flags & !LOCKS };
     if now.is_ok_and(|(now, _)| now != flags) {
-        note(if open { replace_flags(fd, flags) } else { Err(Errno(libc::EOPNOTSUPP)) }, &|| "inode flags".to_owned());
+        let answer = if open { replace_flags(fd, flags) } else { Err((Errno(libc::EOPNOTSUPP), flags)) };
+        refused.note(answer.map_err(|(errno, _)| errno), || format!("inode flags {}", answer.map_err(|(_, flags)| flag_names(flags)).err().unwrap_or_default()));
     }
-    first
+    refused.done()
+}
+
+/// Sets the times, and looks whether they stay where the file system may not reach: it then keeps its first or last moment, silently.
+fn set_and_check_times(fd: RawFd, wanted: &Metadata) -> Result<(), Errno> {
+    set_times(fd, wanted.atime, wanted.mtime)?;
+    let seconds = wanted.mtime.0;
+    if i32::try_from(seconds).is_ok_and(|seconds| seconds > i32::MIN) || stat(fd, b"")?.stx_mtime.tv_sec == seconds {
+        return Ok(());
+    }
+    Err(Errno(libc::ERANGE))
+}
+
+/// Bytes for a person: what is not printable ASCII as \xNN.
+fn printable(name: &[u8]) -> String {
+    name.escape_ascii().to_string()
 }
 
 /// ext4 says ENOSPC when an attribute does not fit its one block; that must not look like a full file system.
-fn attribute_errno(fd: RawFd, open: bool, errno: Errno) -> Errno {
+fn attribute_errno(fd: RawFd, errno: Errno) -> Errno {
     const ENOUGH_BLOCKS: u64 = 64;
-    if errno.0 != libc::ENOSPC || !open {
+    if errno.0 != libc::ENOSPC {
         return errno;
     }
     // SAFETY: statfs is plain numbers, for which zero is a value.

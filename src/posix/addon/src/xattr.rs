@@ -196,18 +196,14 @@ impl Object<'_> {
         }
     }
 
-    /// Makes the attributes exactly `wanted`. Goes on after an attribute that is refused and gives the first refusal with its name.
-    pub fn replace(&self, wanted: &[(&[u8], &[u8])], scratch: &mut Vec<u8>) -> std::result::Result<(), (Errno, Vec<u8>)> {
-        let mut refused = None;
+    /// Makes the attributes exactly `wanted`. Goes on after one that is refused, and tells of each.
+    pub fn replace(&self, wanted: &[(&[u8], &[u8])], scratch: &mut Vec<u8>, refused: &mut dyn FnMut(&[u8], Errno)) {
         let mut note = |name: &[u8], answer: Result<()>| {
-            if let (Err(errno), None) = (answer, &refused) {
-                refused = Some((errno, name.to_vec()));
+            if let Err(errno) = answer {
+                refused(name, errno);
             }
         };
-        let listed = self.list(scratch);
-        if listed.is_err() {
-            note(b"", listed);
-        }
+        note(b"", self.list(scratch));
         for name in scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && is_kept(n)) {
             if !wanted.iter().any(|(w, _)| w == &name) {
                 note(name, self.remove(name));
@@ -223,7 +219,6 @@ impl Object<'_> {
             }
             note(name, self.set(name, value));
         }
-        refused.map_or(Ok(()), Err)
     }
 }
 
