@@ -89,8 +89,8 @@ export class GroupMirror {
   }
 
   /** Counts what was made of a directory, and mirrors what was left of it. */
-  async #mirrorLeft(path: RelPath, { page, left, settled }: WholeDirectory, signal: AbortSignal): Promise<void> {
-    const { tally } = this.#mirror
+  async #mirrorLeft(path: RelPath, { page, left, made, settled }: WholeDirectory, signal: AbortSignal): Promise<void> {
+    this.#mirror.tally.made(made)
     const pairs: Pair[] = []
     let index = 0
     for (const source of listingEntries(page)) {
@@ -98,8 +98,6 @@ export class GroupMirror {
         pairs.push({ source, target: undefined })
         continue
       }
-      tally.found(source)
-      tally.done(source)
       if (source.type === 'directory') this.#children.push({ path: joinRelPath(path, source.name), fresh: true })
     }
     if (!settled) this.#entries.touched.add(path)

@@ -2,6 +2,7 @@
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
 import { NO_MIRROR_PROGRESS, type MirrorProgress } from '../domain/progress.ts'
+import type { EntryCount } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 
@@ -28,6 +29,14 @@ export class Tally {
   found(entry: ListingEntry): void { this.#figures.filesFound++; this.#figures.bytesFound += payloadBytes(entry) }
   skipped(entry: ListingEntry): void { this.#figures.filesSkipped++; this.#figures.bytesSkipped += payloadBytes(entry) }
   done(entry: ListingEntry): void { this.#figures.filesDone++; this.#figures.bytesDone += payloadBytes(entry) }
+  /** Entries that were found and done at once. */
+  made({ files, bytes }: EntryCount): void {
+    this.#figures.filesFound += files
+    this.#figures.bytesFound += bytes
+    this.#figures.filesDone += files
+    this.#figures.bytesDone += bytes
+  }
+
   finding(...findings: readonly Finding[]): void {
     this.#figures.findings += findings.length
     for (const finding of findings) this.#findings.push(finding)

@@ -3,7 +3,8 @@
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
 export interface NativeRead { batch: Buffer, taken: number, large: number[], unread: NativeUnread[] }
-export interface NativeWhole { batch: Buffer, pages: Buffer, directories: { pageEnd: number, left: number[], settled: boolean, unread: NativeUnread[] }[] }
+export interface NativeWholeDirectory { pageEnd: number, left: number[], files: number, bytes: number, settled: boolean, unread: NativeUnread[] }
+export interface NativeWhole { batch: Buffer, pages: Buffer, directories: NativeWholeDirectory[] }
 export interface NativeFailure { index: number, kind: number, path: Buffer, errno: number, what: string, partial: boolean }
 export interface NativeApplied { operations: number, bytesWritten: number, failures: NativeFailure[], ended: boolean, invalid: string }
 

@@ -91,14 +91,25 @@ export class MemoryTree implements SourceTree, TargetTree {
       const entries = [...found?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
       if (entries.length > WHOLE_ENTRIES) break
       const left: number[] = []
+      const told: ListedObject[] = []
+      const made = { files: 0, bytes: 0 }
       const make = (operation: FileOperation): void => { batchBytes += batches[batches.push(encodeOperation(operation)) - 1]?.length ?? 0 }
-      for (const [index, [name, node]] of entries.entries()) {
+      for (const [key, node] of entries) {
+        const name = Buffer.from(key, 'latin1')
+        const entry = listed(name, node)
         const linked = node.type !== 'directory' && node.linkCount > 1
-        if (linked || node.data.sizeBytes > options.smallFileBytes || batchBytes >= options.maxBatchBytes) left.push(index)
-        else make(creating(joinRelPath(directory, Buffer.from(name, 'latin1')), node))
+        const isLeft = linked || node.data.sizeBytes > options.smallFileBytes || batchBytes >= 2 * options.maxBatchBytes
+        if (isLeft || node.type === 'directory') told.push(entry)
+        if (isLeft) {
+          left.push(told.length - 1)
+          continue
+        }
+        make(creating(joinRelPath(directory, name), node))
+        made.files++
+        made.bytes += Math.min(entry.sizeBytes, entry.allocatedBytes)
       }
       if (found !== undefined && entries.length > 0 && left.length === 0) make({ kind: 'metadata', path: directory, metadata: found.metadata })
-      read.push({ page: encodeListing(entries.map(([name, node]) => listed(Buffer.from(name, 'latin1'), node))), left, settled: left.length === 0 })
+      read.push({ page: encodeListing(told), left, made, settled: left.length === 0 })
       if (batchBytes >= options.maxBatchBytes) break
     }
     return { batch: joinBatches(batches), directories: read, findings: [] }

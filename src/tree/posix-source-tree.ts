@@ -60,9 +60,9 @@ class PosixSourceTree implements SourceTree {
     const read: WholeDirectory[] = []
     const findings: Finding[] = []
     let start = 0
-    for (const [number, { pageEnd, left, settled, unread }] of whole.directories.entries()) {
+    for (const [number, { pageEnd, left, files, bytes, settled, unread }] of whole.directories.entries()) {
       const page = asListingPage(whole.pages.subarray(start, pageEnd))
-      read.push({ page, left, settled })
+      read.push({ page, left, made: { files, bytes }, settled })
       start = pageEnd
       if (unread.length === 0) continue
       const names = Array.from(listingEntries(page), entry => entry.name)

@@ -23,12 +23,20 @@ export interface ReadResult {
 /** A page of directory number `directory` of those asked for; `last` ends it. */
 export interface DirectoryPage { directory: number, page: ListingPage, last: boolean }
 
+/** So many entries, and what copying them costs: the size of a file, or what is allocated when it is sparse. */
+export interface EntryCount { files: number, bytes: number }
+
 /** A directory that was read with all it holds. */
 export interface WholeDirectory {
-  /** all its entries in name order; the records lack inode flags and extended attributes. Empty when the directory is gone. */
+  /**
+   * of its entries those that the caller must know, in name order: subdirectories, what is left, what could not be read. The records lack
+   * inode flags and extended attributes. Empty when the directory is gone.
+   */
   page: ListingPage
   /** positions in the page, ascending, of entries that the batch does not make: objects with several names, large files, what was too much */
   left: readonly number[]
+  /** all that is not left */
+  made: EntryCount
   /** whether nothing more is to be made in it: the batch gives it its times, or there is nothing in it */
   settled: boolean
 }
@@ -59,7 +67,8 @@ export interface SourceTree extends AsyncDisposable {
   read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult>
   /**
    * Operations that make all that the directories hold, for a replica that has nothing there: one call instead of three for each
-   * directory. Ends after about maxBatchBytes; call again with the rest.
+   * directory. Ends behind the directory with which it reaches maxBatchBytes, and leaves what comes behind twice that in it; call again with
+   * the rest.
    */
   readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead>
   /** Opens a regular file for reading in pieces. @throws {AppError} SOURCE_MISSING when it is gone or no regular file, SOURCE_UNREADABLE */

@@ -2,6 +2,7 @@
 //! One module per family. No policy: what to do with a file, and what an errno means to a person, is decided in TypeScript.
 mod apply;
 mod background;
+mod batch;
 mod changed;
 mod directories;
 mod dirty_set;

@@ -1,5 +1,6 @@
 //! Objects of a source tree as operations that create them: many entries of a directory in one batch.
 use crate::background::{Background, background};
+use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{encode_metadata, facts};
 use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, SIZE_MAX, SYMLINK, begin, end};
@@ -24,9 +25,9 @@ pub struct Unread {
     pub length: f64,
 }
 
-#[napi(object)]
+#[napi(object, object_from_js = false)]
 pub struct Read {
-    pub batch: Buffer,
+    pub batch: Batch,
     pub taken: u32,
     pub large: Vec<u32>,
     pub unread: Vec<Unread>,
@@ -55,8 +56,8 @@ fn same_state(a: &libc::statx, b: &libc::statx) -> bool {
 }
 
 impl<'a> Reading<'a> {
-    pub fn new(tree: &'a Tree, dir: RawFd, directory: &'a [u8], small: u64, room: usize) -> Self {
-        Reading { tree, dir, directory, small, scratch: Vec::new(), out: Vec::with_capacity(room), large: Vec::new(), unread: Vec::new() }
+    pub fn new(tree: &'a Tree, dir: RawFd, directory: &'a [u8], small: u64, room: Vec<u8>) -> Self {
+        Reading { tree, dir, directory, small, scratch: Vec::new(), out: room, large: Vec::new(), unread: Vec::new() }
     }
 
     /// Appends the operation of one entry, which was already `seen` or is looked at now; large files are noted instead.
@@ -227,7 +228,7 @@ pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f6
     background(move || {
         let tree = TREES.get(tree)?;
         let dir = tree.directory(&directory)?;
-        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &directory, small_bytes as u64, 64 * 1024);
+        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &directory, small_bytes as u64, room());
         let mut taken = 0;
         let mut rest: &[u8] = &names;
         while let Some((&length, behind)) = rest.split_first() {
@@ -266,7 +267,7 @@ pub fn read_metadata(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buf
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
             other => other?,
         };
-        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &path, 0, 0);
+        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &path, 0, Vec::new());
         let start = begin(&mut reading.out, METADATA, 0, &path, b"");
         let answer = stat(reading.dir, name).and_then(|found| reading.metadata_of(name, &found));
         end(&mut reading.out, start);

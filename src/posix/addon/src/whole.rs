@@ -1,5 +1,6 @@
 //! Whole directories of which the replica has nothing: in one call what they hold and the operations that make it.
 use crate::background::{Background, background};
+use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{Lister, encode_found, unreadable};
 use crate::operation::{BATCH_MAX, METADATA, begin, end};
@@ -22,15 +23,20 @@ pub struct WholeDirectory {
     pub page_end: u32,
     /// indexes into its page of entries that the batch does not make
     pub left: Vec<u32>,
+    /// entries that the batch makes, and what copying them costs
+    pub files: u32,
+    pub bytes: f64,
     /// whether the batch gives the directory its times, behind all that is made in it
     pub settled: bool,
+    /// their indexes are into its page
     pub unread: Vec<Unread>,
 }
 
-#[napi(object)]
+#[napi(object, object_from_js = false)]
 pub struct Whole {
-    pub batch: Buffer,
-    /// Listing pages, one behind the other. Their records lack flags and attributes.
+    pub batch: Batch,
+    /// Listing pages, one behind the other, of what the caller must know: subdirectories, what is left, what could not be read. Their
+    /// records lack flags and attributes.
     pub pages: Buffer,
     pub directories: Vec<WholeDirectory>,
 }
@@ -45,60 +51,83 @@ fn whole_directory<'a>(reading: &mut Reading<'a>, pages: &mut Vec<u8>, tree: &Ar
             return None;
         }
         Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ESTALE | libc::EXDEV)) => {
-            return Some(WholeDirectory { page_end: begun.1 as u32, left: Vec::new(), settled: true, unread: Vec::new() });
+            let nothing = WholeDirectory { page_end: begun.1 as u32, left: Vec::new(), files: 0, bytes: 0.0, settled: true, unread: Vec::new() };
+            return Some(nothing);
         }
         Err(_) => return None,
     };
     (reading.dir, reading.directory) = (lister.dir.as_raw_fd(), path);
-    let (mut index, mut left, mut fits) = (0u32, Vec::new(), true);
+    let mut whole = WholeDirectory { page_end: 0, left: Vec::new(), files: 0, bytes: 0.0, settled: true, unread: Vec::new() };
+    let (mut index, mut empty, mut fits) = (0u32, true, true);
     for name in lister.names() {
         let seen = stat(reading.dir, name);
         if matches!(seen, Err(Errno(libc::ENOENT))) {
             continue;
         }
         let found = seen.unwrap_or_else(|_| unreadable());
-        let page_end = pages.len();
-        if encode_found(tree, reading.dir, name, &found, false, &mut reading.scratch, pages).is_err() {
-            pages.truncate(page_end);
-            continue;
+        let before = (reading.out.len(), reading.unread.len(), pages.len());
+        let left = !append(reading, index, name, &found, max);
+        if left || reading.unread.len() > before.1 || file_type(&found) == libc::S_IFDIR {
+            if encode_found(tree, reading.dir, name, &found, false, &mut reading.scratch, pages).is_err() {
+                reading.out.truncate(before.0);
+                reading.unread.truncate(before.1);
+                pages.truncate(before.2);
+                continue;
+            }
+            if left {
+                whole.left.push(index);
+            }
+            index += 1;
         }
         if pages.len() - begun.1 > PAGE_MAX {
             fits = false;
             break;
         }
-        append(reading, index, name, found, max, &mut left);
-        index += 1;
+        empty = false;
+        if !left {
+            whole.files += 1;
+            whole.bytes += payload(&found);
+        }
     }
-    let unread = std::mem::take(&mut reading.unread);
-    let settled = fits && left.is_empty() && (index == 0 || settle(reading, path).is_ok());
+    whole.unread = std::mem::take(&mut reading.unread);
+    whole.settled = fits && whole.left.is_empty() && (empty || settle(reading, path).is_ok());
+    whole.page_end = pages.len() as u32;
     tree.close(lister.dir);
     if !fits {
         reading.out.truncate(begun.0);
         pages.truncate(begun.1);
         return None;
     }
-    Some(WholeDirectory { page_end: pages.len() as u32, left, settled, unread })
+    Some(whole)
 }
 
-/// Appends the operation of one entry, or leaves it: objects with several names are the caller's business, as is what is large or too much.
-fn append(reading: &mut Reading, index: u32, name: &[u8], found: libc::statx, max: usize, left: &mut Vec<u32>) {
+/// What copying an object costs: the size of a file, or what is allocated when it is sparse.
+pub fn payload(found: &libc::statx) -> f64 {
+    if file_type(found) == libc::S_IFREG { found.stx_size.min(found.stx_blocks * 512) as f64 } else { 0.0 }
+}
+
+/// Appends the operation of one entry, or leaves it and answers false: objects with several names are the caller's business, as is what is
+/// large or too much.
+fn append(reading: &mut Reading, index: u32, name: &[u8], found: &libc::statx, max: usize) -> bool {
     let before = (reading.out.len(), reading.unread.len());
-    if before.0 >= max || file_type(&found) != libc::S_IFDIR && found.stx_nlink > 1 {
-        return left.push(index);
+    if before.0 >= 2 * max || file_type(found) != libc::S_IFDIR && found.stx_nlink > 1 {
+        return false;
     }
     // what could not be looked at is looked at again, so that its errno is told
-    let seen = if found.stx_ino == 0 { None } else { Some(found) };
+    let seen = if found.stx_ino == 0 { None } else { Some(*found) };
     let answer = reading.entry(index, name, seen);
     if reading.out.len() > BATCH_MAX || !reading.large.is_empty() {
         reading.out.truncate(before.0);
         reading.unread.truncate(before.1);
         reading.large.clear();
-        left.push(index);
-    } else if let Err(errno) = answer {
+        return false;
+    }
+    if let Err(errno) = answer {
         reading.out.truncate(before.0);
         reading.unread.truncate(before.1);
         reading.unread.push(Unread { index, errno: errno.0, offset: 0.0, length: 0.0 });
     }
+    true
 }
 
 /// Appends the metadata of the directory itself.
@@ -115,13 +144,13 @@ fn settle(reading: &mut Reading, path: &[u8]) -> Result<()> {
 }
 
 /// Reads directories with all they hold. `paths` are packed: u16 length, path. Ends behind the directory in which the batch or the pages
-/// reach `max_bytes` (entries behind that point are left), and before one that is not for here.
+/// reach `max_bytes` (what comes behind twice that in it is left), and before one that is not for here.
 #[napi]
 pub fn read_directories(tree: u32, paths: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Whole>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let max = max_bytes as usize;
-        let mut reading = Reading::new(&tree, -1, b"", small_bytes as u64, 64 * 1024);
+        let mut reading = Reading::new(&tree, -1, b"", small_bytes as u64, room());
         let (mut pages, mut directories) = (Vec::new(), Vec::new());
         let mut rest: &[u8] = &paths;
         while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
@@ -133,8 +162,6 @@ pub fn read_directories(tree: u32, paths: Buffer, small_bytes: f64, max_bytes: u
                 break;
             }
         }
-        // JavaScript keeps it for a while
-        reading.out.shrink_to_fit();
         Ok(Whole { batch: reading.out.into(), pages: pages.into(), directories })
     })
 }
