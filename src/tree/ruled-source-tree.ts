@@ -63,7 +63,7 @@ class RuledSourceTree implements SourceTree {
     const read = await this.#tree.readDirectories(directories.slice(0, clean), options, signal)
     // something that is kept out may have come meanwhile
     const whole = read.directories.map((one, i): WholeDirectory => this.#seenWhole(directories[i], one))
-    return whole.every((one, i) => one === read.directories[i]) ? read : { ...read, batch: this.#kept(read.batch), directories: whole }
+    return { ...read, batch: this.#kept(read.batch), directories: whole }
   }
 
   async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
@@ -121,7 +121,7 @@ class RuledSourceTree implements SourceTree {
       if (isLeft) left.push(at)
       at++
     }
-    return { page: seen(whole.page, rules), left, settled: whole.settled }
+    return { ...whole, page: seen(whole.page, rules), left }
   }
 }
 

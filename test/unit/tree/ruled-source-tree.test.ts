@@ -69,11 +69,11 @@ t.test('what comes between looking and reading is not sent', async t => {
   const late: SourceTree = Object.create(memory, {
     listAll: { value: memory.listAll.bind(memory) },
     readDirectories: { value: async (...args: Parameters<SourceTree['readDirectories']>) => {
-      await apply(memory, file('b/a.tmp', 'late'), file('b/z.tmp', 'late'))
+      await apply(memory, file('b/a.tmp', 'late'), file('b/z.tmp', 'late'), directory('b/d.tmp'), directory('b/e'))
       return await memory.readDirectories(...args)
     } },
   }) as SourceTree
   const read = await ruledSourceTree(late, compileRules(exclude('*.tmp'))).readDirectories([rel('b')], OPTIONS, signal)
-  t.same([...decodeOperations(read.batch)].map(o => o.path.toString()), ['b/x', 'b'])
-  t.same(read.directories.map(({ page }) => [...listingEntries(page)].map(e => e.name.toString())), [['x']])
+  t.same([...decodeOperations(read.batch)].map(o => o.path.toString()), ['b/e', 'b/x', 'b'])
+  t.same(read.directories.map(({ page }) => [...listingEntries(page)].map(e => e.name.toString())), [['e']])
 })
