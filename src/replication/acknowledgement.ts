@@ -10,8 +10,11 @@ export interface Acknowledgement {
   failures: readonly AppliedFailure[]
 }
 
-/** Failures that one acknowledgement carries at most; the rest goes into the next one. */
+/** Failures that one acknowledgement carries at most, and bytes of their paths; the rest goes into the next one. */
 const MAX_FAILURES = 1000
+const MAX_PATH_BYTES = 256 * 1024
+/** with more failures than this waiting to be acknowledged nothing more is applied */
+const MAX_WAITING_FAILURES = 10_000
 
 /** Keeps what is to be acknowledged next and wakes the one who waits for it. */
 export class AcknowledgementLedger {
@@ -21,6 +24,7 @@ export class AcknowledgementLedger {
   #failures: AppliedFailure[] = []
   #broken: Error | undefined
   #wake: (() => void) | undefined
+  #room: (() => void) | undefined
 
   get applied(): number { return this.#applied }
   get durable(): number { return this.#durable }
@@ -36,10 +40,24 @@ export class AcknowledgementLedger {
     this.#wake?.()
   }
 
+  /** Resolves when there is room for more failures: somebody who does not take acknowledgements gets no more work done. One waiter at a time. */
+  async whenRoom(signal: AbortSignal): Promise<void> {
+    while (this.#failures.length > MAX_WAITING_FAILURES) {
+      signal.throwIfAborted()
+      if (this.#broken !== undefined) throw this.#broken
+      await new Promise<void>(resolve => {
+        const done = (): void => { signal.removeEventListener('abort', done); this.#room = undefined; resolve() }
+        this.#room = done
+        signal.addEventListener('abort', done, { once: true })
+      })
+    }
+  }
+
   /** Nothing more will be acknowledged: `next` rejects with this. */
   fail(error: Error): void {
     this.#broken ??= error
     this.#wake?.()
+    this.#room?.()
   }
 
   /** The next acknowledgement, as soon as there is something new to say. One waiter at a time. */
@@ -49,7 +67,9 @@ export class AcknowledgementLedger {
       if (this.#broken !== undefined) throw this.#broken
       if (this.#applied > this.#said.applied || this.#durable > this.#said.durable || this.#failures.length > 0) {
         this.#said = { applied: this.#applied, durable: this.#durable }
-        return { ...this.#said, failures: this.#failures.splice(0, MAX_FAILURES) }
+        const failures = this.#failures.splice(0, fitting(this.#failures))
+        if (this.#failures.length <= MAX_WAITING_FAILURES) this.#room?.()
+        return { ...this.#said, failures }
       }
       await new Promise<void>(resolve => {
         const done = (): void => { signal.removeEventListener('abort', done); this.#wake = undefined; resolve() }
@@ -58,4 +78,14 @@ export class AcknowledgementLedger {
       })
     }
   }
+}
+
+/** How many of the first failures one acknowledgement takes, at least one. */
+function fitting(failures: readonly AppliedFailure[]): number {
+  let bytes = 0
+  for (const [i, failure] of failures.entries()) {
+    bytes += failure.path.length
+    if (i === MAX_FAILURES || bytes > MAX_PATH_BYTES) return Math.max(i, 1)
+  }
+  return failures.length
 }

@@ -73,6 +73,7 @@ class FlushingApplier implements Applier {
     if (sequence !== this.#sequence + 1) throw new AppError('FRAME_INVALID', `operations ${String(sequence)} came after ${String(this.#sequence)}`)
     const target = this.#targets.get(volume)
     if (target === undefined) throw new AppError('FRAME_INVALID', `operations for volume ${String(volume)}, which is not part of this job`)
+    await this.#ledger.whenRoom(signal)
     const result = await target.apply(batch, signal)
     // only now: a flush that ran meanwhile did not cover all of this batch
     if (this.#dirty.size === 0) { this.#firstDirtyMs = this.#clock.now(); this.#dirtyBytes = 0 }

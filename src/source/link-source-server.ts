@@ -10,6 +10,7 @@ import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
 import type { Control, Message, MirrorRequest, VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
+import { PacedReports } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
 import { RequestChannel } from './request-channel.ts'
 import type { DrainReport, MirrorReport, SourceServer, Targets } from './source-server.ts'
@@ -86,12 +87,12 @@ class LinkSourceServer implements SourceServer {
   async mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport> {
     this.#checkIdle(signal)
     const marked = await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
-    const mirrored = await this.#withIntake(marked.trees, async inner => {
+    const mirrored = await this.#withIntake(marked.trees, async inner => await paced(report, this.#clock, async reports => {
       const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked.resume }), 'mirror-complete', control => {
-        if (control.kind === 'mirror-progress') report(control.progress, control.findings)
+        if (control.kind === 'mirror-progress') reports.take(control.progress, control.findings)
       }, inner)
       return { progress, findings: [] }
-    }, signal, MIRROR_IDLE_MS)
+    }), signal, MIRROR_IDLE_MS)
     await marked.complete(signal)
     return mirrored
   }
@@ -100,9 +101,9 @@ class LinkSourceServer implements SourceServer {
     try {
       await this.#withIntake(targets, async inner => {
         // it has no answer of its own: it ends by being cancelled
-        await this.#channel.run(id => ({ kind: 'replicate', id }), 'cancelled', control => {
-          if (control.kind === 'replication-progress') report(control.progress, control.findings)
-        }, inner)
+        await paced(report, this.#clock, async reports => await this.#channel.run(id => ({ kind: 'replicate', id }), 'cancelled', control => {
+          if (control.kind === 'replication-progress') reports.take(control.progress, control.findings)
+        }, inner))
       }, signal)
     } catch (error) {
       if (!signal.aborted || error !== signal.reason) throw error
@@ -112,12 +113,12 @@ class LinkSourceServer implements SourceServer {
   async drain(
     { freeze, holdMs }: { freeze: boolean, holdMs: number }, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal,
   ): Promise<DrainReport> {
-    return await this.#withIntake(targets, async inner => {
+    return await this.#withIntake(targets, async inner => await paced(report, this.#clock, async reports => {
       const drained = await this.#channel.run(id => ({ kind: 'drain', id, freeze, holdMs }), 'drained', control => {
-        if (control.kind === 'replication-progress') report(control.progress, control.findings)
+        if (control.kind === 'replication-progress') reports.take(control.progress, control.findings)
       }, inner)
       return { changes: drained.changes, drainMs: drained.drainMs, frozenAtMs: drained.frozenAtMs, progress: drained.progress }
-    }, signal)
+    }), signal)
   }
 
   async hold(signal: AbortSignal): Promise<boolean> {
@@ -215,5 +216,15 @@ class LinkSourceServer implements SourceServer {
   #asked(what: string): Flow {
     if (this.#flow === undefined) throw invalid(`${what} that nobody asked for`)
     return this.#flow
+  }
+}
+
+/** Work whose reports are handed on at a pace, the last of them before it settles. */
+async function paced<Progress, T>(report: (progress: Progress, findings: readonly Finding[]) => void, clock: Clock, work: (reports: PacedReports<Progress>) => Promise<T>): Promise<T> {
+  const reports = new PacedReports(report, clock)
+  try {
+    return await work(reports)
+  } finally {
+    await reports.finish()
   }
 }

@@ -11,6 +11,8 @@ type Operations = Extract<Message, { type: 'operations' }>
 
 /** beside the link's own window: a queue of a few batches keeps the applier busy */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024
+/** what a message costs beside its bytes: one that holds nothing is not free */
+const MESSAGE_BYTES = 1024
 
 export class OperationIntake implements AsyncDisposable {
   readonly #link: Link
@@ -41,7 +43,7 @@ export class OperationIntake implements AsyncDisposable {
   async put(operations: Operations): Promise<void> {
     if (this.#failure.signal.aborted) return
     this.#queued.push(operations)
-    this.#queuedBytes += operations.batch.length
+    this.#queuedBytes += operations.batch.length + MESSAGE_BYTES
     this.#applying ??= this.#applyAll()
     if (this.#queuedBytes > MAX_QUEUED_BYTES) await new Promise<void>(resolve => { this.#room = resolve })
   }
@@ -80,7 +82,7 @@ export class OperationIntake implements AsyncDisposable {
     await Promise.resolve() // so that #applying is set before it is taken away
     try {
       for (let next = this.#queued.shift(); next !== undefined; next = this.#queued.shift()) {
-        this.#queuedBytes -= next.batch.length
+        this.#queuedBytes -= next.batch.length + MESSAGE_BYTES
         if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.#room?.()
         await this.#applier.apply(next.sequence - this.#base, next.volume, next.batch, this.#stop.signal)
         this.#link.reuse(next.batch)

@@ -1,0 +1,56 @@
+import t from 'tap'
+import { AcknowledgementLedger } from '../../../src/replication/acknowledgement.ts'
+import { encodeMessage } from '../../../src/wire/message-codec.ts'
+import type { AppliedFailure } from '../../../src/wire/messages.ts'
+
+const soon = (): AbortSignal => AbortSignal.timeout(10_000)
+const failures = (count: number, pathBytes: number): AppliedFailure[] => Array.from({ length: count }, (_, index) => ({ sequence: 1, volume: 0, index, operation: 'remove', path: Buffer.alloc(pathBytes, 'a').toString('base64'), errno: 'EINVAL' }))
+
+t.test('failures with the longest paths fit into control messages, and none is lost', async t => {
+  const ledger = new AcknowledgementLedger()
+  ledger.noteApplied(1, failures(3000, 4094))
+  const told: number[] = []
+  while (told.length < 3000) {
+    const acknowledgement = await ledger.next(soon())
+    t.ok(acknowledgement.failures.length > 0)
+    t.doesNotThrow(() => encodeMessage({ type: 'control', control: { kind: 'acknowledge', ...acknowledgement, failures: [...acknowledgement.failures] } }))
+    told.push(...acknowledgement.failures.map(failure => failure.index))
+  }
+  t.same(told, Array.from({ length: 3000 }, (_, i) => i))
+})
+
+t.test('an acknowledgement carries a thousand failures at most', async t => {
+  const ledger = new AcknowledgementLedger()
+  ledger.noteApplied(1, failures(1001, 1))
+  t.equal((await ledger.next(soon())).failures.length, 1000)
+  t.equal((await ledger.next(soon())).failures.length, 1)
+})
+
+t.test('with too many failures waiting there is no room, until they are taken', async t => {
+  const ledger = new AcknowledgementLedger()
+  ledger.noteApplied(1, failures(10_000, 1))
+  await ledger.whenRoom(soon())
+  ledger.noteApplied(2, failures(1, 1))
+  let room = false
+  const waiting = (async () => {
+    await ledger.whenRoom(soon())
+    room = true
+  })()
+  await new Promise(resolve => setImmediate(resolve))
+  t.notOk(room)
+  await ledger.next(soon())
+  await waiting
+  t.ok(room)
+})
+
+t.test('who waits for room is told when the flush failed or he gives up', async t => {
+  const ledger = new AcknowledgementLedger()
+  ledger.noteApplied(1, failures(10_001, 1))
+  const stop = new AbortController()
+  const given = ledger.whenRoom(stop.signal)
+  stop.abort(new Error('enough'))
+  await t.rejects(given, { message: 'enough' })
+  const waiting = ledger.whenRoom(soon())
+  ledger.fail(new Error('disk'))
+  await t.rejects(waiting, { message: 'disk' })
+})
