@@ -13,6 +13,7 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { ByteReader, invalid } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { encodeFrameHead, type Frame } from './frame.ts'
+import { MAX_CONTROL_VALUES, MAX_HASH_BLOCK_BYTES, MAX_HASHED_BYTES } from './limits.ts'
 import { asListingPage } from './listing-codec.ts'
 import { Control, type Message } from './messages.ts'
 import { asOperationBatch } from './operation-codec.ts'
@@ -21,8 +22,6 @@ import { MAX_LISTED_DIRECTORIES } from './operation-stream.ts'
 export const HASH_BYTES = 16
 /** Most blocks that one hash request may ask for: 1 MiB of hashes. */
 export const MAX_HASHED_BLOCKS = 65536
-/** Largest block of a hash request: bounds what the answer costs to read per hash. */
-const MAX_HASH_BLOCK_BYTES = 1024 * 1024 * 1024
 
 const NOTHING = Buffer.alloc(0)
 
@@ -112,6 +111,7 @@ export function decodeMessage(frame: Frame): Message {
       const offset = from.size()
       const lengthBytes = from.size()
       const blockBytes = from.u32()
+      if (lengthBytes > MAX_HASHED_BYTES) throw invalid(`a hash request for ${String(lengthBytes)} bytes`)
       if (blockBytes === 0 || blockBytes > MAX_HASH_BLOCK_BYTES || Math.ceil(lengthBytes / blockBytes) > MAX_HASHED_BLOCKS) throw invalid('a hash request for too many or too large blocks')
       if (!Number.isSafeInteger(offset + lengthBytes)) throw invalid('a hash request that ends at 2^53 or above')
       return { type: 'hash', volume, request, offset, lengthBytes, blockBytes, path: path(from.bytes(from.remaining)) }
@@ -133,9 +133,28 @@ function decodeControl(body: Buffer): Control {
   } catch (error) {
     throw new AppError('FRAME_INVALID', 'the peer sent a control message that is no JSON', { cause: error })
   }
+  if (countValues(json, MAX_CONTROL_VALUES) > MAX_CONTROL_VALUES) throw invalid('a control message with too many values')
   const control = Control.safeParse(json)
-  if (!control.success) throw new AppError('FRAME_INVALID', 'the peer sent a control message of unknown form', { cause: control.error })
+  if (!control.success) {
+    // not the error itself: it lists every fault of what may be a megabyte of them
+    const [fault] = control.error.issues
+    throw invalid(`a control message of unknown form: ${fault?.path.join('.').slice(0, 100) ?? ''}: ${fault?.message.slice(0, 200) ?? ''}`)
+  }
   return control.data
+}
+
+/** How many values there are in all, until there are more than `enough`. Asked before the schema is, which says of each what is wrong with it. */
+function countValues(json: unknown, enough: number): number {
+  const left = [json]
+  let count = 0
+  for (let value = left.pop(); value !== undefined && count <= enough; value = left.pop()) {
+    count++
+    if (typeof value !== 'object' || value === null) continue
+    const inner: unknown[] = Object.values(value)
+    if (inner.length > enough) return enough + 1
+    left.push(...inner)
+  }
+  return count
 }
 
 function path(bytes: Buffer): RelPath {

@@ -27,11 +27,16 @@ import { Finding } from '../domain/finding.ts'
 import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import { Workload } from '../domain/workload.ts'
+import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
 import type { ListingPage } from './listing-codec.ts'
 import type { OperationBatch } from './operation-codec.ts'
 
 export const PROTOCOL_VERSION = 1
 
+/** what a source says of itself is kept and shown */
+const label = z.string().max(MAX_GREETING_TEXT)
+const text = z.string().max(MAX_FINDING_TEXT)
+const SentFinding = z.object({ ...Finding.shape, code: label, subject: text, message: text, advice: text })
 const id = z.number().int().nonnegative()
 const control = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.strictObject({ kind: z.literal(kind), ...shape })
 const loose = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.object({ kind: z.literal(kind), ...shape })
@@ -61,15 +66,15 @@ export type AppliedFailure = z.infer<typeof AppliedFailure>
 
 export const Control = z.discriminatedUnion('kind', [
   // read loosely: another version must be able to say that it is one
-  loose('hello', { protocolVersion: z.number().int(), agentVersion: z.string(), captureEpoch: z.string(), jobId: z.string() }),
+  loose('hello', { protocolVersion: z.number().int(), agentVersion: label, captureEpoch: label, jobId: label }),
   control('welcome', { applianceVersion: z.string() }),
   loose('refuse', { code: z.string(), message: z.string() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
-  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: z.string() }),
+  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: label }),
   control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
-  control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(Finding) }),
+  control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(SentFinding) }),
   control('mirror-complete', { id, progress: MirrorProgress }),
-  control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(Finding) }),
+  control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(SentFinding) }),
   control('drain', { id, freeze: z.boolean(), holdMs: z.number().int() }),
   control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), progress: ReplicationProgress }),
   control('hold', { id }), control('held', { id, frozen: z.boolean() }),
@@ -80,7 +85,7 @@ export const Control = z.discriminatedUnion('kind', [
   control('flush', {}),
   control('cancel', { id }), control('cancelled', { id }),
   control('acknowledge', { applied: id, durable: id, failures: z.array(AppliedFailure) }),
-  control('failed', { id, code: z.string(), message: z.string() }),
+  control('failed', { id, code: label, message: text }),
 ])
 export type Control = z.infer<typeof Control>
 

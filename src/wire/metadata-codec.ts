@@ -1,6 +1,7 @@
 /** FileMetadata as bytes: `core` and `metadata` of the layout in operation-codec.ts. */
 import type { ExtendedAttribute, FileMetadata } from '../domain/file-operation.ts'
 import { invalid, type ByteReader } from './byte-reader.ts'
+import { MAX_XATTR_NAMES_BYTES } from './limits.ts'
 import type { ByteWriter } from './byte-writer.ts'
 
 /** Metadata as listings carry it: access times would make every look a difference. */
@@ -74,6 +75,7 @@ function readXattrs(from: ByteReader): ExtendedAttribute[] {
   const count = from.u16()
   const xattrs: ExtendedAttribute[] = []
   let totalBytes = 0
+  let namesBytes = 0
   let before: Buffer | undefined
   for (let i = 0; i < count; i++) {
     const name = from.bytes(from.u8())
@@ -84,6 +86,8 @@ function readXattrs(from: ByteReader): ExtendedAttribute[] {
     if (valueBytes > MAX_XATTR_VALUE_BYTES) throw invalid(`an extended attribute of ${String(valueBytes)} bytes`)
     totalBytes += name.length + valueBytes
     if (totalBytes > MAX_XATTRS_BYTES) throw invalid(`extended attributes of over ${String(MAX_XATTRS_BYTES)} bytes`)
+    namesBytes += name.length + 1
+    if (namesBytes > MAX_XATTR_NAMES_BYTES) throw invalid('more names of extended attributes than a file can have')
     xattrs.push({ name, value: from.bytes(valueBytes) })
     before = name
   }

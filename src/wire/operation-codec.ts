@@ -20,7 +20,7 @@
  *   core        u16 mode | u32 uid | u32 gid | u32 inode flags | u32 project id | i64 mtime seconds | u32 mtime nanoseconds
  *               | u16 count | xattrs sorted by name bytes: { u8 length | name | u32 length | value }
  *
- * Limits, checked on receipt (FRAME_INVALID): path 4094 bytes, name 255, batch 4 MiB, one xattr value 64 KiB, xattrs of one object 1 MiB,
+ * Limits, checked on receipt (FRAME_INVALID; limits.ts has all): path 4094 bytes, name 255, batch 4 MiB, one xattr value 64 KiB, xattrs of one object 1 MiB,
  * symlink target 1 to 4095 bytes, offsets and sizes below 2^63 on the wire and below 2^53 in TypeScript, nanoseconds below 10^9, mode at most 07777.
  */
 import type { Extent, FileOperation, NodeType, OperationKind } from '../domain/file-operation.ts'
@@ -28,6 +28,7 @@ import { PATH_MAX_BYTES, parseRelPath, type RelPath } from '../domain/rel-path.t
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { ByteReader, invalid } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
+import { MAX_BATCH_OPERATIONS } from './limits.ts'
 import { readMetadata, writeMetadata } from './metadata-codec.ts'
 
 declare const operationBatch: unique symbol
@@ -108,7 +109,8 @@ export function countOperations(batch: OperationBatch): number {
 export function* decodeOperations(batch: OperationBatch): Generator<FileOperation, void, void> {
   if (batch.length > MAX_BATCH_BYTES) throw invalid(`a batch of ${String(batch.length)} bytes`)
   const from = new ByteReader(batch)
-  while (from.remaining > 0) {
+  for (let count = 1; from.remaining > 0; count++) {
+    if (count > MAX_BATCH_OPERATIONS) throw invalid('too many operations in a batch')
     const one = from.part(from.u32())
     const kind = one.u8()
     const flags = one.u8()

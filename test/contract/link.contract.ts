@@ -89,7 +89,7 @@ export function linkContract(name: string, open: () => Promise<LinkPair>): void 
 
     t.test('control messages too are held back by a receiver that takes nothing', async t => {
       await using pair = await open()
-      const large = control({ kind: 'failed', id: 1, code: 'X', message: 'm'.repeat(MIB / 2) })
+      const large = control({ kind: 'refuse', code: 'X', message: 'm'.repeat(MIB / 2) })
       const fitting = Math.floor(CONTROL_WINDOW_BYTES / encodeMessage(large).sizeBytes)
       for (let sent = 0; sent < fitting; sent++) await pair.agent.send(large, soon())
       t.equal(await stateOf(pair.agent.send(large, soon())), 'waits')

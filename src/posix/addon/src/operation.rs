@@ -16,11 +16,14 @@ pub const METADATA: u8 = 11;
 pub const FLAG_COMPLETE: u8 = 1;
 
 pub const BATCH_MAX: usize = 4 * 1024 * 1024;
+/// limits.ts says why.
+const OPERATIONS_MAX: usize = 131_072;
 pub const PATH_MAX: usize = 4094;
 const NAME_MAX: usize = 255;
 const TARGET_MAX: usize = 4095;
 const XATTR_VALUE_MAX: usize = 64 * 1024;
 const XATTRS_MAX: usize = 1024 * 1024;
+const XATTR_NAMES_MAX: usize = 65536;
 /// Largest offset or size: what TypeScript counts exactly.
 pub const SIZE_MAX: u64 = (1 << 53) - 1;
 
@@ -117,7 +120,7 @@ impl<'a> Reader<'a> {
     fn xattrs(&mut self) -> Parsed<Vec<(&'a [u8], &'a [u8])>> {
         let count = self.u16()?;
         let mut xattrs: Vec<(&[u8], &[u8])> = Vec::new();
-        let mut total = 0;
+        let (mut total, mut names) = (0, 0);
         for _ in 0..count {
             let length = self.u8()?;
             let name = self.bytes(length.into())?;
@@ -132,7 +135,8 @@ impl<'a> Reader<'a> {
             }
             let length = self.u32()? as usize;
             total += name.len() + length;
-            if length > XATTR_VALUE_MAX || total > XATTRS_MAX {
+            names += name.len() + 1;
+            if length > XATTR_VALUE_MAX || total > XATTRS_MAX || names > XATTR_NAMES_MAX {
                 return Err("extended attributes that are too long");
             }
             xattrs.push((name, self.bytes(length)?));
@@ -212,6 +216,9 @@ pub fn parse(batch: &[u8]) -> Parsed<Vec<Operation<'_>>> {
     let mut from = Reader(batch);
     let mut operations = Vec::new();
     while !from.0.is_empty() {
+        if operations.len() == OPERATIONS_MAX {
+            return Err("too many operations in a batch");
+        }
         let length = from.u32()? as usize;
         let mut one = Reader(from.bytes(length)?);
         operations.push(one.operation()?);
