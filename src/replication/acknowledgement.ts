@@ -10,9 +10,9 @@ export interface Acknowledgement {
   failures: readonly AppliedFailure[]
 }
 
-/** Failures that one acknowledgement carries at most, and bytes of their paths; the rest goes into the next one. */
+/** Failures that one acknowledgement carries at most, and characters of text in them; the rest goes into the next one. */
 const MAX_FAILURES = 1000
-const MAX_PATH_BYTES = 256 * 1024
+const MAX_TEXT = 256 * 1024
 /** with more failures than this waiting to be acknowledged nothing more is applied */
 const MAX_WAITING_FAILURES = 10_000
 
@@ -82,10 +82,10 @@ export class AcknowledgementLedger {
 
 /** How many of the first failures one acknowledgement takes, at least one. */
 function fitting(failures: readonly AppliedFailure[]): number {
-  let bytes = 0
+  let text = 0
   for (const [i, failure] of failures.entries()) {
-    bytes += failure.path.length
-    if (i === MAX_FAILURES || bytes > MAX_PATH_BYTES) return Math.max(i, 1)
+    text += failure.path.length + 6 * failure.what.length // as \u0001 in JSON
+    if (i === MAX_FAILURES || text > MAX_TEXT) return Math.max(i, 1)
   }
   return failures.length
 }

@@ -4,11 +4,11 @@ import { encodeMessage } from '../../../src/wire/message-codec.ts'
 import type { AppliedFailure } from '../../../src/wire/messages.ts'
 
 const soon = (): AbortSignal => AbortSignal.timeout(10_000)
-const failures = (count: number, pathBytes: number): AppliedFailure[] => Array.from({ length: count }, (_, index) => ({ sequence: 1, volume: 0, index, operation: 'remove', path: Buffer.alloc(pathBytes, 'a').toString('base64'), errno: 'EINVAL' }))
+const failures = (count: number, pathBytes: number): AppliedFailure[] => Array.from({ length: count }, (_, index) => ({ sequence: 1, volume: 0, index, operation: 'remove', path: Buffer.alloc(pathBytes, 'a').toString('base64'), errno: 'EINVAL', what: '\u0001'.repeat(pathBytes === 1 ? 250 : 0), partial: false }))
 
-t.test('failures with the longest paths fit into control messages, and none is lost', async t => {
+for (const pathBytes of [1, 4094]) t.test(`failures with much text fit into control messages, and none is lost: paths of ${String(pathBytes)} bytes`, async t => {
   const ledger = new AcknowledgementLedger()
-  ledger.noteApplied(1, failures(3000, 4094))
+  ledger.noteApplied(1, failures(3000, pathBytes))
   const told: number[] = []
   while (told.length < 3000) {
     const acknowledgement = await ledger.next(soon())
@@ -21,7 +21,7 @@ t.test('failures with the longest paths fit into control messages, and none is l
 
 t.test('an acknowledgement carries a thousand failures at most', async t => {
   const ledger = new AcknowledgementLedger()
-  ledger.noteApplied(1, failures(1001, 1))
+  ledger.noteApplied(1, failures(1001, 2))
   t.equal((await ledger.next(soon())).failures.length, 1000)
   t.equal((await ledger.next(soon())).failures.length, 1)
 })
