@@ -55,6 +55,7 @@ export const CODES = {
   REPLICA_FULL: entry(507, 7, true, 'Free or add space on the replica volume, then start the job again; it goes on where it was.'),
   REPLICA_READ_ONLY: entry(409, 7, false, 'Mount the replica volume read-write, then start the job again.'),
   REPLICA_WRITE: entry(500, 7, true, 'Check the replica disk and the appliance log, then start the job again.'),
+  REPORT_NOT_WRITTEN: entry(507, 7, true, 'Free space where the report is written, or name another file, and verify again.'),
   CAPTURE_UNSUPPORTED: entry(409, 4, false, 'Run the agent as root on a kernel with fanotify (5.9 or newer).'),
   CAPTURE_OVERFLOW: entry(500, 7, true, 'Changes were missed; a new mirror is started by itself.'),
   SOURCE_THAWED: entry(409, 4, true, 'The source was not held still until the end; nothing is lost: cut over again when it is connected.'),

@@ -8,12 +8,13 @@ import { ROOT_PATH } from '../domain/rel-path.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/messages.ts'
-import { MAX_LISTED_DIRECTORIES, type OperationStream } from '../wire/operation-stream.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
 import { Arrivals } from './arrivals.ts'
 import { LinkGroups } from './link-groups.ts'
 import { GroupMirror, type PendingDirectory, type VolumeMirror } from './mirror-group.ts'
 import { Refusals } from './refusals.ts'
 import { Tally, type MirrorReporter } from './tally.ts'
+import { walkGroups } from './walk-groups.ts'
 
 export interface MirrorWork {
   volumes: ReadonlyMap<number, SourceTree>
@@ -26,10 +27,6 @@ export interface MirrorWork {
   clock: Clock
 }
 
-/** Directories that one group takes; a group asks the replica for all its listings in one round trip. */
-const GROUP_DIRECTORIES = Math.min(64, MAX_LISTED_DIRECTORIES)
-/** Groups at work at the same time: one reads while another waits for the replica. */
-const GROUPS_AT_ONCE = 3
 /** How often what the replica refused is looked for and sent again. Objects that vanish while they are copied are refused in the first round. */
 const EXTRA_ROUNDS = 2
 
@@ -62,7 +59,8 @@ async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: Readon
   const collect = (): void => { tally.finding(...refusals.add(stream.takeFailures())) }
   for (const [volume, tree] of work.volumes) {
     const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume) }
-    await walk(mirror, collect, signal)
+    // a directory's turn comes after the operation that makes it was sent
+    await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await new GroupMirror(mirror).run(group, inner), collect, signal)
     const root = await tree.readMetadata(ROOT_PATH, signal)
     if (root !== undefined) await stream.send(volume, root, signal)
   }
@@ -71,35 +69,6 @@ async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: Readon
   tally.finding(...refusals.finalFindings())
   tally.tell(true)
   return refusals
-}
-
-/** Depth first, several groups at once; a directory's turn comes after the operation that makes it was sent. */
-async function walk(mirror: VolumeMirror, collectFailures: () => void, signal: AbortSignal): Promise<void> {
-  const pending: PendingDirectory[] = [{ path: ROOT_PATH, fresh: false }]
-  const running = new Set<Promise<void>>()
-  const stop = new AbortController()
-  const both = AbortSignal.any([signal, stop.signal])
-  try {
-    while (pending.length > 0 || running.size > 0) {
-      both.throwIfAborted()
-      while (pending.length > 0 && running.size < GROUPS_AT_ONCE) {
-        // leave something for the others when there is little
-        const size = Math.max(1, Math.min(GROUP_DIRECTORIES, Math.ceil(pending.length / GROUPS_AT_ONCE)))
-        const group = pending.splice(-size)
-        const turn: Promise<void> = new GroupMirror(mirror).run(group, both)
-          .then(children => { for (const child of children) pending.push(child) })
-          .finally(() => { running.delete(turn) })
-        running.add(turn)
-      }
-      await Promise.race(running)
-      collectFailures()
-    }
-  } catch (error) {
-    stop.abort(error)
-    throw error
-  } finally {
-    await Promise.allSettled(running)
-  }
 }
 
 function arrivalsOn(volume: number, resume: readonly ResumePoint[] = []): Arrivals | undefined {

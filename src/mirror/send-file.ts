@@ -11,7 +11,7 @@ import type { OperationStream } from '../wire/operation-stream.ts'
 import type { BatchSender } from './batch-sender.ts'
 
 /** Block of the comparison: the unit in which databases and page caches write. */
-const BLOCK_BYTES = 4096
+export const BLOCK_BYTES = 4096
 /** Hashes asked for at once. */
 const WINDOW_BYTES = 8 * 1024 * 1024
 /** Data in one `write`. */
@@ -93,7 +93,7 @@ async function holdsData(sending: FileSending, gap: DataRange, signal: AbortSign
   return false
 }
 
-const HASH_BYTES = 16
+export const HASH_BYTES = 16
 
 /** Runs of blocks in the window that differ. Both sides hash at the same time. */
 async function differingRuns(sending: FileSending, window: DataRange, signal: AbortSignal): Promise<readonly DataRange[]> {

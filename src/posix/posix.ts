@@ -126,9 +126,9 @@ function packPaths(paths: readonly RelPath[]): Buffer {
   return packed
 }
 
-/** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE */
-export async function lookAt(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
-  return await call(native.lookAt(tree, path), `look at ${display(path)}`, unreadable, () => null) ?? undefined
+/** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE or REPLICA_WRITE by side */
+export async function lookAt(tree: TreeHandle, path: RelPath, side: 'source' | 'replica'): Promise<Buffer | undefined> {
+  return await call(native.lookAt(tree, path), `look at ${display(path)}`, side === 'source' ? unreadable : () => 'REPLICA_WRITE', () => null) ?? undefined
 }
 
 /** Operations that create entries of a directory. A directory that is gone has taken nothing. @throws {AppError} SOURCE_UNREADABLE */

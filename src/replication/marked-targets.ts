@@ -61,6 +61,7 @@ class MarkedTarget implements TargetTree {
   async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> { return await this.#tree.apply(batch, signal) }
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> { return this.#tree.list(directory, signal) }
   listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> { return this.#tree.listAll(directories, signal) }
+  async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> { return await this.#tree.look(path, signal) }
   async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
     return await this.#tree.blockHashes(path, offset, lengthBytes, blockBytes, signal)
   }

@@ -2,18 +2,20 @@
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import { ROOT_PATH } from '../domain/rel-path.ts'
+import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Logger } from '../logging/logger.ts'
 import { MarkedTargets } from '../replication/marked-targets.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
-import type { Control, Message, MirrorRequest, VolumeRoot } from '../wire/messages.ts'
+import type { Control, Message, MirrorRequest, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
 import { PacedReports } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
 import { RequestChannel } from './request-channel.ts'
-import type { DrainReport, MirrorReport, SourceServer, Targets } from './source-server.ts'
+import type { DrainReport, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
 
 export type Hello = Extract<Control, { kind: 'hello' }>
 
@@ -28,7 +30,7 @@ export interface LinkSourceServerOptions {
 }
 
 /** what takes the operations and questions of the mirror, replication or drain that is under way */
-interface Flow { intake: OperationIntake, answers: ReplicaAnswers }
+interface Flow { intake?: OperationIntake, answers: ReplicaAnswers }
 
 const DESCRIBE_MS = 180_000
 /** the capture begins with writing back what is dirty on the source */
@@ -39,6 +41,8 @@ const SHORT_MS = 60_000
  * costs the disk a commit (63 of them for 20,000 small files), and the agent asks for one at the end.
  */
 const MIRROR_IDLE_MS = 1000
+/** the largest listing of a root that goes into a request */
+const MAX_ROOT_BYTES = 128 * 1024
 
 /** Takes the link over; it is closed when the server is disposed. */
 export function linkSourceServer(options: LinkSourceServerOptions): SourceServer {
@@ -95,6 +99,35 @@ class LinkSourceServer implements SourceServer {
     }), signal, MIRROR_IDLE_MS)
     await marked.complete(signal)
     return mirrored
+  }
+
+  async verify(request: VerifyRequest, targets: Targets, sink: VerifySink, signal: AbortSignal): Promise<VerifyProgress> {
+    this.#checkIdle(signal)
+    const roots: { volume: number, page: string }[] = []
+    for (const [volume, tree] of targets) roots.push({ volume, page: rootPage(await tree.look(ROOT_PATH, signal)) })
+    await using answers = new ReplicaAnswers(this.#link, targets)
+    this.#flow = { answers }
+    const failure = new AbortController()
+    try {
+      const report = (progress: VerifyProgress): void => { sink.progress(progress) }
+      const { progress } = await paced(report, this.#clock, async reports => await this.#channel.run(id => ({ kind: 'verify', id, request, roots }), 'verify-complete', async control => {
+        if (control.kind === 'verify-progress') reports.take(control.progress, [])
+        if (control.kind !== 'differences' || failure.signal.aborted) return
+        try {
+          await sink.differences(control.differences)
+        } catch (error) {
+          failure.abort(error) // a report that cannot be written ends the verification, not the connection
+        }
+      }, AbortSignal.any([signal, answers.failed, failure.signal])))
+      failure.signal.throwIfAborted()
+      return progress
+    } catch (error) {
+      answers.failed.throwIfAborted()
+      this.#ended.signal.throwIfAborted()
+      throw error
+    } finally {
+      this.#flow = undefined
+    }
   }
 
   async replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void> {
@@ -194,13 +227,13 @@ class LinkSourceServer implements SourceServer {
     switch (message.type) {
       case 'control':
         if (message.control.kind === 'listed') this.#flow?.answers.listed(message.control.request, message.control.bytes)
-        else if (message.control.kind === 'flush') this.#flow?.intake.flush()
-        else this.#channel.take(message.control)
+        else if (message.control.kind === 'flush') this.#flow?.intake?.flush()
+        else await this.#channel.take(message.control)
         return
       case 'operations':
         if (message.sequence !== this.#lastSequence + 1) throw invalid(`operations ${String(message.sequence)} after ${String(this.#lastSequence)}`)
         this.#lastSequence = message.sequence
-        await this.#asked(message.type).intake.put(message)
+        await this.#intake().put(message)
         return
       case 'list':
         this.#asked(message.type).answers.list(message)
@@ -211,6 +244,12 @@ class LinkSourceServer implements SourceServer {
       case 'listing': case 'hashes':
         throw invalid(`${message.type}, which only an appliance sends`)
     }
+  }
+
+  #intake(): OperationIntake {
+    const { intake } = this.#asked('operations')
+    if (intake === undefined) throw invalid('operations while the replica is only looked at')
+    return intake
   }
 
   #asked(what: string): Flow {
@@ -227,4 +266,9 @@ async function paced<Progress, T>(report: (progress: Progress, findings: readonl
   } finally {
     await reports.finish()
   }
+}
+
+/** A root whose attributes are too many for a message is told as one that cannot be read. */
+function rootPage(page: Buffer | undefined): string {
+  return page === undefined || page.length > MAX_ROOT_BYTES ? '' : page.toString('base64')
 }

@@ -8,9 +8,10 @@ import type { Control } from '../wire/messages.ts'
 type WithId = Extract<Control, { id: number }>
 type Kind = WithId['kind']
 type Of<K extends Kind> = Extract<WithId, { kind: K }>
-type Progress = Of<'mirror-progress' | 'replication-progress'>
+type Progress = Of<'mirror-progress' | 'verify-progress' | 'differences' | 'replication-progress'>
+type TakeProgress = (control: Progress) => void | Promise<void>
 
-interface Pending { kinds: readonly Kind[], resolve: (answer: WithId) => void, reject: (error: Error) => void, progress: ((control: Progress) => void) | undefined, forgotten: boolean }
+interface Pending { kinds: readonly Kind[], resolve: (answer: WithId) => void, reject: (error: Error) => void, progress: TakeProgress | undefined, forgotten: boolean }
 
 /** how long a cancelled request may take to end on the agent before the connection is given up */
 const CANCEL_MS = 60_000
@@ -52,7 +53,7 @@ export class RequestChannel {
    * it sends nothing more (or the link has ended).
    * @throws {AppError} the agent's code when it failed, LINK_LOST
    */
-  async run<K extends Kind>(request: (id: number) => Control, answer: K, progress: (control: Progress) => void, signal: AbortSignal): Promise<Of<K>> {
+  async run<K extends Kind>(request: (id: number) => Control, answer: K, progress: TakeProgress, signal: AbortSignal): Promise<Of<K>> {
     const { id, answered } = await this.#open(request, [answer, 'cancelled'], progress, signal)
     const cancelling = new AbortController()
     const cancel = (): void => { void this.#cancel(id, cancelling.signal) }
@@ -69,12 +70,12 @@ export class RequestChannel {
     }
   }
 
-  /** An answer, progress or failure that arrived. @throws {AppError} FRAME_INVALID when nothing like it was asked for */
-  take(control: Control): void {
+  /** An answer, progress or failure that arrived; resolves when progress was taken, so that nothing piles up behind it. @throws {AppError} FRAME_INVALID when nothing like it was asked for */
+  async take(control: Control): Promise<void> {
     const pending = 'id' in control ? this.#pending.get(control.id) : undefined
     if (!('id' in control) || pending === undefined) throw invalid(`"${control.kind}" that was not asked for`)
-    if (control.kind === 'mirror-progress' || control.kind === 'replication-progress') {
-      if (!pending.forgotten) pending.progress?.(control)
+    if (isProgress(control)) {
+      if (!pending.forgotten) await pending.progress?.(control)
       return
     }
     this.#pending.delete(control.id)
@@ -122,6 +123,10 @@ export class RequestChannel {
       // the link has ended: everybody who waits is told so by it
     }
   }
+}
+
+function isProgress(control: WithId): control is Progress {
+  return control.kind === 'mirror-progress' || control.kind === 'verify-progress' || control.kind === 'differences' || control.kind === 'replication-progress'
 }
 
 function knownCode(code: string): ErrorCode {

@@ -5,14 +5,20 @@
  */
 import type { Finding } from '../domain/finding.ts'
 import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { Difference, VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { TargetTree } from '../tree/target-tree.ts'
-import type { MirrorRequest, VolumeRoot } from '../wire/messages.ts'
+import type { MirrorRequest, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 
 /** Where the operations of each volume go, by the volume's index on the wire. */
 export type Targets = ReadonlyMap<number, TargetTree>
 
 export interface MirrorReport { progress: MirrorProgress, findings: readonly Finding[] }
+/** Takes what a verification tells. Differences that are not taken yet hold the agent up. */
+export interface VerifySink {
+  differences: (differences: readonly Difference[]) => Promise<void>
+  progress: (progress: VerifyProgress) => void
+}
 export interface DrainReport { changes: number, drainMs: number, frozenAtMs: number | undefined, progress: ReplicationProgress }
 
 export interface SourceServer extends AsyncDisposable {
@@ -28,6 +34,11 @@ export interface SourceServer extends AsyncDisposable {
   prepare(jobId: string, volumes: readonly VolumeRoot[], signal: AbortSignal): Promise<{ captureEpoch: string }>
   /** Mirrors all prepared volumes; resolves when all is applied and flushed. @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
   mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport>
+  /**
+   * Compares all prepared volumes with their replicas and tells what differs; writes nothing to either. Resolves with the final figures.
+   * @throws {AppError} LINK_LOST, SOURCE_UNREADABLE, REPLICA_WRITE when the replica cannot be read, and what the sink throws
+   */
+  verify(request: VerifyRequest, targets: Targets, sink: VerifySink, signal: AbortSignal): Promise<VerifyProgress>
   /** Replicates until the signal aborts (then pauses the agent in good order and resolves) or the link ends (LINK_LOST). */
   replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void>
   /** Brings every change to the replica; with `freeze` the source's file systems are frozen before the last look and stay frozen. holdMs: the source thaws by itself when nobody calls hold() for so long. */

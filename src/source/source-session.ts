@@ -1,14 +1,16 @@
 /**
  * The agent's side of one connection: says hello, then answers what the appliance asks until the link ends. What outlives a connection
  * (open volumes, capture, a frozen source) is in the SourceCapture that it is given. It never holds up receiving: every request is
- * answered beside the others; mirror, replicate and drain exclude each other, because they share one stream of operations.
+ * answered beside the others; mirror, verify, replicate and drain exclude each other, because they share one stream of operations.
  */
 import type { Clock } from '../clock/clock.ts'
 import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES, type ErrorCode } from '../errors/codes.ts'
 import type { Logger } from '../logging/logger.ts'
+import { verifyVolumes } from '../mirror/verifier.ts'
 import { mirrorVolumes } from '../mirror/mirrorer.ts'
 import { createReplicator, type Replicator } from '../replication/replicator.ts'
 import type { Link } from '../wire/link.ts'
@@ -32,7 +34,7 @@ export interface SourceSessionOptions {
 
 type Request = Exclude<Extract<Control, { id: number }>, { kind: 'cancel' }>
 type Answer = Exclude<Extract<Control, { id: number }>, { kind: 'failed' | 'cancelled' }> | undefined
-type Flow = 'mirror' | 'replicate' | 'drain'
+type Flow = 'mirror' | 'verify' | 'replicate' | 'drain'
 
 /** how long the appliance may take to answer `hello` */
 const WELCOME_MS = 15_000
@@ -54,7 +56,7 @@ class SourceSession implements AsyncDisposable {
   readonly #stream: AcknowledgedStream
   readonly #life = new AbortController()
   readonly #requests = new Map<number, { cancel: AbortController, done: Promise<void> }>()
-  /** the one of mirror, replicate, drain that is under way */
+  /** the one of mirror, verify, replicate, drain that is under way */
   #flow: { kind: Flow, cancel: AbortController, done: Promise<unknown> } | undefined
   /** one for all of a connection: replicate and drain share what it knows */
   #replication: { capturing: Capturing, replicator: Replicator } | undefined
@@ -148,6 +150,7 @@ class SourceSession implements AsyncDisposable {
         return { kind: 'prepared', id, captureEpoch: changes.epoch }
       }
       case 'mirror': return await this.#flowOf('mirror', cancel, async () => await this.#mirror(request, signal))
+      case 'verify': return await this.#flowOf('verify', cancel, async () => await this.#verify(request, signal))
       case 'replicate': return await this.#flowOf('replicate', cancel, async () => await this.#replicate(request, signal))
       case 'drain': return await this.#flowOf('drain', cancel, async () => await this.#drain(request, signal))
       case 'hold': return { kind: 'held', id, frozen: await capture.hold() }
@@ -159,7 +162,7 @@ class SourceSession implements AsyncDisposable {
         await capture.release()
         return { kind: 'released', id }
       case 'power-off': return { kind: 'powering-off', id }
-      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-complete': case 'replication-progress': case 'drained':
+      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'drained':
       case 'held': case 'thawed': case 'powering-off': case 'released': case 'failed': case 'cancelled':
         throw new AppError('FRAME_INVALID', `the appliance sent ${request.kind}, which only an agent sends`)
     }
@@ -174,6 +177,21 @@ class SourceSession implements AsyncDisposable {
       const progress = await mirrorVolumes({ volumes, stream: this.#stream, request, resume, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) } }, signal)
       await reports.finish()
       return { kind: 'mirror-complete', id, progress }
+    } finally {
+      await reports.finish()
+    }
+  }
+
+  async #verify({ id, request, roots }: Extract<Request, { kind: 'verify' }>, signal: AbortSignal): Promise<Answer> {
+    const { volumes } = this.#options.capture.current
+    const reports = new ReportSender<VerifyProgress>(async progress => { await this.#tell({ kind: 'verify-progress', id, progress }) })
+    try {
+      const progress = await verifyVolumes({
+        volumes, roots: new Map(roots.map(({ volume, page }) => [volume, Buffer.from(page, 'base64')])), stream: this.#stream, by: request.by, clock: this.#options.clock,
+        differences: async differences => { await this.#tell({ kind: 'differences', id, differences: [...differences] }) }, report: p => { reports.report(p, []) },
+      }, signal)
+      await reports.finish()
+      return { kind: 'verify-complete', id, progress }
     } finally {
       await reports.finish()
     }

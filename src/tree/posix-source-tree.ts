@@ -38,7 +38,7 @@ class PosixSourceTree implements SourceTree {
 
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
     signal.throwIfAborted()
-    const page = await posix.lookAt(this.#tree, path)
+    const page = await posix.lookAt(this.#tree, path, 'source')
     return page === undefined ? undefined : asListingPage(page)
   }
 

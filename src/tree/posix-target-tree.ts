@@ -73,6 +73,12 @@ class PosixTargetTree implements TargetTree {
     }
   }
 
+  async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
+    signal.throwIfAborted()
+    const page = await posix.lookAt(this.#tree, path, 'replica')
+    return page === undefined ? undefined : asListingPage(page)
+  }
+
   async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
     signal.throwIfAborted()
     return await posix.blockHashesAt(this.#tree, path, offset, lengthBytes, blockBytes)

@@ -35,6 +35,8 @@ export interface TargetTree extends AsyncDisposable {
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
   /** As SourceTree.listAll. */
   listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage>
+  /** A page with the one entry at path, or undefined when there is nothing. The root has the empty name. @throws {AppError} REPLICA_WRITE */
+  look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
   /** As SourceFile.blockHashes, of a regular file on the replica; shorter when the file is; empty when there is no such file. */
   blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Everything applied so far survives a power loss when this resolves. @throws {AppError} REPLICA_WRITE, REPLICA_FULL */

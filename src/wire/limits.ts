@@ -22,6 +22,8 @@
  *   text in a greeting                        MAX_GREETING_TEXT         messages.ts
  *   text in a finding                         MAX_FINDING_TEXT          messages.ts
  *   values in a control message               MAX_CONTROL_VALUES        message-codec.ts
+ *   differences in a message                  MAX_DIFFERENCES           messages.ts; aspects, ranges, texts: domain/verification.ts
+ *   differences that are not written yet      one message               source/link-source-server.ts waits for the report
  *   findings that a job keeps                 1000, 1 MiB               job/collect-findings.ts drops what is over it; they are counted
  *   reports of progress                       one every 100 ms          source/paced-reports.ts joins them
  *   strangers, time for handshake, greeting   256, 10 s, 10 s           source/source-listener.ts

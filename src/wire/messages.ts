@@ -7,6 +7,7 @@
  *   appliance   describe -> agent: workload
  *   appliance   prepare (job, volumes) -> agent: prepared (capture epoch); capture runs from here on
  *   appliance   mirror -> agent: list / hash requests (answered by listing / hashes), operations, mirror-progress ..., mirror-complete
+ *   appliance   verify -> agent: list / hash requests, verify-progress, differences ..., verify-complete; no operations
  *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
  *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
  *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
@@ -26,6 +27,7 @@ import { z } from 'zod'
 import { Finding } from '../domain/finding.ts'
 import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { RelPath } from '../domain/rel-path.ts'
+import { Difference, VerifyBy, VerifyProgress } from '../domain/verification.ts'
 import { Workload } from '../domain/workload.ts'
 import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
 import type { ListingPage } from './listing-codec.ts'
@@ -46,6 +48,12 @@ export type VolumeRoot = z.infer<typeof VolumeRoot>
 
 export const MirrorRequest = z.object({ compare: z.enum(['none', 'attributes', 'data']), orphans: z.enum(['keep', 'delete']) })
 export type MirrorRequest = z.infer<typeof MirrorRequest>
+
+export const VerifyRequest = z.strictObject({ by: VerifyBy })
+export type VerifyRequest = z.infer<typeof VerifyRequest>
+
+/** How many differences one message may carry. */
+export const MAX_DIFFERENCES = 500
 
 /**
  * What an interrupted mirror has left on a volume, by the ctimes of the replica's objects in milliseconds. `sentSinceMs`: what was written last
@@ -74,6 +82,9 @@ export const Control = z.discriminatedUnion('kind', [
   control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
   control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(SentFinding) }),
   control('mirror-complete', { id, progress: MirrorProgress }),
+  control('verify', { id, request: VerifyRequest, roots: z.array(z.strictObject({ volume: id, page: z.base64() })).max(1024) }),
+  control('verify-progress', { id, progress: VerifyProgress }), control('differences', { id, differences: z.array(Difference).min(1).max(MAX_DIFFERENCES) }),
+  control('verify-complete', { id, progress: VerifyProgress }),
   control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(SentFinding) }),
   control('drain', { id, freeze: z.boolean(), holdMs: z.number().int() }),
   control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), progress: ReplicationProgress }),

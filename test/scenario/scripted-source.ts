@@ -1,8 +1,9 @@
 /** A source machine with an agent, reduced to what a job can tell: one number that counts its writes, a capture, a freeze with a limit. */
 import { AppError } from '../../src/errors/app-error.ts'
 import { NO_MIRROR_PROGRESS, type ReplicationProgress } from '../../src/domain/progress.ts'
+import { NO_VERIFY_PROGRESS, type VerifyProgress } from '../../src/domain/verification.ts'
 import type { Workload } from '../../src/domain/workload.ts'
-import type { ConnectedSources, DrainReport, MirrorReport, SourceServer } from '../../src/source/source-server.ts'
+import type { ConnectedSources, DrainReport, MirrorReport, SourceServer, VerifySink } from '../../src/source/source-server.ts'
 import type { Clock } from '../../src/clock/clock.ts'
 
 const NO_REPLICATION: ReplicationProgress = { queued: 0, changesApplied: 1, bytesSent: 10, recoveryPointLatencyMs: 0, latencyMsP50: 1, latencyMsP99: 2 }
@@ -129,6 +130,13 @@ class Connection implements SourceServer {
     signal.throwIfAborted()
     Object.assign(this.#machine.replica, { writes: this.#machine.writes, foreign: false })
     return { progress: { ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 2, walked: true }, findings: [] }
+  }
+
+  async verify(request: { by: string }, _targets: unknown, sink: VerifySink, signal: AbortSignal): Promise<VerifyProgress> {
+    this.#called(`verify ${request.by}`, signal)
+    const differences = this.#machine.replica.writes === this.#machine.writes ? 0 : 1
+    if (differences > 0) await sink.differences([{ volume: 0, path: Buffer.from('written').toString('base64'), type: 'file', moving: false, part: 0, aspects: [{ what: 'content' }] }])
+    return { ...NO_VERIFY_PROGRESS, differences, walked: true }
   }
 
   async replicate(_targets: unknown, report: (progress: ReplicationProgress, findings: readonly []) => void, signal: AbortSignal): Promise<void> {

@@ -181,6 +181,7 @@ function tree(): TargetTree {
     apply: async () => ({ operations: 0, bytesWritten: 0, failures: [] }),
     async *list() { yield* [] },
     async *listAll() { yield* [] },
+    look: async () => undefined,
     blockHashes: async () => Buffer.alloc(0),
     flush: async () => undefined,
     readMirrorMark: async () => undefined,
