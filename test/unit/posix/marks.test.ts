@@ -7,7 +7,7 @@ import { ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import { readMark, VOLUME_MARK, writeMark } from '../../../src/posix/marks.ts'
 import { closeTree, openTree, type TreeHandle } from '../../../src/posix/posix.ts'
 import { encodeOperations } from '../../../src/wire/operation-codec.ts'
-import { MOUNT_SKIP } from '../../zoo/loop-file-system.ts'
+import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { entry, METADATA, openPosixPair, rel, xattr } from '../../zoo/tree-pair.ts'
 
 const signal = new AbortController().signal
@@ -74,3 +74,21 @@ void t.test('an operation that carries a mark is refused with the whole batch, w
   }
   t.equal(await pair.source.look(rel('d'), signal), undefined, 'nothing of it was applied')
 })
+
+for (const flag of ['i', 'a']) {
+  void t.test(`a root that is locked (chattr +${flag}) is marked all the same, and stays locked`, { skip: MOUNT_SKIP }, async t => {
+    using volume = mountLoop('ext4')
+    const tree = await openTree(volume.path, 'replica')
+    try {
+      execFileSync('chattr', [`+${flag}`, volume.path])
+      await writeMark(tree, VOLUME_MARK, 'job/0')
+      t.match(execFileSync('lsattr', ['-d', volume.path], { encoding: 'utf8' }), new RegExp(`^[^ ]*${flag}`))
+      await writeMark(tree, VOLUME_MARK, undefined)
+      t.equal(await readMark(tree, VOLUME_MARK), undefined)
+      t.match(execFileSync('lsattr', ['-d', volume.path], { encoding: 'utf8' }), new RegExp(`^[^ ]*${flag}`))
+    } finally {
+      execFileSync('chattr', [`-${flag}`, volume.path])
+      closeTree(tree)
+    }
+  })
+}

@@ -29,4 +29,5 @@ mod sys;
 mod taken;
 mod tree;
 mod whole;
+mod window;
 mod xattr;

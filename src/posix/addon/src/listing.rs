@@ -3,12 +3,14 @@ use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
 use crate::inode::Time;
 use crate::operation::SIZE_MAX;
-use crate::sys::{file_type, open_below, read_directory, read_link, stat};
+use crate::sys::{file_type, open_below, read_link, stat};
 use crate::tree::{Registry, TREES, Tree};
+use crate::window::Window;
 use crate::xattr::Object;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// A page is given when it has so many bytes.
@@ -151,60 +153,84 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
     Ok(())
 }
 
-/// A directory being listed: its names in order, packed, and how far the pages have come.
+/// A directory being listed: its names in order, a window of them at a time, and how far the pages have come.
 pub struct Lister {
     tree: Arc<Tree>,
     pub dir: OwnedFd,
-    packed: Vec<u8>,
-    /// where each name begins in `packed`, and its length
-    order: Vec<(u32, u8)>,
+    window: Window,
+    share: Option<Share>,
     next: usize,
+}
+
+/// What a window takes of the tree's room.
+struct Share(Arc<Tree>, usize);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.listed.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 static LISTERS: Registry<Mutex<Lister>> = Registry::new();
 
+/// What the names that listers of one tree hold may take together; each gets what is left of it, but LISTER_ROOM at least.
+const NAMES_ROOM: usize = 64 * 1024 * 1024;
+const LISTER_ROOM: usize = 1024 * 1024;
+
 impl Lister {
     pub fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
         let dir = tree.directory(path)?;
-        let mut packed: Vec<u8> = Vec::new();
-        let mut order: Vec<(u32, u8)> = Vec::new();
-        read_directory(dir.as_raw_fd(), |name| {
-            order.push((packed.len() as u32, name.len() as u8));
-            packed.extend_from_slice(name);
-        })?;
-        let name = |&(at, length): &(u32, u8)| &packed[at as usize..at as usize + usize::from(length)];
-        order.sort_unstable_by(|a, b| name(a).cmp(name(b)));
-        // a directory that changes while it is read may show a name twice
-        order.dedup_by(|a, b| name(a) == name(b));
-        Ok(Lister { tree, dir, packed, order, next: 0 })
+        let mut lister = Lister { tree, dir, window: Window::default(), share: None, next: 0 };
+        lister.read(b"")?;
+        Ok(lister)
     }
 
-    /// The names in order.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.order.iter().map(|&(at, length)| &self.packed[at as usize..at as usize + usize::from(length)])
+    /// Reads the window of the names behind `after`.
+    fn read(&mut self, after: &[u8]) -> Result<()> {
+        (self.window, self.share, self.next) = (Window::default(), None, 0);
+        let held = self.tree.listed.load(Ordering::Relaxed);
+        let room = NAMES_ROOM.saturating_sub(held).max(LISTER_ROOM);
+        self.window = Window::read(self.dir.as_raw_fd(), after, room)?;
+        let bytes = self.window.bytes();
+        self.tree.listed.fetch_add(bytes, Ordering::Relaxed);
+        self.share = Some(Share(self.tree.clone(), bytes));
+        Ok(())
+    }
+
+    /// The names in order, when they are no more than so many.
+    pub fn all_names(&self, max: usize) -> Option<impl ExactSizeIterator<Item = &[u8]>> {
+        (self.window.last && self.window.len() <= max).then(|| self.window.names())
     }
 
     /// Whether all pages were given.
     pub fn is_done(&self) -> bool {
-        self.next >= self.order.len()
+        self.window.last && self.next >= self.window.len()
     }
 
-    /// The next page.
-    pub fn page(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(((self.order.len() - self.next) * 128).min(PAGE + PAGE / 4));
+    /// The next page; empty only when nothing is left.
+    pub fn page(&mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(((self.window.len() - self.next) * 128).min(PAGE + PAGE / 4));
         let mut scratch = Vec::new();
-        while let Some(&(at, length)) = self.order.get(self.next) {
-            let name = &self.packed[at as usize..at as usize + usize::from(length)];
+        while out.len() < PAGE {
+            let Some(name) = self.window.get(self.next) else {
+                if self.window.last {
+                    break;
+                }
+                let before = self.window.get(self.window.len() - 1).unwrap_or_default().to_vec();
+                self.read(&before)?;
+                continue;
+            };
             let before = out.len();
             if encode_entry(&self.tree, self.dir.as_raw_fd(), name, &mut scratch, &mut out).is_err() {
                 out.truncate(before);
             }
             self.next += 1;
-            if out.len() >= PAGE {
-                break;
-            }
         }
-        out
+        Ok(out)
+    }
+
+    pub fn close(self) {
+        self.tree.close(self.dir);
     }
 }
 
@@ -220,11 +246,11 @@ pub struct Page {
 pub fn list_directory(tree: u32, path: Buffer) -> AsyncTask<Background<Page>> {
     background(move || {
         let mut lister = Lister::open(TREES.get(tree)?, &path)?;
-        let page = lister.page().into();
-        if lister.next < lister.order.len() {
+        let page = lister.page()?.into();
+        if !lister.is_done() {
             return Ok(Page { page, lister: LISTERS.add(Mutex::new(lister)) });
         }
-        lister.tree.clone().close(lister.dir);
+        lister.close();
         Ok(Page { page, lister: 0 })
     })
 }
@@ -235,8 +261,8 @@ pub fn next_page(lister: u32) -> AsyncTask<Background<Page>> {
     background(move || {
         let held = LISTERS.get(lister)?;
         let mut open = crate::tree::lock(&held);
-        let page = open.page().into();
-        if open.next < open.order.len() {
+        let page = open.page()?.into();
+        if !open.is_done() {
             return Ok(Page { page, lister });
         }
         drop(open);
@@ -249,9 +275,7 @@ pub fn next_page(lister: u32) -> AsyncTask<Background<Page>> {
 /// Ends a lister before its last page.
 #[napi]
 pub fn close_lister(lister: u32) {
-    if let Some(lister) = LISTERS.take(lister).and_then(Arc::into_inner).and_then(|l| l.into_inner().ok()) {
-        lister.tree.clone().close(lister.dir);
-    }
+    LISTERS.take(lister).and_then(Arc::into_inner).and_then(|l| l.into_inner().ok()).into_iter().for_each(Lister::close);
 }
 
 /// A page with the one entry at `path`; the root's name is empty. Null when there is nothing.

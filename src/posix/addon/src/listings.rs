@@ -25,9 +25,9 @@ fn only_page(tree: &Arc<Tree>, path: &[u8]) -> Option<Vec<u8>> {
         Err(_) => return None,
     };
     // a longer one would need several pages, and this one be made in vain
-    let page = if lister.names().len() <= NAMES_MAX { Some(lister.page()) } else { None };
+    let page = if lister.all_names(NAMES_MAX).is_some() { lister.page().ok() } else { None };
     let whole = lister.is_done();
-    tree.close(lister.dir);
+    lister.close();
     page.filter(|_| whole)
 }
 

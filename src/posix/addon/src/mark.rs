@@ -2,6 +2,8 @@
 //! not read from a source, not listed, not taken away with other attributes, and refused in operations.
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result, check};
+use crate::inode::{get_flags, set_flags};
+use crate::remove::unlock;
 use crate::tree::TREES;
 use crate::xattr::Object;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -40,9 +42,22 @@ pub fn write_mark(tree: u32, name: Buffer, value: Option<Buffer>, durable: bool)
     background(move || {
         let tree = TREES.get(tree)?;
         let root = tree.root.as_raw_fd();
-        match &value {
-            Some(value) => Object::Open(root).set(mark(&name)?, value)?,
-            None => Object::Open(root).remove(mark(&name)?)?,
+        let name = mark(&name)?;
+        let write = || match &value {
+            Some(value) => Object::Open(root).set(name, value),
+            None => Object::Open(root).remove(name),
+        };
+        match write() {
+            // the root may be append-only or immutable, as the source's is
+            Err(Errno(libc::EPERM | libc::EACCES)) => {
+                let had = unlock(root)?;
+                let answer = write();
+                if had != 0 {
+                    set_flags(root, get_flags(root)? | had)?;
+                }
+                answer?;
+            }
+            answer => answer?,
         }
         if !durable {
             return Ok(());

@@ -69,7 +69,8 @@ pub fn open_path(path: &[u8], flags: i32) -> Result<OwnedFd> {
     with_c(path, |path| owned(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) }.into()))
 }
 
-/// A detached mount of the directory `dir` without the mounts below it, not reachable by any path, that leaves access times alone.
+/// A detached mount of the directory `dir` without the mounts below it, not reachable by any path, that leaves access times
+/// alone and in which no device can be opened, whatever takes the place of a file in the last moment.
 pub fn clone_mount(dir: RawFd, read_only: bool) -> Result<OwnedFd> {
     #[repr(C)]
     struct MountAttr {
@@ -80,12 +81,13 @@ pub fn clone_mount(dir: RawFd, read_only: bool) -> Result<OwnedFd> {
     }
     const OPEN_TREE_CLONE: u32 = 1;
     const MOUNT_ATTR_RDONLY: u64 = 1;
+    const MOUNT_ATTR_NODEV: u64 = 4;
     const MOUNT_ATTR_ATIME: u64 = 0x70;
     const MOUNT_ATTR_NOATIME: u64 = 0x10;
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_EMPTY_PATH as u32;
     // SAFETY: the path is an empty C string.
     let tree = owned(unsafe { libc::syscall(libc::SYS_open_tree, dir, c"".as_ptr(), flags) })?;
-    let set = MOUNT_ATTR_NOATIME | if read_only { MOUNT_ATTR_RDONLY } else { 0 };
+    let set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME | if read_only { MOUNT_ATTR_RDONLY } else { 0 };
     let attr = MountAttr { set, clear: MOUNT_ATTR_ATIME, propagation: 0, user_namespace: 0 };
     // SAFETY: the path is an empty C string, attr has the size that is given.
     let answer = unsafe {

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 const OPEN_DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOATIME | libc::O_NONBLOCK;
@@ -24,6 +24,8 @@ pub struct Tree {
     /// While closing is put off (a frozen source), what should have been closed.
     kept: Mutex<Option<Vec<OwnedFd>>>,
     pub writing: Mutex<Writing>,
+    /// bytes of names that listers hold
+    pub listed: AtomicUsize,
 }
 
 /// Numbers instead of pointers for TypeScript.
@@ -71,6 +73,7 @@ impl Tree {
             _anchor: anchor,
             kept: Mutex::new(None),
             writing: Mutex::default(),
+            listed: AtomicUsize::new(0),
         })
     }
 

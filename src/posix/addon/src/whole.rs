@@ -45,9 +45,9 @@ pub struct Whole {
 fn whole_directory<'a>(reading: &mut Reading<'a>, pages: &mut Vec<u8>, tree: &Arc<Tree>, path: &'a [u8], max: usize) -> Option<WholeDirectory> {
     let begun = (reading.out.len(), pages.len());
     let lister = match Lister::open(tree.clone(), path) {
-        Ok(lister) if lister.names().len() <= NAMES_MAX => lister,
+        Ok(lister) if lister.all_names(NAMES_MAX).is_some() => lister,
         Ok(lister) => {
-            tree.close(lister.dir);
+            lister.close();
             return None;
         }
         Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ESTALE | libc::EXDEV)) => {
@@ -59,7 +59,7 @@ fn whole_directory<'a>(reading: &mut Reading<'a>, pages: &mut Vec<u8>, tree: &Ar
     (reading.dir, reading.directory) = (lister.dir.as_raw_fd(), path);
     let mut whole = WholeDirectory { page_end: 0, left: Vec::new(), files: 0, bytes: 0.0, settled: true, unread: Vec::new() };
     let (mut index, mut empty, mut fits) = (0u32, true, true);
-    for name in lister.names() {
+    for name in lister.all_names(NAMES_MAX).into_iter().flatten() {
         let seen = stat(reading.dir, name);
         if matches!(seen, Err(Errno(libc::ENOENT))) {
             continue;
@@ -92,7 +92,7 @@ fn whole_directory<'a>(reading: &mut Reading<'a>, pages: &mut Vec<u8>, tree: &Ar
     whole.unread = std::mem::take(&mut reading.unread);
     whole.settled = fits && whole.left.is_empty() && (empty || settle(reading, path).is_ok());
     whole.page_end = pages.len() as u32;
-    tree.close(lister.dir);
+    lister.close();
     if !fits {
         reading.out.truncate(begun.0);
         pages.truncate(begun.1);
