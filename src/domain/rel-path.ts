@@ -49,6 +49,11 @@ export function joinRelPath(directory: RelPath, name: Buffer): RelPath {
   return parseRelPath(directory.length === 0 ? name : Buffer.concat([directory, Buffer.from('/'), name]))
 }
 
+/** The path of a name that a directory is known to hold; undefined when it is longer than Linux addresses. */
+export function childPath(directory: RelPath, name: Buffer): RelPath | undefined {
+  return directory.length + 1 + name.length > PATH_MAX_BYTES ? undefined : joinRelPath(directory, name)
+}
+
 /** The directory that holds `path`; the root for the root itself. */
 export function parentOf(path: RelPath): RelPath {
   const at = path.lastIndexOf(SLASH)

@@ -2,14 +2,16 @@
  * Mirrors a group of directories of one volume: asks the replica for their listings at once, sends what differs, then links, then the
  * directories' own metadata (making entries changes a directory's times). Gives the subdirectories to go on with.
  */
-import { joinRelPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { isAppError } from '../errors/app-error.ts'
+import { childPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { WholeDirectory } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { encodeOperation } from '../wire/operation-codec.ts'
 import type { Arrivals } from './arrivals.ts'
 import { joinListings, judge, type Pair, type Verdict } from './compare.ts'
-import { GroupListings, NOTHING } from './group-listings.ts'
+import { tooLongBelow, unreadable } from './findings.ts'
+import { GroupListings, NOTHING, readToEnd } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
 import { isOrphan } from './orphans.ts'
 import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from './send-entries.ts'
@@ -24,6 +26,8 @@ export interface VolumeMirror extends VolumeSending {
   arrivals: Arrivals | undefined
 }
 
+/** of an entry that the source could not look at */
+const UNKNOWN_INODE = 0n
 /** Files whose blocks are compared at the same time. */
 const COMPARED_AT_ONCE = 16
 
@@ -58,17 +62,23 @@ export class GroupMirror {
     }
     await this.#makeLinks(signal)
     for (const path of this.#entries.touched) {
-      const metadata = await tree.readMetadata(path, signal)
-      if (metadata !== undefined) await this.#entries.add(metadata, signal)
+      await this.#entries.addMetadata(path, signal)
     }
     await this.#entries.flush(signal)
     return this.#children
   }
 
   async #mirrorDirectory(path: RelPath, ours: AsyncIterable<ListingPage>, theirs: AsyncIterable<ListingPage>, signal: AbortSignal): Promise<void> {
-    for await (const pairs of joinListings(ours, theirs)) {
-      await this.#mirrorPairs(path, pairs, signal)
-      this.#mirror.tally.tell()
+    try {
+      for await (const pairs of joinListings(ours, theirs)) {
+        await this.#mirrorPairs(path, pairs, signal)
+        this.#mirror.tally.tell()
+      }
+    } catch (error) {
+      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+      // what the replica has there stays: nobody knows whether the source has it too
+      this.#mirror.tally.finding(unreadable(path, error.message))
+      await readToEnd(theirs)
     }
   }
 
@@ -93,13 +103,20 @@ export class GroupMirror {
     this.#mirror.tally.made(made)
     const pairs: Pair[] = []
     let index = 0
+    let tooLong = 0
     for (const source of listingEntries(page)) {
       if (left[pairs.length] === index++) {
         pairs.push({ source, target: undefined })
         continue
       }
-      if (source.type === 'directory') this.#children.push({ path: joinRelPath(path, source.name), fresh: true })
+      const child = childPath(path, source.name)
+      if (child === undefined) {
+        tooLong++
+        continue
+      }
+      if (source.type === 'directory') this.#children.push({ path: child, fresh: true })
     }
+    if (tooLong > 0) this.#mirror.tally.finding(tooLongBelow(path, tooLong))
     if (!settled) this.#entries.touched.add(path)
     if (pairs.length > 0) await this.#mirrorPairs(path, pairs, signal)
   }
@@ -108,14 +125,25 @@ export class GroupMirror {
     const { request, tally } = this.#mirror
     const whole: Pair[] = []
     const compared: { pair: Pair, verdict: Verdict }[] = []
+    let tooLong = 0
     for (const pair of pairs) {
       const { source, target } = pair
+      const name = (source ?? target)?.name
+      const path = name === undefined ? undefined : childPath(directory, name)
+      if (path === undefined) {
+        tooLong++
+        continue
+      }
       if (source === undefined) {
         if (target !== undefined && request.orphans === 'delete' && isOrphan(directory, target)) await this.#entries.remove(directory, target.name, signal)
         continue
       }
       tally.found(source)
-      const path = joinRelPath(directory, source.name)
+      if (source.inode === UNKNOWN_INODE) {
+        // what the replica has there stays
+        whole.push(pair)
+        continue
+      }
       const verdict = this.#verdict(source, target, path)
       if (verdict === undefined) continue
       if (source.type === 'directory') this.#children.push({ path, fresh: verdict === 'create' || verdict === 'replace' })
@@ -131,6 +159,7 @@ export class GroupMirror {
         case 'create': whole.push(pair); break
       }
     }
+    if (tooLong > 0) tally.finding(tooLongBelow(directory, tooLong))
     if (whole.length > 0) await this.#entries.sendEntries(directory, whole, signal)
     for (let at = 0; at < compared.length; at += COMPARED_AT_ONCE) {
       await Promise.all(compared.slice(at, at + COMPARED_AT_ONCE).map(async c => { await this.#entries.sendCompared(directory, c.pair, c.verdict, signal) }))

@@ -1,13 +1,13 @@
 /** Sends what was judged about the entries of one group of directories: one verb for each verdict, and counts it. */
-import type { Finding } from '../domain/finding.ts'
 import { isAppError } from '../errors/app-error.ts'
-import { display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
-import type { SourceTree } from '../tree/source-tree.ts'
+import { joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import type { ReadResult, SourceTree } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { BatchSender } from './batch-sender.ts'
 import type { Pair, Verdict } from './compare.ts'
+import { unreadable, vanished } from './findings.ts'
 import { sendDifference, sendWhole, type Difference, type FileSending } from './send-file.ts'
 import type { Tally } from './tally.ts'
 
@@ -43,19 +43,30 @@ export class EntrySender {
 
   /** What is at path stays as it is but for its metadata. */
   async sendMetadata(path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
-    const metadata = await this.#volume.tree.readMetadata(path, signal)
-    if (metadata !== undefined) await this.#sender.add(metadata, signal)
+    await this.addMetadata(path, signal)
     this.#volume.tally.done(entry)
+  }
+
+  /** The metadata of path as it is now; what cannot be read is a finding. */
+  async addMetadata(path: RelPath, signal: AbortSignal): Promise<void> {
+    try {
+      const metadata = await this.#volume.tree.readMetadata(path, signal)
+      if (metadata !== undefined) await this.#sender.add(metadata, signal)
+    } catch (error) {
+      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+      this.#volume.tally.finding(unreadable(path, error.message))
+    }
   }
 
   /** Entries of one directory as they are now, small files in batches, large ones in pieces. */
   async sendEntries(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
-    const { tree, tally } = this.#volume
+    const { tally } = this.#volume
     this.touched.add(directory)
     const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
     for (let at = 0; at < entries.length;) {
       const rest = entries.slice(at)
-      const result = await tree.read(directory, rest.map(e => e.name), READ_OPTIONS, signal)
+      const result = await this.#read(directory, rest.map(e => e.name), signal)
+      if (result === undefined) return
       await this.#sender.add(result.batch, signal)
       tally.finding(...result.findings)
       for (const index of result.large) {
@@ -65,6 +76,18 @@ export class EntrySender {
       for (const entry of rest.slice(0, result.taken)) tally.done(entry)
       tally.tell()
       at += result.taken
+    }
+  }
+
+  /** Undefined, and a finding, when the directory cannot be read. */
+  async #read(directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<ReadResult | undefined> {
+    const { tree, tally } = this.#volume
+    try {
+      return await tree.read(directory, names, READ_OPTIONS, signal)
+    } catch (error) {
+      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+      tally.finding(unreadable(directory, error.message))
+      return undefined
     }
   }
 
@@ -102,15 +125,4 @@ export class EntrySender {
       return undefined
     }
   }
-}
-
-function vanished(path: RelPath): Finding {
-  return {
-    code: 'FILE_VANISHED', severity: 'ok', subject: display(path), message: `${display(path)} was removed or replaced while it was read.`,
-    advice: 'Nothing to do: replication brings the change.',
-  }
-}
-
-function unreadable(path: RelPath, message: string): Finding {
-  return { code: 'FILE_UNREADABLE', severity: 'error', subject: display(path), message, advice: 'Check the permissions and the disk of the source.' }
 }

@@ -1,6 +1,7 @@
 /**
  * One regular file in pieces: whole when the replica has none, else only the blocks that differ. A file that changes meanwhile arrives as
- * a mix; capture has marked it, and replication makes it right.
+ * a mix; capture has marked it, and replication makes it right. Its times on the replica are those from before the first byte was read, which
+ * the source's have left behind, so that a later mirror does not take it for equal either.
  */
 import { isAppError } from '../errors/app-error.ts'
 import { display, type RelPath } from '../domain/rel-path.ts'
@@ -29,7 +30,7 @@ export async function sendWhole(sending: FileSending, signal: AbortSignal): Prom
   }
   const findings: Finding[] = []
   for (const range of await file.extents(signal)) await sendRange(sending, range, findings, signal)
-  await sender.add(await file.metadata(signal), signal)
+  await sender.add(await metadataToEnd(metadata, file, signal), signal)
   return findings
 }
 
@@ -45,6 +46,7 @@ export interface Difference { findings: readonly Finding[], changed: boolean }
 export async function sendDifference(sending: FileSending, replica: ReplicaFile, sourceAllocatedBytes: number, forced: boolean, signal: AbortSignal): Promise<Difference> {
   const { file, path, sender } = sending
   const findings: Finding[] = []
+  const metadata = await file.metadata(signal)
   let changed = false
   if (replica.sizeBytes !== file.sizeBytes) {
     await sender.add(encodeOperation({ kind: 'resize', path, sizeBytes: file.sizeBytes }), signal)
@@ -65,8 +67,17 @@ export async function sendDifference(sending: FileSending, replica: ReplicaFile,
     end = Math.max(end, range.offset + range.lengthBytes)
   }
   if (file.sizeBytes > end && await differsInHole(sending, { offset: end, lengthBytes: file.sizeBytes - end }, replica, punch, signal)) changed = true
-  if (changed || forced) await sender.add(await file.metadata(signal), signal)
+  if (changed || forced) await sender.add(await metadataToEnd(metadata, file, signal), signal)
   return { findings, changed }
+}
+
+/** The metadata that ends a file: as it is now, but with the times from before it was read. */
+async function metadataToEnd(before: OperationBatch, file: SourceFile, signal: AbortSignal): Promise<OperationBatch> {
+  const [was] = decodeOperations(before)
+  const [is] = decodeOperations(await file.metadata(signal))
+  if (was?.kind !== 'metadata' || is?.kind !== 'metadata') throw new TypeError('a source file has given no metadata')
+  const { mtimeNs, atimeNs } = was.metadata
+  return encodeOperation({ ...is, metadata: { ...is.metadata, mtimeNs, atimeNs } })
 }
 
 /** The range widened to whole blocks, within the file. */
@@ -100,9 +111,11 @@ async function differingRuns(sending: FileSending, window: DataRange, signal: Ab
   const { file, path, sender, stream, volume } = sending
   await sender.flush(signal) // the replica answers for what it was sent before
   const [ours, theirs] = await Promise.all([
-    file.blockHashes(window.offset, window.lengthBytes, BLOCK_BYTES, signal),
+    orUnreadable(file.blockHashes(window.offset, window.lengthBytes, BLOCK_BYTES, signal)),
     stream.hashes(volume, path, window.offset, window.lengthBytes, BLOCK_BYTES, signal),
   ])
+  // it is read in pieces, and what cannot be read is told
+  if (ours === undefined) return [window]
   const runs: { offset: number, lengthBytes: number }[] = []
   const end = window.offset + window.lengthBytes
   for (let at = 0, offset = window.offset; at < ours.length; at += HASH_BYTES, offset += BLOCK_BYTES) {
@@ -113,6 +126,15 @@ async function differingRuns(sending: FileSending, window: DataRange, signal: Ab
     else runs.push({ offset, lengthBytes })
   }
   return runs
+}
+
+async function orUnreadable<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read
+  } catch (error) {
+    if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+    return undefined
+  }
 }
 
 /** Sends the data of a range; the next piece is read while the last one goes out. */
@@ -159,7 +181,7 @@ async function readPiece(sending: FileSending, offset: number, lengthBytes: numb
 function unreadableRange(path: RelPath, range: DataRange): Finding {
   return {
     code: 'FILE_UNREADABLE', severity: 'error', subject: display(path),
-    message: `${display(path)}: bytes ${String(range.offset)} to ${String(range.offset + range.lengthBytes - 1)} cannot be read on the source; they are zero on the replica.`,
+    message: `${display(path)}: bytes ${String(range.offset)} to ${String(range.offset + range.lengthBytes - 1)} cannot be read on the source; the replica has zeros there, or what was copied earlier.`,
     advice: 'Check the disk of the source; restore the file from a backup if it matters.',
   }
 }

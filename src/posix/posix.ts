@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:os'
 import { display, type RelPath } from '../domain/rel-path.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import type { NativeApplied, NativePage, NativeRead, NativeWhole } from './native-tree.ts'
 import { native } from './native.ts'
@@ -94,8 +94,8 @@ export async function* listDirectory(tree: TreeHandle, path: RelPath, side: 'sou
 /** Bytes of pages that one call brings. */
 const PAGES_BYTES = 1024 * 1024
 
-/** The pages of directories, one directory after the other, each ended by a page that is its last; as listDirectory otherwise. */
-export async function* listDirectories(tree: TreeHandle, directories: readonly RelPath[], side: 'source' | 'replica'): AsyncGenerator<{ directory: number, page: Buffer, last: boolean }, void, void> {
+/** The pages of directories, one directory after the other, each ended by a page that is its last, which tells of one that is unreadable on the source; as listDirectory otherwise. */
+export async function* listDirectories(tree: TreeHandle, directories: readonly RelPath[], side: 'source' | 'replica'): AsyncGenerator<{ directory: number, page: Buffer, last: boolean, unreadable?: string }, void, void> {
   for (let directory = 0; directory < directories.length; directory++) {
     const rest = directories.slice(directory)
     const { pages, ends } = await call(native.listDirectories(tree, packPaths(rest), PAGES_BYTES), `list ${String(rest.length)} directories`, () => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE'))
@@ -110,8 +110,14 @@ export async function* listDirectories(tree: TreeHandle, directories: readonly R
       directory--
       continue
     }
-    for await (const page of listDirectory(tree, large, side)) yield { directory, page, last: false }
-    yield { directory, page: Buffer.alloc(0), last: true }
+    let unreadable: string | undefined
+    try {
+      for await (const page of listDirectory(tree, large, side)) yield { directory, page, last: false }
+    } catch (error) {
+      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+      unreadable = error.message
+    }
+    yield { directory, page: Buffer.alloc(0), last: true, ...unreadable === undefined ? {} : { unreadable } }
   }
 }
 

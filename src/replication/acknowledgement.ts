@@ -66,8 +66,10 @@ export class AcknowledgementLedger {
       signal.throwIfAborted()
       if (this.#broken !== undefined) throw this.#broken
       if (this.#applied > this.#said.applied || this.#durable > this.#said.durable || this.#failures.length > 0) {
-        this.#said = { applied: this.#applied, durable: this.#durable }
         const failures = this.#failures.splice(0, fitting(this.#failures))
+        // a batch of which a failure is yet to be told does not count as applied
+        const applied = Math.min(this.#applied, (this.#failures[0]?.sequence ?? Infinity) - 1)
+        this.#said = { applied, durable: Math.min(this.#durable, applied) }
         if (this.#failures.length <= MAX_WAITING_FAILURES) this.#room?.()
         return { ...this.#said, failures }
       }

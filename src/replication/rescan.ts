@@ -3,7 +3,7 @@
  * by comparing the names and attributes of the whole volume with the replica's, which finds what was removed.
  */
 import type { Change, ChangedObject, ChangeSource } from '../capture/change-source.ts'
-import { joinRelPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { childPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
@@ -39,7 +39,9 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
     found.push({ kind: 'metadata', volume: of.volume, path: directory, atMs: of.atMs })
     for await (const page of of.tree.list(directory, signal)) {
       for (const entry of listingEntries(page)) {
-        const path = joinRelPath(directory, entry.name)
+        const path = childPath(directory, entry.name)
+        // the mirror's finding
+        if (path === undefined) continue
         const theirs = replica.get(entry.name.toString('latin1'))
         replica.delete(entry.name.toString('latin1'))
         const kind = difference(entry, theirs)
@@ -54,7 +56,8 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
       }
     }
     for (const name of replica.keys()) {
-      found.push({ kind: 'entry', volume: of.volume, path: joinRelPath(directory, Buffer.from(name, 'latin1')), atMs: of.atMs })
+      const path = childPath(directory, Buffer.from(name, 'latin1'))
+      if (path !== undefined) found.push({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })
     }
   }
   if (found.length > 0) yield found

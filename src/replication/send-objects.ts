@@ -1,5 +1,5 @@
 /** Whole objects as they are now: names of a directory, and everything below a directory that is new to the replica. */
-import { joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import { childPath, joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile } from './file-content.ts'
@@ -63,7 +63,9 @@ export async function sendBelow(of: VolumeReplication, directory: RelPath, signa
   for await (const page of of.tree.list(directory, signal)) {
     const names: Buffer[] = []
     for (const entry of listingEntries(page)) {
-      if (!take(of, joinRelPath(directory, entry.name), entry)) continue
+      const path = childPath(directory, entry.name)
+      // the mirror's finding
+      if (path === undefined || !take(of, path, entry)) continue
       names.push(Buffer.from(entry.name))
       if (entry.type === 'directory') directories.push(Buffer.from(entry.name))
     }

@@ -1,6 +1,6 @@
 /** SourceTree of a directory of this machine, read through the addon. */
 import type { Finding } from '../domain/finding.ts'
-import { display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import { childPath, display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import * as posix from '../posix/posix.ts'
 import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
@@ -30,8 +30,8 @@ class PosixSourceTree implements SourceTree {
 
   async* listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> {
     signal.throwIfAborted()
-    for await (const { directory, page, last } of posix.listDirectories(this.#tree, directories, 'source')) {
-      yield { directory, page: asListingPage(page), last }
+    for await (const listed of posix.listDirectories(this.#tree, directories, 'source')) {
+      yield { ...listed, page: asListingPage(listed.page) }
       signal.throwIfAborted()
     }
   }
@@ -95,7 +95,9 @@ class PosixSourceTree implements SourceTree {
 
 function unreadEntry(directory: RelPath | undefined, name: Buffer | undefined, { errno, offset, length }: { errno: number, offset: number, length: number }): Finding[] {
   if (directory === undefined || name === undefined) return []
-  return [unreadFinding(joinRelPath(directory, name), posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length })]
+  const path = childPath(directory, name)
+  // the caller tells of what cannot be addressed
+  return path === undefined ? [] : [unreadFinding(path, posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length })]
 }
 
 class PosixSourceFile implements SourceFile {

@@ -20,8 +20,11 @@ export interface ReadResult {
   findings: Finding[]
 }
 
-/** A page of directory number `directory` of those asked for; `last` ends it. */
-export interface DirectoryPage { directory: number, page: ListingPage, last: boolean }
+/**
+ * A page of directory number `directory` of those asked for; `last` ends it. `unreadable`, in words and only on a last page: it has more that
+ * cannot be read.
+ */
+export interface DirectoryPage { directory: number, page: ListingPage, last: boolean, unreadable?: string }
 
 /** So many entries, and what copying them costs: the size of a file, or what is allocated when it is sparse. */
 export interface EntryCount { files: number, bytes: number }
@@ -51,7 +54,11 @@ export interface DirectoriesRead {
 }
 
 export interface SourceTree extends AsyncDisposable {
-  /** Entries of a directory in name order (bytes), in pages of at most about 1 MiB. A directory that is gone yields nothing. */
+  /**
+   * Entries of a directory in name order (bytes), in pages of at most about 1 MiB. A directory that is gone yields nothing. An entry that cannot
+   * be looked at is given as a file with the inode number 0; reading it tells why. The path of an entry may be longer than can be addressed.
+   * @throws {AppError} SOURCE_UNREADABLE
+   */
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage>
   /**
    * The pages of several directories, one directory after the other as asked, each ended by a page that is its last (which may be empty):
@@ -73,7 +80,7 @@ export interface SourceTree extends AsyncDisposable {
   readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead>
   /** Opens a regular file for reading in pieces. @throws {AppError} SOURCE_MISSING when it is gone or no regular file, SOURCE_UNREADABLE */
   openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile>
-  /** Operation `metadata` for path as it is now, or undefined when it is gone. */
+  /** Operation `metadata` for path as it is now, or undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
   readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
   /**
    * With true, nothing that the tree has opened is closed from now on: on a frozen file system the last close of a file can block until

@@ -30,7 +30,7 @@ const MAX_PATH_FIELD_BYTES = 4096
 export const MAX_BODY_BYTES = {
   control: 1024 * 1024,
   operations: MAX_BATCH_BYTES + PREFIX_BYTES,
-  list: 256 * 1024,
+  list: 512 * 1024,
   listing: MAX_PAGE_BYTES + PREFIX_BYTES,
   hash: MAX_PATH_FIELD_BYTES + PREFIX_BYTES,
   hashes: 1024 * 1024 + PREFIX_BYTES,

@@ -21,8 +21,8 @@ export interface LoopFileSystem extends Disposable {
   remount(option: 'ro' | 'rw'): void
 }
 
-/** Makes and mounts it, with these mount options; disposing unmounts and removes it. */
-export function mountLoop(type: LoopType, sizeMiB = 512, options?: string): LoopFileSystem {
+/** Makes and mounts it, with these options; disposing unmounts and removes it. */
+export function mountLoop(type: LoopType, sizeMiB = 512, options?: string, format: readonly string[] = []): LoopFileSystem {
   const base = mkdtempSync(join(tmpdir(), `landfall-${type}-`))
   const image = join(base, 'image')
   const path = join(base, 'mount')
@@ -32,7 +32,7 @@ export function mountLoop(type: LoopType, sizeMiB = 512, options?: string): Loop
     closeSync(fd)
     mkdirSync(path)
     const [tool, ...args] = FORMAT[type]
-    execFileSync(tool, [...args, image], { stdio: ['ignore', 'ignore', 'pipe'] })
+    execFileSync(tool, [...args, ...format, image], { stdio: ['ignore', 'ignore', 'pipe'] })
     execFileSync('mount', ['-o', options === undefined ? 'loop' : `loop,${options}`, image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
   } catch (error) {
     rmSync(base, { recursive: true, force: true })

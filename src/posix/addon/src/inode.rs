@@ -31,6 +31,8 @@ pub struct FileSystem {
     pub block_size: u64,
     /// FS_IOC_FSGETXATTR says all about a regular file: neither nocow nor dirsync exist for it
     extended_says_all: bool,
+    /// XFS: what it stores of an ACL shows as an attribute of its own
+    pub stores_acls: bool,
 }
 
 #[repr(C)]
@@ -79,6 +81,7 @@ impl FileSystem {
         Ok(FileSystem {
             block_size: (found.f_bsize as u64).clamp(512, 65536),
             extended_says_all: magic == EXT_MAGIC || magic == XFS_MAGIC,
+            stores_acls: magic == XFS_MAGIC,
         })
     }
 

@@ -6,7 +6,7 @@ use crate::operation::SIZE_MAX;
 use crate::sys::{file_type, open_below, read_link, stat};
 use crate::tree::{Registry, TREES, Tree};
 use crate::window::Window;
-use crate::xattr::Object;
+use crate::xattr::{For, Object};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -16,21 +16,21 @@ use std::sync::{Arc, Mutex};
 /// A page is given when it has so many bytes.
 const PAGE: usize = 1024 * 1024;
 
-/// Appends `core` of operation-codec.ts.
-pub fn encode_core(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+/// Appends `core` of operation-codec.ts. False when extended attributes were left out because they are too many.
+pub fn encode_core(found: &libc::statx, flags: (u32, u32), object: Object, purpose: For, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
     out.extend_from_slice(&(found.stx_mode & 0o7777).to_le_bytes());
     for number in [found.stx_uid, found.stx_gid, flags.0, flags.1] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     encode_time(time(&found.stx_mtime), out);
-    object.encode(scratch, out)
+    object.encode(purpose, scratch, out)
 }
 
-/// Appends `metadata` of operation-codec.ts.
-pub fn encode_metadata(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
-    encode_core(found, flags, object, scratch, out)?;
+/// Appends `metadata` of operation-codec.ts. False as of `encode_core`.
+pub fn encode_metadata(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
+    let all = encode_core(found, flags, object, For::Operation, scratch, out)?;
     encode_time(time(&found.stx_atime), out);
-    Ok(())
+    Ok(all)
 }
 
 fn time(found: &libc::statx_timestamp) -> Time {
@@ -104,7 +104,7 @@ fn encode_entry(tree: &Tree, dir: RawFd, name: &[u8], scratch: &mut Vec<u8>, out
     Ok(())
 }
 
-/// Stands for what cannot even be looked at: an empty file, so that reading it tells why.
+/// Stands for what cannot even be looked at: an empty file with the inode number 0, so that reading it tells why.
 pub fn unreadable() -> libc::statx {
     // SAFETY: statx is plain numbers, for which zero is a value.
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
@@ -128,7 +128,8 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
     out.extend_from_slice(&[0; 4]);
     out.push(name.len() as u8);
     out.extend_from_slice(name);
-    out.extend_from_slice(&tree.identity(found).to_le_bytes());
+    let identity = if found.stx_ino == 0 { 0 } else { tree.identity(found) };
+    out.extend_from_slice(&identity.to_le_bytes());
     out.extend_from_slice(&found.stx_nlink.to_le_bytes());
     out.extend_from_slice(&(found.stx_blocks * 512).to_le_bytes());
     encode_time(time(&found.stx_ctime), out);
@@ -142,11 +143,11 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
     out.extend_from_slice(&target);
     if xattrs && !tree.is_foreign(found) {
         let facts = facts(tree, dir, name, found);
-        let encoded = encode_core(found, facts.flags, facts.object(), scratch, out);
+        let encoded = encode_core(found, facts.flags, facts.object(), For::Listing, scratch, out);
         facts.close(tree);
         encoded?;
     } else {
-        encode_core(found, (0, 0), Object::None, scratch, out)?;
+        encode_core(found, (0, 0), Object::None, For::Listing, scratch, out)?;
     }
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());

@@ -3,7 +3,7 @@ use crate::background::{Background, background};
 use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{encode_metadata, facts};
-use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, SIZE_MAX, SYMLINK, begin, end};
+use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
 use crate::sys::{file_type, next_data, read_at, read_link, stat};
 use crate::tree::{TREES, Tree, open_looked_at};
 use crate::xattr::Object;
@@ -42,6 +42,8 @@ pub struct Reading<'a> {
     pub out: Vec<u8>,
     pub large: Vec<u32>,
     pub unread: Vec<Unread>,
+    /// extended attributes of the entry that is being read were left out
+    lacking: bool,
 }
 
 /// What happened to a file that was read.
@@ -57,11 +59,23 @@ fn same_state(a: &libc::statx, b: &libc::statx) -> bool {
 
 impl<'a> Reading<'a> {
     pub fn new(tree: &'a Tree, dir: RawFd, directory: &'a [u8], small: u64, room: Vec<u8>) -> Self {
-        Reading { tree, dir, directory, small, scratch: Vec::new(), out: room, large: Vec::new(), unread: Vec::new() }
+        Reading { tree, dir, directory, small, scratch: Vec::new(), out: room, large: Vec::new(), unread: Vec::new(), lacking: false }
     }
 
     /// Appends the operation of one entry, which was already `seen` or is looked at now; large files are noted instead.
-    pub fn entry(&mut self, index: u32, name: &[u8], mut seen: Option<libc::statx>) -> Result<()> {
+    pub fn entry(&mut self, index: u32, name: &[u8], seen: Option<libc::statx>) -> Result<()> {
+        if self.directory.len() + 1 + name.len() > PATH_MAX {
+            return Err(Errno(libc::ENAMETOOLONG));
+        }
+        self.lacking = false;
+        self.attempts(index, name, seen)?;
+        if self.lacking {
+            self.unread.push(Unread { index, errno: libc::E2BIG, offset: 0.0, length: 0.0 });
+        }
+        Ok(())
+    }
+
+    fn attempts(&mut self, index: u32, name: &[u8], mut seen: Option<libc::statx>) -> Result<()> {
         for attempt in 1.. {
             let found = match seen.take() {
                 Some(found) => found,
@@ -125,12 +139,13 @@ impl<'a> Reading<'a> {
     /// Appends the metadata of what has the name and is not open.
     pub fn metadata_of(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
         if self.tree.is_foreign(found) {
-            return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out);
+            return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out).map(drop);
         }
         let facts = facts(self.tree, self.dir, name, found);
         let encoded = encode_metadata(found, facts.flags, facts.object(), &mut self.scratch, &mut self.out);
         facts.close(self.tree);
-        encoded
+        self.lacking |= !encoded?;
+        Ok(())
     }
 
     /// Appends a file with its data, if what was opened is what was `found` by the name. When it changed meanwhile nothing is left of it
@@ -142,7 +157,7 @@ impl<'a> Reading<'a> {
         let flags = self.tree.file_system.flags(raw, false)?;
         let start = begin(&mut self.out, FILE, FLAG_COMPLETE, self.directory, name);
         self.out.extend_from_slice(&found.stx_size.to_le_bytes());
-        encode_metadata(found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
+        self.lacking = !encode_metadata(found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
         self.extents(index, raw, found.stx_size)?;
         end(&mut self.out, start);
         let now = stat(raw, b"")?;

@@ -113,7 +113,7 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
         refused.note(set_owner(fd, wanted.uid, wanted.gid), || "owner".to_owned());
     }
     if !(before.bare && wanted.xattrs.is_empty()) {
-        object.replace(&wanted.xattrs, scratch, &mut |name, errno| {
+        object.replace(&wanted.xattrs, file_system.stores_acls, scratch, &mut |name, errno| {
             refused.note(Err(attribute_errno(fd, errno)), || if name.is_empty() { "extended attributes".to_owned() } else { format!("extended attribute {}", printable(name)) });
         });
     }

@@ -192,9 +192,13 @@ pub fn read_at(fd: RawFd, offset: u64, length: usize, out: &mut Vec<u8>) -> Resu
                 let errno = Errno::last();
                 out.truncate(start);
                 if errno.0 == libc::EIO {
-                    // no read-ahead from here on: it would make the neighbours of a bad block unreadable too
+                    // no read-ahead from here on, and no folio that was read together with a bad block: both would make the neighbours
+                    // of the block unreadable too
                     // SAFETY: takes numbers.
-                    unsafe { libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_RANDOM) };
+                    unsafe {
+                        libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_RANDOM);
+                        libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_DONTNEED);
+                    }
                 }
                 return Err(errno);
             }

@@ -31,6 +31,19 @@ fn is_kept(name: &[u8]) -> bool {
     if name.starts_with(b"system.") { name == b"system.posix_acl_access" || name == b"system.posix_acl_default" } else { !is_mark(name) }
 }
 
+/// XFS shows an ACL a second time, as what it stores of it.
+fn is_stored_acl(name: &[u8]) -> bool {
+    name == b"trusted.SGI_ACL_FILE" || name == b"trusted.SGI_ACL_DEFAULT"
+}
+
+/// What attributes are encoded for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// a comparison with another file system's: without what XFS shows twice
+    Listing,
+    Operation,
+}
+
 impl Object<'_> {
     fn call<T>(
         &self,
@@ -124,17 +137,19 @@ impl Object<'_> {
         Ok(())
     }
 
-    /// Appends `u16 count | { u8 length | name | u32 length | value }` sorted by name.
-    /// E2BIG when they are more than the wire takes.
-    pub fn encode(&self, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    /// Appends `u16 count | { u8 length | name | u32 length | value }` sorted by name. What would make them more than the wire takes is left
+    /// out: false then.
+    pub fn encode(&self, purpose: For, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
         self.list(scratch)?;
         let start = out.len();
         out.extend_from_slice(&[0, 0]);
         if scratch.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let mut names: Vec<&[u8]> = scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && is_kept(n)).collect();
+        let wanted = |name: &[u8]| is_kept(name) && !(purpose == For::Listing && is_stored_acl(name));
+        let mut names: Vec<&[u8]> = scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && wanted(n)).collect();
         names.sort_unstable();
+        let mut all = true;
         let mut count = 0u16;
         for name in names {
             let before = out.len();
@@ -152,13 +167,15 @@ impl Object<'_> {
             }
             let length = (out.len() - length_at - 4) as u32;
             out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
-            count = count.checked_add(1).ok_or(Errno(libc::E2BIG))?;
-            if out.len() - start > TOTAL_MAX {
-                return Err(Errno(libc::E2BIG));
+            if out.len() - start > TOTAL_MAX || count == u16::MAX {
+                out.truncate(before);
+                all = false;
+                continue;
             }
+            count += 1;
         }
         out[start..start + 2].copy_from_slice(&count.to_le_bytes());
-        Ok(())
+        Ok(all)
     }
 
     pub fn set(&self, name: &[u8], value: &[u8]) -> Result<()> {
@@ -196,8 +213,9 @@ impl Object<'_> {
         }
     }
 
-    /// Makes the attributes exactly `wanted`. Goes on after one that is refused, and tells of each.
-    pub fn replace(&self, wanted: &[(&[u8], &[u8])], scratch: &mut Vec<u8>, refused: &mut dyn FnMut(&[u8], Errno)) {
+    /// Makes the attributes exactly `wanted`, but for those that XFS (`stores_acls`) makes of an ACL. Goes on after one that is refused, and
+    /// tells of each.
+    pub fn replace(&self, wanted: &[(&[u8], &[u8])], stores_acls: bool, scratch: &mut Vec<u8>, refused: &mut dyn FnMut(&[u8], Errno)) {
         let mut note = |name: &[u8], answer: Result<()>| {
             if let Err(errno) = answer {
                 refused(name, errno);
@@ -205,12 +223,13 @@ impl Object<'_> {
         };
         note(b"", self.list(scratch));
         for name in scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && is_kept(n)) {
-            if !wanted.iter().any(|(w, _)| w == &name) {
+            let stays = stores_acls && is_stored_acl(name) || wanted.iter().any(|(w, _)| w == &name);
+            if !stays {
                 note(name, self.remove(name));
             }
         }
         let mut value_now = Vec::new();
-        for (name, value) in wanted {
+        for (name, value) in wanted.iter().filter(|(name, _)| !(stores_acls && is_stored_acl(name))) {
             if !scratch.is_empty() && contains(scratch, name) {
                 value_now.clear();
                 if self.get(name, &mut value_now).is_ok() && value_now == *value {
