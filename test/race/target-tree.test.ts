@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { MOUNT_SKIP } from '../zoo/loop-file-system.ts'
+import { randomNumbers } from './random-numbers.ts'
 import { apply, directory, fifo, file, link, metadata, remove, rename, symlink, write } from '../zoo/tree-pair.ts'
 
 const signal = new AbortController().signal
@@ -33,15 +34,6 @@ while (Atomics.load(told, 0) === 0) {
 parentPort.postMessage(swaps)
 `
 
-/** A small generator, so that a seed tells which operations there were. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor(state / 2 ** 32 * below)
-  }
-}
-
 void t.test(`nothing outside the root changes while directories turn into links under the receiver (SEED=${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
   const base = mkdtempSync(join(tmpdir(), 'landfall-race-'))
   const inside = join(base, 'inside')
@@ -57,7 +49,7 @@ void t.test(`nothing outside the root changes while directories turn into links 
   const ended = new Promise(resolve => swapper.once('exit', resolve))
   try {
     await using target = await openPosixTargetTree(inside, signal)
-    const random = numbers(SEED)
+    const random = randomNumbers(SEED)
     const names = ['d/a', 'd/b', 'd/e/a', 'd/e/b', 'd/new', 'd/e']
     const name = (): string => names[random(names.length)] ?? 'd/a'
     const kinds = [
