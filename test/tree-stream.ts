@@ -4,7 +4,7 @@ import type { TargetTree } from '../src/tree/target-tree.ts'
 import type { AppliedFailure } from '../src/wire/messages.ts'
 import type { OperationBatch } from '../src/wire/operation-codec.ts'
 import type { OperationStream, ReplicaListing } from '../src/wire/operation-stream.ts'
-import type { ListingPage } from '../src/wire/listing-codec.ts'
+import type { DirectoryDigest, ListingPage } from '../src/wire/listing-codec.ts'
 
 export class TreeStream implements OperationStream {
   readonly #targets: ReadonlyMap<number, TargetTree>
@@ -47,6 +47,11 @@ export class TreeStream implements OperationStream {
   async hashes(volume: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
     await this.#queue
     return await this.#target(volume).blockHashes(path, offset, lengthBytes, blockBytes, signal)
+  }
+
+  async same(volume: number, directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer> {
+    await this.#queue
+    return await this.#target(volume).same(directories, signal)
   }
 
   async #inOrder(work: () => Promise<void>): Promise<void> {

@@ -37,6 +37,14 @@ export class Tally {
     this.#figures.bytesDone += bytes
   }
 
+  /** Entries that were found and are there already. */
+  unchanged({ files, bytes }: EntryCount): void {
+    this.#figures.filesFound += files
+    this.#figures.bytesFound += bytes
+    this.#figures.filesSkipped += files
+    this.#figures.bytesSkipped += bytes
+  }
+
   finding(...findings: readonly Finding[]): void {
     this.#figures.findings += findings.length
     for (const finding of findings) this.#findings.push(finding)

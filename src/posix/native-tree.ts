@@ -1,4 +1,4 @@
-/** What the addon exports for trees of files; the modules tree, listing, listings, read, whole, source_file, apply and mark. */
+/** What the addon exports for trees of files; the modules tree, listing, look, digest, listings, read, whole, source_file, apply and mark. */
 
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
@@ -14,6 +14,8 @@ export interface NativeTree {
   keepOpen(tree: number, keep: boolean): Promise<void>
   listDirectory(tree: number, path: Buffer): Promise<NativePage>
   listDirectories(tree: number, paths: Buffer, maxBytes: number): Promise<{ pages: Buffer, ends: number[] }>
+  digestDirectories(tree: number, paths: Buffer): Promise<{ digests: Buffer, counts: number[], names: Buffer, ends: number[] }>
+  sameDirectories(tree: number, asked: Buffer): Promise<Buffer>
   nextPage(lister: number): Promise<NativePage>
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>

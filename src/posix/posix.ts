@@ -132,6 +132,41 @@ function packPaths(paths: readonly RelPath[]): Buffer {
   return packed
 }
 
+/** A directory's listing as 16 bytes, undefined where these do not tell enough, its entries, and its subdirectories' names. */
+export interface DigestedDirectory { digest: Buffer | undefined, files: number, bytes: number, subdirectories: Buffer[] }
+
+const DIGEST_BYTES = 16
+
+/** @throws {AppError} SOURCE_UNREADABLE */
+export async function digestDirectories(tree: TreeHandle, directories: readonly RelPath[]): Promise<DigestedDirectory[]> {
+  const { digests, counts, names, ends } = await call(native.digestDirectories(tree, packPaths(directories)), `list ${String(directories.length)} directories`, unreadable)
+  let start = 0
+  return directories.map((_, i) => {
+    const subdirectories: Buffer[] = []
+    const end = ends[i] ?? start
+    while (start < end) {
+      const next = start + 1 + names.readUInt8(start)
+      subdirectories.push(names.subarray(start + 1, next))
+      start = next
+    }
+    const at = i * (1 + DIGEST_BYTES)
+    const digest = digests[at] === 1 ? digests.subarray(at + 1, at + 1 + DIGEST_BYTES) : undefined
+    return { digest, files: counts[2 * i] ?? 0, bytes: counts[2 * i + 1] ?? 0, subdirectories }
+  })
+}
+
+/** Whether the directories have these digests, a byte for each: 1 or 0. @throws {AppError} REPLICA_WRITE */
+export async function sameDirectories(tree: TreeHandle, directories: readonly { path: RelPath, digest: Buffer }[]): Promise<Buffer> {
+  const asked = Buffer.allocUnsafe(directories.reduce((sum, { path }) => sum + DIGEST_BYTES + 2 + path.length, 0))
+  let at = 0
+  for (const { path, digest } of directories) {
+    at += digest.copy(asked, at, 0, DIGEST_BYTES)
+    at = asked.writeUInt16LE(path.length, at)
+    at += path.copy(asked, at)
+  }
+  return await call(native.sameDirectories(tree, asked), `list ${String(directories.length)} directories`, () => 'REPLICA_WRITE')
+}
+
 /** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE or REPLICA_WRITE by side */
 export async function lookAt(tree: TreeHandle, path: RelPath, side: 'source' | 'replica'): Promise<Buffer | undefined> {
   return await call(native.lookAt(tree, path), `look at ${display(path)}`, side === 'source' ? unreadable : () => 'REPLICA_WRITE', () => null) ?? undefined

@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import type { ApplyResult, TargetTree } from '../tree/target-tree.ts'
 import type { DirectoryPage } from '../tree/source-tree.ts'
-import type { ListingPage } from '../wire/listing-codec.ts'
+import type { DirectoryDigest, ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest, ResumePoint } from '../wire/messages.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import { beginMark, flushedBefore, readMark, resumePoint, type MirrorMark } from './mirror-mark.ts'
@@ -62,6 +62,7 @@ class MarkedTarget implements TargetTree {
   list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> { return this.#tree.list(directory, signal) }
   listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage> { return this.#tree.listAll(directories, signal) }
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> { return await this.#tree.look(path, signal) }
+  async same(directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer> { return await this.#tree.same(directories, signal) }
   async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
     return await this.#tree.blockHashes(path, offset, lengthBytes, blockBytes, signal)
   }

@@ -241,7 +241,10 @@ class LinkSourceServer implements SourceServer {
       case 'hash':
         this.#asked(message.type).answers.hash(message)
         return
-      case 'listing': case 'hashes':
+      case 'digests':
+        this.#asked(message.type).answers.same(message)
+        return
+      case 'listing': case 'hashes': case 'same':
         throw invalid(`${message.type}, which only an appliance sends`)
     }
   }

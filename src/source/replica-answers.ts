@@ -1,5 +1,5 @@
 /**
- * Answers what the agent asks about the replica: listings and hashes. Each request is answered beside the others and beside the operations;
+ * Answers what the agent asks about the replica: listings, hashes, whether directories are the same. Each request is answered beside the others and beside the operations;
  * pages of a listing go out only as far as the agent has taken those before. Every request gets its answer: what is stopped, or cannot be
  * read, ends empty, because the agent counts the requests that are open.
  */
@@ -15,6 +15,7 @@ import type { Targets } from './source-server.ts'
 
 type List = Extract<Message, { type: 'list' }>
 type Hash = Extract<Message, { type: 'hash' }>
+type Digests = Extract<Message, { type: 'digests' }>
 
 const EMPTY_PAGE = encodeListing([])
 
@@ -67,6 +68,19 @@ export class ReplicaAnswers implements AsyncDisposable {
         hashes = await target.blockHashes(request.path, request.offset, request.lengthBytes, request.blockBytes, this.#stop.signal)
       } finally {
         await this.#link.send({ type: 'hashes', volume: request.volume, request: request.request, hashes }, this.#life.signal)
+      }
+    })
+  }
+
+  /** @throws {AppError} FRAME_INVALID as `list` */
+  same({ volume, request, directories }: Digests): void {
+    const target = this.#target(volume)
+    this.#run(async () => {
+      let same: Buffer = Buffer.alloc(directories.length)
+      try {
+        same = await target.same(directories, this.#stop.signal)
+      } finally {
+        await this.#link.send({ type: 'same', volume, request, same }, this.#life.signal)
       }
     })
   }

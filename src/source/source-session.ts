@@ -80,7 +80,7 @@ class SourceSession implements AsyncDisposable {
       await this.#link.send({ type: 'control', control: { kind: 'hello', protocolVersion: PROTOCOL_VERSION, agentVersion, captureEpoch: capture.epoch, jobId: capture.jobId } }, signal)
       for await (const message of this.#link.receive()) {
         if (message.type === 'listing') this.#stream.listing(message)
-        else if (message.type === 'hashes') this.#stream.hashesArrived(message)
+        else if (message.type === 'hashes' || message.type === 'same') this.#stream.answered(message)
         else if (message.type !== 'control') throw new AppError('FRAME_INVALID', `the appliance sent ${message.type}, which only an agent sends`)
         else if (welcome) this.#take(message.control)
         else {

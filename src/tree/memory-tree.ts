@@ -3,10 +3,10 @@ import type { FileOperation } from '../domain/file-operation.ts'
 import { display, joinRelPath, nameOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { hashBlocks } from '../posix/posix.ts'
-import { encodeListing, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
+import { encodeListing, listingEntries, type DirectoryDigest, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, decodeOperations, encodeOperation, encodeOperations, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
 import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
-import type { DataRange, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 import { unreadFinding } from './unread.ts'
 
@@ -50,6 +50,16 @@ export class MemoryTree implements SourceTree, TargetTree {
       for await (const page of this.list(path, signal)) yield { directory, page, last: false }
       yield { directory, page: encodeListing([]), last: true }
     }
+  }
+
+  async digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]> {
+    signal.throwIfAborted()
+    return directories.map(directory => this.#digest(directory))
+  }
+
+  async same(directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    return Buffer.from(directories.map(({ path, digest }) => (this.#digest(path).digest?.equals(digest) === true ? 1 : 0)))
   }
 
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
@@ -132,6 +142,20 @@ export class MemoryTree implements SourceTree, TargetTree {
     signal.throwIfAborted()
     const node = this.#nodes.find(path)
     return node?.type === 'file' ? hashBlocks(node.data.read(offset, lengthBytes), blockBytes) : Buffer.alloc(0)
+  }
+
+  #digest(directory: RelPath): DigestedDirectory {
+    const found = this.#nodes.find(directory)
+    const nodes = [...found?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
+    const entries = [...listingEntries(encodeListing(nodes.map(([name, node]) => listed(Buffer.from(name, 'latin1'), node))))]
+    const isTold = found?.type === 'directory' && !entries.some(entry => entry.type !== 'directory' && entry.linkCount > 1)
+    const canonical = Buffer.concat(entries.flatMap(entry => [Buffer.from([entry.name.length]), entry.name, entry.record]))
+    return {
+      // hashes of nothing are none
+      digest: isTold && canonical.length > 0 ? hashBlocks(canonical, canonical.length) : undefined,
+      count: { files: entries.length, bytes: entries.reduce((sum, entry) => sum + Math.min(entry.sizeBytes, entry.allocatedBytes), 0) },
+      subdirectories: entries.filter(entry => entry.type === 'directory').map(entry => entry.name),
+    }
   }
 
   async flush(signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@ import * as posix from '../posix/posix.ts'
 import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
-import type { DataRange, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
 /** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
 export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
@@ -34,6 +34,11 @@ class PosixSourceTree implements SourceTree {
       yield { ...listed, page: asListingPage(listed.page) }
       signal.throwIfAborted()
     }
+  }
+
+  async digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]> {
+    signal.throwIfAborted()
+    return (await posix.digestDirectories(this.#tree, directories)).map(({ digest, files, bytes, subdirectories }) => ({ digest, count: { files, bytes }, subdirectories }))
   }
 
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {

@@ -4,7 +4,7 @@ import { display, parseRelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { MIRROR_MARK, offerMark, readMark, VOLUME_MARK } from '../posix/marks.ts'
 import * as posix from '../posix/posix.ts'
-import { asListingPage, type ListingPage } from '../wire/listing-codec.ts'
+import { asListingPage, type DirectoryDigest, type ListingPage } from '../wire/listing-codec.ts'
 import { operationKind, type OperationBatch } from '../wire/operation-codec.ts'
 import type { DirectoryPage } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
@@ -77,6 +77,11 @@ class PosixTargetTree implements TargetTree {
     signal.throwIfAborted()
     const page = await posix.lookAt(this.#tree, path, 'replica')
     return page === undefined ? undefined : asListingPage(page)
+  }
+
+  async same(directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer> {
+    signal.throwIfAborted()
+    return await posix.sameDirectories(this.#tree, directories)
   }
 
   async blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {

@@ -6,13 +6,14 @@ import { display, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { encodeListing, keptEntries, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { encodeOperations, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
-import type { DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { DirectoryRules, VolumeRules } from './volume-rules.ts'
 
 /** Directories that are looked into at once to see whether they hold anything that the rules keep out. */
 const LOOKED_INTO = 32
 
 const NOTHING = encodeListing([])
+const NOT_SEEN_WHOLE: DigestedDirectory = { digest: undefined, count: { files: 0, bytes: 0 }, subdirectories: [] }
 
 /** The tree as the rules let it be seen; itself when they let everything in. Disposing disposes of the tree. */
 export function ruledSourceTree(tree: SourceTree, rules: VolumeRules): SourceTree {
@@ -40,6 +41,12 @@ class RuledSourceTree implements SourceTree {
       const of = rules[listed.directory]
       yield of === undefined ? listed : { ...listed, page: seen(listed.page, of) }
     }
+  }
+
+  async digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]> {
+    const whole = directories.filter(directory => this.#rules.at(directory).reach === 'all')
+    const digested = (whole.length === 0 ? [] : await this.#tree.digest(whole, signal)).values()
+    return directories.map(directory => (this.#rules.at(directory).reach === 'all' ? digested.next().value : undefined) ?? NOT_SEEN_WHOLE)
   }
 
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {

@@ -29,6 +29,9 @@ export interface DirectoryPage { directory: number, page: ListingPage, last: boo
 /** So many entries, and what copying them costs: the size of a file, or what is allocated when it is sparse. */
 export interface EntryCount { files: number, bytes: number }
 
+/** What a directory holds, shortly: all its entries, and the names of its subdirectories in name order. */
+export interface DigestedDirectory { digest: Buffer | undefined, count: EntryCount, subdirectories: readonly Buffer[] }
+
 /** A directory that was read with all it holds. */
 export interface WholeDirectory {
   /**
@@ -65,6 +68,12 @@ export interface SourceTree extends AsyncDisposable {
    * as `list`, but one call for many small directories.
    */
   listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage>
+  /**
+   * What each of the directories holds, in a digest, and what must be known of those of which the replica has the same: one call for all of
+   * them. `digest` is undefined for a directory that is to be compared entry by entry: objects with several names, very many entries, what
+   * cannot be read, is gone, or is not seen whole.
+   */
+  digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]>
   /** A page with the one entry at path, or undefined when there is nothing (any more). The root has the empty name. */
   look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
   /**

@@ -6,7 +6,7 @@
 import type { RelPath } from '../domain/rel-path.ts'
 import type { OperationKind } from '../domain/file-operation.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
-import type { ListingPage } from '../wire/listing-codec.ts'
+import type { DirectoryDigest, ListingPage } from '../wire/listing-codec.ts'
 import type { DirectoryPage } from './source-tree.ts'
 
 export interface ApplyFailure {
@@ -37,6 +37,8 @@ export interface TargetTree extends AsyncDisposable {
   listAll(directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<DirectoryPage>
   /** A page with the one entry at path, or undefined when there is nothing. The root has the empty name. @throws {AppError} REPLICA_WRITE */
   look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
+  /** Whether directories hold exactly what their digests tell, a byte for each: 1, or 0 when not or when that cannot be told by a digest. */
+  same(directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer>
   /** As SourceFile.blockHashes, of a regular file on the replica; shorter when the file is; empty when there is no such file. */
   blockHashes(path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Everything applied so far survives a power loss when this resolves. @throws {AppError} REPLICA_WRITE, REPLICA_FULL */

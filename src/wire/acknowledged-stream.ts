@@ -3,19 +3,21 @@ import type { RelPath } from '../domain/rel-path.ts'
 import { invalid } from './byte-reader.ts'
 import { Credit, LIST_WINDOW_BYTES } from './credit.ts'
 import type { Link } from './link.ts'
+import type { DirectoryDigest } from './listing-codec.ts'
 import type { AppliedFailure, Control, Message } from './messages.ts'
 import type { OperationBatch } from './operation-codec.ts'
 import { MAX_LISTED_DIRECTORIES, MAX_OPEN_REQUESTS, type OperationStream, type ReplicaListing } from './operation-stream.ts'
 
 type Acknowledge = Extract<Control, { kind: 'acknowledge' }>
 type Listing = Extract<Message, { type: 'listing' }>
-type Hashes = Extract<Message, { type: 'hashes' }>
+type Answer = Extract<Message, { type: 'hashes' | 'same' }>
 
 const REQUEST_IDS = 2 ** 32
 
 interface Waiter { what: 'applied' | 'durable', sequence: number, resolve: () => void, reject: (error: Error) => void }
 interface OpenList { pages: Listing[], directories: number, ended: number, abandoned: boolean, complete: boolean, takenBytes: number, wake: (() => void) | undefined }
-interface OpenHashes { resolve: (hashes: Buffer) => void, reject: (error: Error) => void }
+/** A question that one message answers; `lengthBytes` when it is known how long the answer must be. */
+interface OpenQuestion { answer: Answer['type'], lengthBytes: number | undefined, resolve: (answer: Buffer) => void, reject: (error: Error) => void }
 
 export class AcknowledgedStream implements OperationStream {
   readonly #link: Link
@@ -26,7 +28,7 @@ export class AcknowledgedStream implements OperationStream {
   #waiters: Waiter[] = []
   #request = 0
   readonly #lists = new Map<number, OpenList>()
-  readonly #hashes = new Map<number, OpenHashes>()
+  readonly #questions = new Map<number, OpenQuestion>()
   /** one sender at a time: sequences have no gaps though a sender may give up */
   readonly #turn = new Credit(1)
   readonly #open = new Credit(MAX_OPEN_REQUESTS)
@@ -99,17 +101,25 @@ export class AcknowledgedStream implements OperationStream {
   }
 
   async hashes(volume: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return await this.#ask('hashes', undefined, request => ({ type: 'hash', volume, request, path, offset, lengthBytes, blockBytes }), signal)
+  }
+
+  async same(volume: number, directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer> {
+    return await this.#ask('same', directories.length, request => ({ type: 'digests', volume, request, directories }), signal)
+  }
+
+  async #ask(answer: Answer['type'], lengthBytes: number | undefined, question: (request: number) => Message, signal: AbortSignal): Promise<Buffer> {
     await this.#open.take(1, signal)
     const request = this.#nextRequest()
     const stop = new AbortController()
     try {
-      const answer = new Promise<Buffer>((resolve, reject) => { this.#hashes.set(request, { resolve, reject }) })
-      answer.catch(() => undefined) // also rejected when nobody waits any more
-      await this.#link.send({ type: 'hash', volume, request, path, offset, lengthBytes, blockBytes }, signal)
-      return await Promise.race([answer, aborted(signal, stop.signal)])
+      const answered = new Promise<Buffer>((resolve, reject) => { this.#questions.set(request, { answer, lengthBytes, resolve, reject }) })
+      answered.catch(() => undefined) // also rejected when nobody waits any more
+      await this.#link.send(question(request), signal)
+      return await Promise.race([answered, aborted(signal, stop.signal)])
     } catch (error) {
       // the answer may still come: the slot stays taken until then
-      if (!signal.aborted) this.#endHashes(request)
+      if (!signal.aborted) this.#endQuestion(request)
       throw error
     } finally {
       stop.abort()
@@ -148,12 +158,13 @@ export class AcknowledgedStream implements OperationStream {
     }
   }
 
-  /** Hashes that the peer sent. @throws {AppError} FRAME_INVALID when they were not asked for */
-  hashesArrived(message: Hashes): void {
-    const open = this.#hashes.get(message.request)
-    if (open === undefined) throw invalid('hashes that were not asked for')
-    this.#endHashes(message.request)
-    open.resolve(message.hashes)
+  /** An answer that the peer sent. @throws {AppError} FRAME_INVALID when it was not asked for, or answers something else */
+  answered(message: Answer): void {
+    const open = this.#questions.get(message.request)
+    const answer = message.type === 'hashes' ? message.hashes : message.same
+    if (open?.answer !== message.type || (open.lengthBytes ?? answer.length) !== answer.length) throw invalid(`${message.type} that were not asked for`)
+    this.#endQuestion(message.request)
+    open.resolve(answer)
   }
 
   /** The link has ended: everybody who waits gets the error. */
@@ -163,7 +174,7 @@ export class AcknowledgedStream implements OperationStream {
     this.#turn.fail(error)
     this.#open.fail(error)
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
-    for (const open of this.#hashes.values()) open.reject(error)
+    for (const open of this.#questions.values()) open.reject(error)
     for (const list of this.#lists.values()) list.wake?.()
   }
 
@@ -172,8 +183,8 @@ export class AcknowledgedStream implements OperationStream {
     return this.#request
   }
 
-  #endHashes(request: number): void {
-    if (this.#hashes.delete(request)) this.#open.give(1)
+  #endQuestion(request: number): void {
+    if (this.#questions.delete(request)) this.#open.give(1)
   }
 
   #reached(what: Waiter['what'], sequence: number): boolean {

@@ -3,7 +3,7 @@
  *
  *   u32 body length | u32 CRC-32 of the body | u8 type | u8 0 | u16 volume
  *
- *   types   1 control  2 operations  3 list  4 listing  5 hash  6 hashes (message-codec.ts)
+ *   types   1 control  2 operations  3 list  4 listing  5 hash  6 hashes  7 digests  8 same (message-codec.ts)
  *           16 credit (u32 bytes of data, u32 bytes of control given back)  17 alive  18 bye (the link's own, tls-link.ts)
  *
  * The header is judged as soon as it is there, so a stranger who talks something else is found out by the first 12 bytes; no body is
@@ -18,7 +18,7 @@ import { MAX_BATCH_BYTES } from './operation-codec.ts'
 export const HEADER_BYTES = 12
 
 export const FRAME_TYPES = {
-  control: 1, operations: 2, list: 3, listing: 4, hash: 5, hashes: 6, credit: 16, alive: 17, bye: 18,
+  control: 1, operations: 2, list: 3, listing: 4, hash: 5, hashes: 6, digests: 7, same: 8, credit: 16, alive: 17, bye: 18,
 } as const
 export type FrameType = keyof typeof FRAME_TYPES
 
@@ -34,6 +34,8 @@ export const MAX_BODY_BYTES = {
   listing: MAX_PAGE_BYTES + PREFIX_BYTES,
   hash: MAX_PATH_FIELD_BYTES + PREFIX_BYTES,
   hashes: 1024 * 1024 + PREFIX_BYTES,
+  digests: 512 * 1024,
+  same: 1024 + PREFIX_BYTES,
   credit: 8,
   alive: 0, bye: 0,
 } as const satisfies Record<FrameType, number>

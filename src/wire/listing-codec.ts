@@ -10,7 +10,7 @@
  *
  * Two records that are equal bytes mean: same type, size, times, owner, mode, flags, xattrs, target.
  */
-import { NAME_MAX_BYTES } from '../domain/rel-path.ts'
+import { NAME_MAX_BYTES, type RelPath } from '../domain/rel-path.ts'
 import type { NodeType } from '../domain/file-operation.ts'
 import { ByteReader, invalid } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
@@ -18,6 +18,13 @@ import { CORE_BYTES, CORE_MTIME, readCore, writeCore, writeTime, type CoreMetada
 
 declare const listingPage: unique symbol
 export type ListingPage = Buffer & { readonly [listingPage]: true }
+
+/**
+ * What a directory holds, in 16 bytes: BLAKE3 over { u8 name length | name | record } of its entries in name order. A directory that holds
+ * objects with several names has none: which names belong together is not in the records.
+ */
+export interface DirectoryDigest { path: RelPath, digest: Buffer }
+export const DIGEST_BYTES = 16
 
 export type EntryType = 'file' | 'directory' | 'symlink' | NodeType
 

@@ -7,6 +7,8 @@
  *   listing      u32 request | u32 directory number | u8 last (0, 1) | page (listing-codec.ts)
  *   hash         u32 request | u64 offset | u64 length | u32 block bytes | path
  *   hashes       u32 request | hashes of 16 bytes
+ *   digests      u32 request | directories: { 16 bytes digest | u16 length | path }
+ *   same         u32 request | u8 for each directory (0, 1)
  */
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -14,7 +16,7 @@ import { ByteReader, invalid } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { encodeFrameHead, type Frame } from './frame.ts'
 import { MAX_CONTROL_VALUES, MAX_HASH_BLOCK_BYTES, MAX_HASHED_BYTES } from './limits.ts'
-import { asListingPage } from './listing-codec.ts'
+import { asListingPage, DIGEST_BYTES, type DirectoryDigest } from './listing-codec.ts'
 import { Control, type Message } from './messages.ts'
 import { asOperationBatch } from './operation-codec.ts'
 import { MAX_LISTED_DIRECTORIES } from './operation-stream.ts'
@@ -71,6 +73,21 @@ export function encodeMessage(message: Message): EncodedMessage {
       prefix.u32(message.request)
       body = message.hashes
       break
+    case 'digests':
+      volume = message.volume
+      prefix.u32(message.request)
+      if (message.directories.length > MAX_LISTED_DIRECTORIES) throw new RangeError(`a request for digests of ${String(message.directories.length)} directories`)
+      for (const { path, digest } of message.directories) {
+        prefix.bytes(digest)
+        prefix.u16(path.length)
+        prefix.bytes(path)
+      }
+      break
+    case 'same':
+      volume = message.volume
+      prefix.u32(message.request)
+      body = message.same
+      break
   }
   const head = encodeFrameHead(message.type, volume, prefix.finish(), body)
   return { head, body, sizeBytes: head.length + body.length }
@@ -120,6 +137,22 @@ export function decodeMessage(frame: Frame): Message {
       const request = from.u32()
       if (from.remaining % HASH_BYTES !== 0) throw invalid('hashes that are not 16 bytes each')
       return { type: 'hashes', volume, request, hashes: from.bytes(from.remaining) }
+    }
+    case 'digests': {
+      const request = from.u32()
+      const directories: DirectoryDigest[] = []
+      while (from.remaining > 0) {
+        if (directories.length === MAX_LISTED_DIRECTORIES) throw invalid('a request for digests of too many directories')
+        const digest = from.bytes(DIGEST_BYTES)
+        directories.push({ path: path(from.bytes(from.u16())), digest })
+      }
+      return { type: 'digests', volume, request, directories }
+    }
+    case 'same': {
+      const request = from.u32()
+      const same = from.bytes(from.remaining)
+      if (same.some(byte => byte > 1)) throw invalid('an answer to digests that is neither 0 nor 1')
+      return { type: 'same', volume, request, same }
     }
     case 'credit': case 'alive': case 'bye':
       throw invalid(`a ${frame.type} frame where a message was expected`)

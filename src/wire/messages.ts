@@ -6,7 +6,7 @@
  *   appliance   welcome, or refuse (code, message) and close
  *   appliance   describe -> agent: workload
  *   appliance   prepare (job, volumes) -> agent: prepared (capture epoch); capture runs from here on
- *   appliance   mirror -> agent: list / hash requests (answered by listing / hashes), operations, mirror-progress ..., mirror-complete
+ *   appliance   mirror -> agent: list / hash / digests requests (answered by listing / hashes / same), operations, mirror-progress ..., mirror-complete
  *   appliance   verify -> agent: list / hash requests, verify-progress, differences ..., verify-complete; no operations
  *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
  *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
@@ -30,7 +30,7 @@ import type { RelPath } from '../domain/rel-path.ts'
 import { Difference, VerifyBy, VerifyProgress } from '../domain/verification.ts'
 import { Workload } from '../domain/workload.ts'
 import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
-import type { ListingPage } from './listing-codec.ts'
+import type { DirectoryDigest, ListingPage } from './listing-codec.ts'
 import type { OperationBatch } from './operation-codec.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -109,3 +109,7 @@ export type Message =
   | { type: 'listing', volume: number, request: number, directory: number, last: boolean, page: ListingPage }
   | { type: 'hash', volume: number, request: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number }
   | { type: 'hashes', volume: number, request: number, hashes: Buffer }
+  /** asks which directories of the replica hold exactly what the digests tell */
+  | { type: 'digests', volume: number, request: number, directories: readonly DirectoryDigest[] }
+  /** a byte for each: 1 when it does, 0 when it does not or that cannot be told so */
+  | { type: 'same', volume: number, request: number, same: Buffer }

@@ -4,7 +4,7 @@
  * `send`; what is durable is applied; memory is bounded by the link's credit. When the link ends every wait fails with LINK_LOST.
  */
 import type { RelPath } from '../domain/rel-path.ts'
-import type { ListingPage } from './listing-codec.ts'
+import type { DirectoryDigest, ListingPage } from './listing-codec.ts'
 import type { AppliedFailure } from './messages.ts'
 import type { OperationBatch } from './operation-codec.ts'
 
@@ -41,11 +41,16 @@ export interface OperationStream {
   list(volume: number, directories: readonly RelPath[], signal: AbortSignal): AsyncIterable<ReplicaListing>
   /** As TargetTree.blockHashes of a file of the replica, beside the operations as `list` is. @throws {AppError} LINK_LOST */
   hashes(volume: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
+  /**
+   * Which directories of the replica (at most MAX_LISTED_DIRECTORIES) hold exactly what their digests tell, a byte for each: 1 or 0. Beside the
+   * operations as `list` is. @throws {AppError} LINK_LOST
+   */
+  same(volume: number, directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer>
   /** bytes of operations and requests sent so far, headers included, before TLS */
   readonly bytesSent: number
 }
 
 /** How many directories one `list` request may name. */
 export const MAX_LISTED_DIRECTORIES = 1024
-/** How many lists and hashes a peer may have under way: bounds what each costs the other. */
+/** How many lists, hashes and digests a peer may have under way: bounds what each costs the other. */
 export const MAX_OPEN_REQUESTS = 16

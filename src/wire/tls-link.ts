@@ -135,7 +135,7 @@ class TlsLink implements Link {
       case 'bye':
         this.#finish()
         return false
-      case 'control': case 'operations': case 'list': case 'listing': case 'hash': case 'hashes':
+      case 'control': case 'operations': case 'list': case 'listing': case 'hash': case 'hashes': case 'digests': case 'same':
         this.#inbox.put(decodeMessage(frame), HEADER_BYTES + frame.body.length)
         return true
     }

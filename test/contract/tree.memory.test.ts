@@ -1,6 +1,7 @@
 import { compileRules } from '../../src/tree/volume-rules.ts'
 import { ruledSourceTree } from '../../src/tree/ruled-source-tree.ts'
 import { openMemoryPair } from '../zoo/tree-pair.ts'
+import { digestContract } from './digest.contract.ts'
 import { sourceTreeContract } from './source-tree.contract.ts'
 import { targetTreeContract } from './target-tree.contract.ts'
 
@@ -12,3 +13,4 @@ sourceTreeContract('memory behind rules', async () => {
   return { ...pair, source, [Symbol.asyncDispose]: async () => { await pair[Symbol.asyncDispose]() } }
 })
 targetTreeContract('memory', openMemoryPair)
+digestContract('memory', openMemoryPair)

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { openPosixPair } from '../../zoo/tree-pair.ts'
+import { digestContract } from '../../contract/digest.contract.ts'
 import { sourceTreeContract } from '../../contract/source-tree.contract.ts'
 import { targetTreeContract } from '../../contract/target-tree.contract.ts'
 
@@ -11,6 +12,7 @@ if (MOUNT_SKIP === false) {
     // the suites register their tests at once and tap runs them in order, this one last
     sourceTreeContract(type, () => openPosixPair(volume.path))
     targetTreeContract(type, () => openPosixPair(volume.path))
+    digestContract(type, () => openPosixPair(volume.path))
     t.teardown(() => { volume[Symbol.dispose]() })
   }
 } else {

@@ -122,6 +122,7 @@ function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): SourceT
       await next()
       yield* tree.listAll(directories, signal)
     },
+    digest: async (directories, signal) => { await next(); return await tree.digest(directories, signal) },
     look: async (at, signal) => { await next(); return await tree.look(at, signal) },
     read: async (directory, names, options, signal) => { await next(); return await tree.read(directory, names, options, signal) },
     readDirectories: async (directories, options, signal) => { await next(); return await tree.readDirectories(directories, options, signal) },

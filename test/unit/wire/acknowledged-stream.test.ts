@@ -143,12 +143,26 @@ t.test('no more than the agreed number of requests is open at once', async t => 
   }
   const further = next()
   t.notOk(await settles(further))
-  stream.hashesArrived({ type: 'hashes', volume: 1, request: requests[0] ?? 0, hashes: Buffer.alloc(16, 1) })
+  stream.answered({ type: 'hashes', volume: 1, request: requests[0] ?? 0, hashes: Buffer.alloc(16, 1) })
   t.same(await hashing[0], Buffer.alloc(16, 1))
   t.match(await further, { type: 'hash' })
-  t.throws(() => { stream.hashesArrived({ type: 'hashes', volume: 1, request: 999, hashes: Buffer.alloc(0) }) }, { code: 'FRAME_INVALID' })
+  t.throws(() => { stream.answered({ type: 'hashes', volume: 1, request: 999, hashes: Buffer.alloc(0) }) }, { code: 'FRAME_INVALID' })
   stream.fail(new AppError('LINK_LOST', 'gone'))
   for (const waiting of hashing.slice(1)) await t.rejects(waiting, { code: 'LINK_LOST' })
+})
+
+t.test('an answer to digests is as long as the question and nothing else', async t => {
+  const { stream, next } = open()
+  const asked = stream.same(1, [{ path, digest: Buffer.alloc(16, 1) }, { path, digest: Buffer.alloc(16, 2) }], soon())
+  const message = await next()
+  const request = message.type === 'digests' ? message.request : -1
+  const answer = (same: Buffer) => (): void => { stream.answered({ type: 'same', volume: 1, request, same }) }
+  t.throws(answer(Buffer.alloc(1)), { code: 'FRAME_INVALID' })
+  t.throws(answer(Buffer.alloc(3)), { code: 'FRAME_INVALID' })
+  t.throws(() => { stream.answered({ type: 'hashes', volume: 1, request, hashes: Buffer.alloc(2) }) }, { code: 'FRAME_INVALID' })
+  answer(Buffer.from([0, 1]))()
+  t.same(await asked, Buffer.from([0, 1]))
+  t.throws(answer(Buffer.from([0, 1])), { code: 'FRAME_INVALID' }, 'only once')
 })
 
 t.test('when the link ends every wait ends with its error', async t => {

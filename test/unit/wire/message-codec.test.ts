@@ -19,6 +19,8 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: kind('list'), volume, request: u32, directories: fc.array(path, { maxLength: 5 }) }),
   fc.record({ type: kind('listing'), volume, request: u32, directory: u32, last: fc.boolean(), page: listing.map(encodeListing) }),
   fc.record({ type: kind('hash'), volume, request: u32, path, offset: fc.integer({ min: 0, max: 2 ** 52 }), lengthBytes: fc.integer({ min: 0, max: 2 ** 28 }), blockBytes: fc.integer({ min: 4096, max: 2 ** 20 }) }),
+  fc.record({ type: kind('digests'), volume, request: u32, directories: fc.array(fc.record({ path, digest: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(b => Buffer.from(b)) }), { maxLength: 5 }) }),
+  fc.record({ type: kind('same'), volume, request: u32, same: fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 10 }).map(b => Buffer.from(b)) }),
   fc.record({ type: kind('hashes'), volume, request: u32, hashes: fc.uint8Array({ maxLength: 10 }).map(b => Buffer.alloc(b.length * 16, Buffer.from([...b, 1]))) }),
 )
 
@@ -42,7 +44,7 @@ function sorted(m: Message): unknown {
 }
 
 t.test('arbitrary bodies are refused with FRAME_INVALID or decode', async () => {
-  fc.assert(fc.property(fc.constantFrom<FrameType>('control', 'operations', 'list', 'listing', 'hash', 'hashes', 'credit', 'alive', 'bye'), fc.uint8Array({ maxLength: 80 }), (type, body) => {
+  fc.assert(fc.property(fc.constantFrom<FrameType>('control', 'operations', 'list', 'listing', 'hash', 'hashes', 'digests', 'same', 'credit', 'alive', 'bye'), fc.uint8Array({ maxLength: 80 }), (type, body) => {
     try {
       decodeMessage({ type, volume: 0, body: Buffer.from(body) })
       return true
@@ -72,6 +74,10 @@ t.test('requests that would cost the peer too much are refused with FRAME_INVALI
   t.ok(decodeMessage(hash(65536 * 4096, 4096)))
   const directories = Buffer.alloc(4 + 1025 * 2)
   t.throws(() => decodeMessage({ type: 'list', volume: 0, body: directories }), { code: 'FRAME_INVALID' }, 'too many directories')
+  t.throws(() => decodeMessage({ type: 'digests', volume: 0, body: Buffer.alloc(4 + 1025 * 18) }), { code: 'FRAME_INVALID' }, 'too many digests')
+  t.throws(() => decodeMessage({ type: 'digests', volume: 0, body: Buffer.alloc(4 + 10) }), { code: 'FRAME_INVALID' }, 'half a digest')
+  t.throws(() => decodeMessage({ type: 'same', volume: 0, body: Buffer.from([0, 0, 0, 0, 2]) }), { code: 'FRAME_INVALID' }, 'neither yes nor no')
+  t.ok(decodeMessage(frameOf({ type: 'list', volume: 0, request: 1, directories: Array.from({ length: 64 }, () => Buffer.from(`${'a/'.repeat(2046)}bc`) as never) })), 'a group of the longest paths')
   t.throws(() => encodeMessage({ type: 'list', volume: 0, request: 1, directories: Array.from({ length: 1025 }, () => Buffer.alloc(0) as never) }), RangeError)
 })
 

@@ -89,7 +89,7 @@ pub fn facts<'a>(tree: &Tree, dir: RawFd, name: &'a [u8], found: &libc::statx) -
 }
 
 /// Appends the entry of `name` in `dir` (of `dir` itself for an empty name). ENOENT when it is gone, EINVAL when it is of no known type.
-fn encode_entry(tree: &Tree, dir: RawFd, name: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+pub fn encode_entry(tree: &Tree, dir: RawFd, name: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
     let found = match stat(dir, name) {
         Err(errno) if errno.0 != libc::ENOENT => unreadable(),
         other => other?,
@@ -113,7 +113,25 @@ pub fn unreadable() -> libc::statx {
     found
 }
 
+/// Appends an entry: its length, its name, what may differ between two ends, and its record.
 pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattrs: bool, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.push(name.len() as u8);
+    out.extend_from_slice(name);
+    let identity = if found.stx_ino == 0 { 0 } else { tree.identity(found) };
+    out.extend_from_slice(&identity.to_le_bytes());
+    out.extend_from_slice(&found.stx_nlink.to_le_bytes());
+    out.extend_from_slice(&(found.stx_blocks * 512).to_le_bytes());
+    encode_time(time(&found.stx_ctime), out);
+    encode_record(tree, dir, name, found, xattrs, scratch, out)?;
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+/// Appends what an object is: equal bytes, equal objects. False as of `encode_core`.
+pub fn encode_record(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, xattrs: bool, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
     let (kind, size) = match file_type(found) {
         libc::S_IFREG => (1u8, found.stx_size.min(SIZE_MAX)),
         libc::S_IFDIR => (2, 0),
@@ -124,15 +142,6 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
         libc::S_IFBLK => (7, 0),
         _ => return Err(Errno(libc::EINVAL)),
     };
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.push(name.len() as u8);
-    out.extend_from_slice(name);
-    let identity = if found.stx_ino == 0 { 0 } else { tree.identity(found) };
-    out.extend_from_slice(&identity.to_le_bytes());
-    out.extend_from_slice(&found.stx_nlink.to_le_bytes());
-    out.extend_from_slice(&(found.stx_blocks * 512).to_le_bytes());
-    encode_time(time(&found.stx_ctime), out);
     out.push(kind);
     out.extend_from_slice(&size.to_le_bytes());
     let device = if kind >= 6 { (found.stx_rdev_major, found.stx_rdev_minor) } else { (0, 0) };
@@ -145,13 +154,9 @@ pub fn encode_found(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, x
         let facts = facts(tree, dir, name, found);
         let encoded = encode_core(found, facts.flags, facts.object(), For::Listing, scratch, out);
         facts.close(tree);
-        encoded?;
-    } else {
-        encode_core(found, (0, 0), Object::None, For::Listing, scratch, out)?;
+        return encoded;
     }
-    let length = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    Ok(())
+    encode_core(found, (0, 0), Object::None, For::Listing, scratch, out)
 }
 
 /// A directory being listed: its names in order, a window of them at a time, and how far the pages have come.
@@ -277,24 +282,4 @@ pub fn next_page(lister: u32) -> AsyncTask<Background<Page>> {
 #[napi]
 pub fn close_lister(lister: u32) {
     LISTERS.take(lister).and_then(Arc::into_inner).and_then(|l| l.into_inner().ok()).into_iter().for_each(Lister::close);
-}
-
-/// A page with the one entry at `path`; the root's name is empty. Null when there is nothing.
-#[napi]
-pub fn look_at(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
-    background(move || {
-        let tree = TREES.get(tree)?;
-        let (dir, name) = match tree.parent(&path) {
-            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
-            other => other?,
-        };
-        let mut out = Vec::new();
-        let answer = encode_entry(&tree, dir.as_raw_fd(), name, &mut Vec::new(), &mut out);
-        tree.close(dir);
-        match answer {
-            Ok(()) => Ok(Some(out.into())),
-            Err(Errno(libc::ENOENT | libc::EINVAL)) => Ok(None),
-            Err(errno) => Err(errno),
-        }
-    })
 }
