@@ -78,10 +78,12 @@ export class RequestChannel {
       if (!pending.forgotten) await pending.progress?.(control)
       return
     }
+    const failed = control.kind === 'failed'
+    // it stays open otherwise: who waits for it is told when the link ends
+    if (!failed && !(control.kind === 'cancelled' && pending.forgotten) && !pending.kinds.includes(control.kind)) throw invalid(`"${control.kind}" as the answer where "${pending.kinds.join('" or "')}" was expected`)
     this.#pending.delete(control.id)
-    if (control.kind === 'failed') pending.reject(new AppError(knownCode(control.code), control.message))
-    else if (pending.kinds.includes(control.kind) || control.kind === 'cancelled') pending.resolve(control)
-    else throw invalid(`"${control.kind}" as the answer where "${pending.kinds.join('" or "')}" was expected`)
+    if (failed) pending.reject(new AppError(knownCode(control.code), control.message))
+    else pending.resolve(control)
   }
 
   async #open(request: (id: number) => Control, kinds: readonly Kind[], progress: Pending['progress'], signal: AbortSignal): Promise<{ id: number, answered: Promise<WithId> }> {
@@ -130,7 +132,7 @@ function isProgress(control: WithId): control is Progress {
 }
 
 function knownCode(code: string): ErrorCode {
-  return code in CODES ? code as ErrorCode : 'INTERNAL'
+  return Object.hasOwn(CODES, code) ? code as ErrorCode : 'INTERNAL'
 }
 
 async function aborted(signal: AbortSignal): Promise<never> {
