@@ -1,6 +1,7 @@
 /** The one line that shows where a job is, for `job watch` and `job list`. */
 import type { JobView } from '../domain/job.ts'
-import { bar, percent, type MirrorFigures } from './mirror-meter.ts'
+import { percent } from '../domain/progress.ts'
+import { bar, type MirrorFigures } from './mirror-meter.ts'
 import { clean, formatBytes, formatDuration } from './output.ts'
 
 const MIN_BAR = 10

@@ -68,6 +68,8 @@ export const Job = z.object({
   /** findings of the mirror, the first 1000; `mirror.findings` counts all */
   findings: z.array(Finding),
   mirror: MirrorProgress.optional(),
+  /** a mirror was complete once: what later ones skip was sent by us */
+  mirrored: z.boolean().optional(),
   replication: ReplicationProgress.optional(),
   /** capture epoch of the agent on which replication stands, set when a mirror is complete; another one, or none, means that a new mirror is needed */
   captureEpoch: z.string().optional(),

@@ -10,6 +10,8 @@ export const MirrorProgress = z.object({
   bytesSent: count,
   /** the walk has ended: found figures are final */
   walked: z.boolean(),
+  /** everything found is done, and flushed on the replica */
+  complete: z.boolean().default(false),
   findings: count,
 })
 export type MirrorProgress = z.infer<typeof MirrorProgress>
@@ -26,5 +28,39 @@ export const ReplicationProgress = z.object({
 export type ReplicationProgress = z.infer<typeof ReplicationProgress>
 
 export const NO_MIRROR_PROGRESS: MirrorProgress = {
-  filesFound: 0, filesDone: 0, filesSkipped: 0, bytesFound: 0, bytesDone: 0, bytesSkipped: 0, bytesSent: 0, walked: false, findings: 0,
+  filesFound: 0, filesDone: 0, filesSkipped: 0, bytesFound: 0, bytesDone: 0, bytesSkipped: 0, bytesSent: 0, walked: false, complete: false, findings: 0,
+}
+
+/** What a file costs besides its bytes, so that a million empty files show progress, too. */
+const FILE_COST_BYTES = 4096
+/** The share of a mirror that is not complete is never above this. */
+const ALMOST = 0.999
+
+/** What has been found and is neither done nor skipped yet. Pure. */
+export function remaining(progress: MirrorProgress): { files: number, bytes: number } {
+  return {
+    files: Math.max(0, progress.filesFound - progress.filesDone - progress.filesSkipped),
+    bytes: Math.max(0, progress.bytesFound - progress.bytesDone - progress.bytesSkipped),
+  }
+}
+
+/** Bytes that are done and that were found, files counted with what they cost besides their bytes. Pure. */
+export function mirrorPosition(progress: MirrorProgress): { position: number, total: number } {
+  const total = progress.bytesFound + FILE_COST_BYTES * progress.filesFound
+  return { total, position: Math.min(total, progress.bytesDone + progress.bytesSkipped + FILE_COST_BYTES * (progress.filesDone + progress.filesSkipped)) }
+}
+
+/**
+ * How much of a mirror is done, 0 to 1. It goes back only by what was newly found: by no more than the newly found part of all that is known
+ * then. It is 1 only when all is done and flushed. Pure.
+ */
+export function mirrorShare(progress: MirrorProgress): number {
+  if (progress.complete) return 1
+  const { position, total } = mirrorPosition(progress)
+  return total === 0 ? 0 : Math.min(ALMOST, position / total)
+}
+
+/** "45.2 %" of a share; 100 % only for 1. */
+export function percent(share: number): string {
+  return `${(share >= 1 ? 100 : Math.min(99.9, Math.floor(share * 1000) / 10)).toFixed(1)} %`
 }

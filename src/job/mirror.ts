@@ -30,17 +30,18 @@ export async function mirror(
       job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
     }, signal)
     findings.add(report.findings)
-    await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrorBootId: seams.bootId })
+    await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrored: true, mirrorBootId: seams.bootId })
     await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
     return 'mirror-complete'
   }, signal)
 }
 
 /**
- * The first mirror does as the job says. Later ones send what differs; when the appliance's kernel has started anew since the last write, files may have
- * their times but not their data, so that only the data tells.
+ * The first mirror does as the job says, also when it goes on after an interruption: the replica's mark knows what has arrived. Later ones send what
+ * differs; when the appliance's kernel has started anew since the last write, files may have their times but not their data, so that only the data tells.
  */
-export function comparison(job: Pick<Job, 'options' | 'mirror' | 'mirrorBootId'>, bootId: string): MirrorRequest['compare'] {
+export function comparison(job: Pick<Job, 'options' | 'mirror' | 'mirrored' | 'mirrorBootId'>, bootId: string): MirrorRequest['compare'] {
   if (job.mirror === undefined || job.options.compare === 'data') return job.options.compare
-  return job.mirrorBootId === undefined || job.mirrorBootId === bootId ? 'attributes' : 'data'
+  if (job.mirrorBootId !== undefined && job.mirrorBootId !== bootId) return 'data'
+  return job.mirrored === true ? 'attributes' : job.options.compare
 }

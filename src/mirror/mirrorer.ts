@@ -48,6 +48,7 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   tally.finding(...refusals.remainingFindings())
   await stream.requestFlush(signal)
   await stream.whenDurable(stream.sent, signal)
+  tally.completed()
   tally.tell(true)
   return tally.progress()
 }

@@ -71,9 +71,10 @@ export class EntrySender {
       tally.finding(...result.findings)
       for (const index of result.large) {
         const entry = rest[index]
-        if (entry !== undefined) await this.#sendLarge(joinRelPath(directory, entry.name), signal)
+        if (entry !== undefined) await this.#sendLarge(joinRelPath(directory, entry.name), entry, signal)
       }
-      for (const entry of rest.slice(0, result.taken)) tally.done(entry)
+      const large = new Set(result.large)
+      for (const [index, entry] of rest.slice(0, result.taken).entries()) if (!large.has(index)) tally.done(entry)
       tally.tell()
       at += result.taken
     }
@@ -91,38 +92,37 @@ export class EntrySender {
     }
   }
 
-  async #sendLarge(path: RelPath, signal: AbortSignal): Promise<void> {
-    await this.#withFile(path, async sending => ({ findings: await sendWhole(sending, signal), changed: true }), signal)
+  async #sendLarge(path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
+    await this.#withFile(path, entry, async sending => ({ findings: await sendWhole(sending, signal), changed: true }), () => false, signal)
   }
 
   /** A regular file that both sides have: only what differs. */
   async sendCompared(directory: RelPath, pair: Pair, verdict: Verdict, signal: AbortSignal): Promise<void> {
     const { source, target } = pair
     if (source === undefined || target === undefined) return
-    const { tally } = this.#volume
     const path = joinRelPath(directory, source.name)
     const forced = verdict === 'content' || !source.sameRecord(target)
-    const difference = await this.#withFile(path, async sending => await sendDifference(sending, target, source.allocatedBytes, forced, signal), signal)
-    if (difference?.changed === false && !forced) tally.skipped(source)
-    else tally.done(source)
+    await this.#withFile(path, source, async sending => await sendDifference(sending, target, source.allocatedBytes, forced, signal), ({ changed }) => !changed && !forced, signal)
   }
 
   /** A sender of its own keeps the operations of a file together while several files are compared at once. */
-  async #withFile(path: RelPath, send: (sending: FileSending) => Promise<Difference>, signal: AbortSignal): Promise<Difference | undefined> {
+  async #withFile(path: RelPath, entry: ListingEntry, send: (sending: FileSending) => Promise<Difference>, isSkipped: (difference: Difference) => boolean, signal: AbortSignal): Promise<void> {
     const { volume, tree, stream, tally } = this.#volume
     await this.#sender.flush(signal)
     const sender = new BatchSender(stream, volume)
+    const counted = tally.begin(entry)
+    let skipped = false
     try {
       await using file = await tree.openFile(path, signal)
-      const difference = await send({ volume, path, file, sender, stream })
+      const difference = await send({ volume, path, file, sender, stream, tally: counted })
       await sender.flush(signal)
       tally.finding(...difference.findings)
-      return difference
+      skipped = isSkipped(difference)
     } catch (error) {
       if (isAppError(error, 'SOURCE_MISSING')) tally.finding(vanished(path))
       else if (isAppError(error, 'SOURCE_UNREADABLE')) tally.finding(unreadable(path, error.message))
       else throw error
-      return undefined
     }
+    counted.end(skipped)
   }
 }

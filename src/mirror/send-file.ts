@@ -10,6 +10,7 @@ import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { BatchSender } from './batch-sender.ts'
+import type { FileTally } from './tally.ts'
 
 /** Block of the comparison: the unit in which databases and page caches write. */
 export const BLOCK_BYTES = 4096
@@ -18,7 +19,7 @@ const WINDOW_BYTES = 8 * 1024 * 1024
 /** Data in one `write`. */
 const PIECE_BYTES = 512 * 1024
 
-export interface FileSending { volume: number, path: RelPath, file: SourceFile, sender: BatchSender, stream: OperationStream }
+export interface FileSending { volume: number, path: RelPath, file: SourceFile, sender: BatchSender, stream: OperationStream, tally: Pick<FileTally, 'sent' | 'equal'> }
 
 /** Sends the file as a new one. Gives findings for ranges that could not be read; what they held is a hole on the replica. */
 export async function sendWhole(sending: FileSending, signal: AbortSignal): Promise<readonly Finding[]> {
@@ -44,7 +45,7 @@ export interface Difference { findings: readonly Finding[], changed: boolean }
  * the metadata is sent even when no block differs.
  */
 export async function sendDifference(sending: FileSending, replica: ReplicaFile, sourceAllocatedBytes: number, forced: boolean, signal: AbortSignal): Promise<Difference> {
-  const { file, path, sender } = sending
+  const { file, path, sender, tally } = sending
   const findings: Finding[] = []
   const metadata = await file.metadata(signal)
   let changed = false
@@ -59,7 +60,9 @@ export async function sendDifference(sending: FileSending, replica: ReplicaFile,
     if (range.offset > end && await differsInHole(sending, { offset: end, lengthBytes: range.offset - end }, replica, punch, signal)) changed = true
     for (let offset = Math.max(range.offset, end); offset < range.offset + range.lengthBytes; offset += WINDOW_BYTES) {
       const window = { offset, lengthBytes: Math.min(WINDOW_BYTES, range.offset + range.lengthBytes - offset) }
-      for (const run of await differingRuns(sending, window, signal)) {
+      const runs = await differingRuns(sending, window, signal)
+      tally.equal(runs.reduce((left, run) => left - run.lengthBytes, window.lengthBytes))
+      for (const run of runs) {
         await sendRange(sending, run, findings, signal)
         changed = true
       }
@@ -139,7 +142,7 @@ async function orUnreadable<T>(read: Promise<T>): Promise<T | undefined> {
 
 /** Sends the data of a range; the next piece is read while the last one goes out. */
 async function sendRange(sending: FileSending, range: DataRange, findings: Finding[], signal: AbortSignal): Promise<void> {
-  const { sender } = sending
+  const { sender, tally } = sending
   const end = range.offset + range.lengthBytes
   let next = readPiece(sending, range.offset, Math.min(PIECE_BYTES, range.lengthBytes), findings, signal)
   for (let offset = range.offset; offset < end; offset += PIECE_BYTES) {
@@ -150,6 +153,7 @@ async function sendRange(sending: FileSending, range: DataRange, findings: Findi
       next.catch(() => undefined) // awaited in the next turn; a failing send must not leave it unhandled
     }
     for (const piece of pieces) await sender.add(piece, signal)
+    tally.sent(Math.min(PIECE_BYTES, end - offset))
   }
 }
 

@@ -10,6 +10,9 @@ export type MirrorReporter = (progress: MirrorProgress, findings: readonly Findi
 
 const REPORT_INTERVAL_MS = 250
 
+/** What of a file has been sent, and what was equal; its end counts it, with what was not told before. */
+export interface FileTally { sent: (bytes: number) => void, equal: (bytes: number) => void, end: (skipped: boolean) => void }
+
 export class Tally {
   readonly #stream: OperationStream
   readonly #clock: Clock
@@ -49,6 +52,28 @@ export class Tally {
     this.#figures.findings += findings.length
     for (const finding of findings) this.#findings.push(finding)
   }
+
+  /** A regular file whose bytes are counted while they are sent or compared. */
+  begin(entry: ListingEntry): FileTally {
+    const figures = this.#figures
+    let left = payloadBytes(entry)
+    const count = (what: 'bytesDone' | 'bytesSkipped', bytes: number): void => {
+      const counted = Math.min(left, bytes)
+      left -= counted
+      figures[what] += counted
+      this.tell()
+    }
+    return {
+      sent: bytes => { count('bytesDone', bytes) }, equal: bytes => { count('bytesSkipped', bytes) },
+      end: skipped => {
+        figures[skipped ? 'filesSkipped' : 'filesDone']++
+        count(skipped ? 'bytesSkipped' : 'bytesDone', left)
+      },
+    }
+  }
+
+  /** Everything is flushed on the replica. */
+  completed(): void { this.#figures.complete = true }
 
   walked(): void { this.#figures.walked = true }
 

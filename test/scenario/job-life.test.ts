@@ -68,7 +68,7 @@ t.test('a link that breaks during the mirror is waited for, and the mirror goes 
   world.source.holdMirror = false
   world.source.connect()
   const job = await world.replicating()
-  t.strictSame(mirrors(world), ['mirror none', 'mirror attributes'])
+  t.strictSame(mirrors(world), ['mirror none', 'mirror none'])
   t.equal(job?.health, 'ok')
   t.ok((await engine.history(id, 0, 1000)).some(event => event.kind === 'source-disconnected'))
 })
@@ -147,7 +147,7 @@ t.test('a full replica fails the job with its code, and a retry goes on where it
   const created = world.hypervisor.calls.filter(call => call === 'create-disk').length
   await engine.act(id, 'retry')
   await world.replicating()
-  t.strictSame(mirrors(world), ['mirror attributes'])
+  t.strictSame(mirrors(world), ['mirror none'])
   t.equal(world.hypervisor.calls.filter(call => call === 'create-disk').length, created, 'the disks were not made again')
 })
 

@@ -155,6 +155,27 @@ t.test('data that differs under equal attributes is found by comparing data only
   t.same(await differences(source, replica), [])
 })
 
+t.test('a large file counts while it is sent and while it is compared, and all is complete at the end', async t => {
+  const { source, replica } = await pair(t)
+  const sizeBytes = 24 << 20
+  await writeFile(join(source, 'large'), randomBytes(sizeBytes))
+  const signal = AbortSignal.timeout(60_000)
+  let nowMs = 0
+  for (const compare of ['none', 'data'] as const) {
+    await using from = await openPosixSourceTree(source, signal)
+    await using to = await openPosixTargetTree(replica, signal)
+    const told: MirrorProgress[] = []
+    const last = await mirrorVolumes({
+      volumes: new Map([[0, from]]), stream: new TreeStream(new Map([[0, to]])), request: { compare, orphans: 'keep' },
+      report: progress => { told.push(progress) }, clock: { ...systemClock, now: () => (nowMs += 1000) },
+    }, signal)
+    const counted = told.filter(p => p.filesDone + p.filesSkipped === 0).map(p => (compare === 'none' ? p.bytesDone : p.bytesSkipped))
+    t.ok(new Set(counted.filter(bytes => bytes > 0 && bytes < sizeBytes)).size >= 2, `${compare}: ${counted.join(' ')}`)
+    t.match(last, { complete: true, walked: true, filesFound: 1, bytesFound: sizeBytes, [compare === 'none' ? 'bytesDone' : 'bytesSkipped']: sizeBytes })
+    t.ok(told.slice(0, -1).every(p => !p.complete))
+  }
+})
+
 t.test('a hole that the source has becomes one on the replica', async t => {
   const { source, replica, mirror } = await pair(t)
   await writeFile(join(source, 'file'), randomBytes(8 << 20))

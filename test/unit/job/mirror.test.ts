@@ -8,9 +8,10 @@ t.test('the first mirror compares as the job says, later ones by attributes, or 
   const begun = { mirror: NO_MIRROR_PROGRESS, mirrorBootId: 'one' }
   t.equal(comparison({ options: OPTIONS }, 'one'), 'none')
   t.equal(comparison({ options: { ...OPTIONS, compare: 'attributes' } }, 'one'), 'attributes')
-  t.equal(comparison({ options: OPTIONS, ...begun }, 'one'), 'attributes')
+  t.equal(comparison({ options: OPTIONS, ...begun }, 'one'), 'none', 'the first one goes on as it began')
+  t.equal(comparison({ options: OPTIONS, ...begun, mirrored: true }, 'one'), 'attributes')
   t.equal(comparison({ options: OPTIONS, ...begun }, 'two'), 'data')
-  t.equal(comparison({ options: OPTIONS, mirror: NO_MIRROR_PROGRESS }, 'two'), 'attributes', 'after an orderly unmount')
+  t.equal(comparison({ options: OPTIONS, mirror: NO_MIRROR_PROGRESS, mirrored: true }, 'two'), 'attributes', 'after an orderly unmount')
   t.equal(comparison({ options: { ...OPTIONS, compare: 'data' }, ...begun }, 'one'), 'data')
 })
 
