@@ -2,11 +2,13 @@
 import { Command, CommanderError, Option } from 'commander'
 import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { CODES } from '../../src/errors/codes.ts'
+import type { VerifyBy } from '../../src/domain/verification.ts'
 import { createLab } from './lab.ts'
 import { Interrupted, interruptible } from './interruption.ts'
 import type { TargetIdentity } from './open-target.ts'
 import { migrate } from './migrate.ts'
-import { mirrorDirectories, replicateDirectories, type TransferOptions } from './transfer.ts'
+import { progressLine } from './progress-line.ts'
+import { mirrorDirectories, replicateDirectories, verifyDirectories, type ProgressEvent, type TransferOptions, type VerifyOptions } from './transfer.ts'
 import { sweepStaleRuns } from './run-directory.ts'
 
 const WRONG_USE = 2
@@ -17,6 +19,8 @@ const say = (line: string): void => { process.stderr.write(`${line}\n`) }
 const print = (value: unknown): void => { process.stdout.write(`${JSON.stringify(value, null, 2)}\n`) }
 
 interface TransferFlags extends TargetIdentity { compare: 'none' | 'attributes' | 'data', orphans: 'keep' | 'delete', json?: boolean }
+
+interface VerifyFlags { verify?: VerifyBy, repair?: boolean, report?: string, progress?: boolean }
 
 async function main(args: readonly string[]): Promise<number> {
   using interruption = interruptible()
@@ -41,10 +45,23 @@ async function main(args: readonly string[]): Promise<number> {
       exitCode = booted && equal ? 0 : NOT_EQUAL
     })
 
-  transferOptions(program.command('mirror').description('mirror directory SRC into directory DST: agent and receiver as two processes over TLS on loopback'))
+  transferOptions(program.command('mirror').description('mirror directory SRC into directory DST: agent and receiver as two processes over TLS on loopback; with --verify compare them instead, exit code 7 when they differ and are not repaired'))
+    .addOption(new Option('--verify <how>', 'compare SRC and DST instead of mirroring').choices(['attributes', 'data']))
+    .option('--repair', 'with --verify: mirror what differs, orphans as --orphans says, and verify again')
+    .option('--report <file>', 'with --verify: where the report goes, a file of JSON lines')
+    .option('--progress', 'tell now and then how far it is, on standard error')
     .argument('<src>').argument('<dst>')
-    .action(async (src: string, dst: string, flags: TransferFlags) => {
-      const result = await mirrorDirectories(transfer(src, dst, flags), signal)
+    .action(async (src: string, dst: string, flags: TransferFlags & VerifyFlags) => {
+      const options = { ...transfer(src, dst, flags), progress: flags.progress === true ? (event: ProgressEvent) => { say(progressLine(event)) } : undefined }
+      const verify = verification(flags)
+      if (verify !== undefined) {
+        const verified = await verifyDirectories({ ...options, verify }, signal)
+        if (flags.json === true) print(verified)
+        else say(`${String(verified.filesCompared)} files compared, ${String(verified.differences)} differences, ${String(verified.moving)} moving, ${String(verified.repaired)} repaired; report ${verified.report}`)
+        exitCode = verified.differences > 0 ? NOT_EQUAL : 0
+        return
+      }
+      const result = await mirrorDirectories(options, signal)
       if (flags.json === true) print(result)
       else say(`${String(result.files)} files, ${String(result.bytesSent)} bytes sent, ${String(result.bytesSkipped)} skipped, ${String(result.findings.length)} findings, ${String(result.durationMs)} ms`)
     })
@@ -92,6 +109,16 @@ function transferOptions(command: Command): Command {
     .option('--volume-id <id>', 'refuse DST unless it is the root of the volume that bears this id')
     .option('--mark', 'with --volume-id: give DST the id first, when it bears none and is empty')
     .option('--json', 'print one JSON object')
+}
+
+/** @throws {AppError} REQUEST_INVALID */
+function verification({ verify, repair, report }: VerifyFlags): VerifyOptions['verify'] | undefined {
+  if (verify === undefined) {
+    if (repair === true || report !== undefined) throw new AppError('REQUEST_INVALID', '--repair and --report need --verify')
+    return undefined
+  }
+  if (report === undefined) throw new AppError('REQUEST_INVALID', '--verify needs --report FILE')
+  return { by: verify, repair: repair === true, reportFile: report }
 }
 
 /** @throws {AppError} REQUEST_INVALID */

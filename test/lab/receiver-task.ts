@@ -1,6 +1,8 @@
 /** What transfer.ts and its receiver say to each other. */
 import { z } from 'zod'
 import { Finding } from '../../src/domain/finding.ts'
+import { MirrorProgress } from '../../src/domain/progress.ts'
+import { VerifyBy, VerifyProgress } from '../../src/domain/verification.ts'
 import { MirrorRequest } from '../../src/wire/messages.ts'
 
 export const Task = z.object({
@@ -9,6 +11,10 @@ export const Task = z.object({
   request: MirrorRequest,
   /** what DST has to be: open-target.ts */
   volumeId: z.string().optional(), mark: z.boolean().optional(),
+  /** verify instead of mirroring; the report's file is absolute */
+  verify: z.object({ by: VerifyBy, repair: z.boolean(), reportFile: z.string() }).optional(),
+  /** tell how far it is */
+  progress: z.boolean(),
   /** go on replicating after the mirror */
   replicate: z.boolean(),
   /** where the receiver keeps its authority, and where the agent finds its identity */
@@ -26,6 +32,9 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
     /** the most memory that the receiver had resident so far */
     peakBytes: z.number(),
   }),
+  z.object({ event: z.literal('progress'), progress: MirrorProgress }),
+  z.object({ event: z.literal('verifying'), progress: VerifyProgress }),
+  z.object({ event: z.literal('verified'), verified: VerifyProgress, found: z.number(), repaired: z.number(), durationMs: z.number(), findings: z.array(Finding) }),
   z.object({ event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), findings: z.array(Finding) }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
 ])

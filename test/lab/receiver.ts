@@ -8,10 +8,11 @@ import { createInterface } from 'node:readline'
 import { storeIdentity } from '../../src/agent/identity.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import type { Finding } from '../../src/domain/finding.ts'
-import type { ReplicationProgress } from '../../src/domain/progress.ts'
+import type { MirrorProgress, ReplicationProgress } from '../../src/domain/progress.ts'
 import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { linkLog } from '../../src/logging/logger.ts'
 import { openSourceListener } from '../../src/source/source-listener.ts'
+import { verifyReplica } from '../../src/source/verify-replica.ts'
 import type { SourceServer } from '../../src/source/source-server.ts'
 import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
@@ -49,7 +50,20 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   const startedAt = performance.now()
   const cpuBefore = machineCpuMs()
   await server.prepare(JOB, [{ index: 0, path: task.source }], signal)
-  const report = await server.mirror(task.request, targets, (_progress, more) => { keep(more) }, signal)
+  const mirroring = (progress: MirrorProgress, more: readonly Finding[]): void => {
+    keep(more)
+    if (task.progress) tell({ event: 'progress', progress })
+  }
+  if (task.verify !== undefined) {
+    const result = await verifyReplica(server, targets, {
+      ...task.verify, repair: task.verify.repair ? task.request : undefined, volumes: [{ index: 0, path: task.source }], clock: systemClock, repairing: mirroring,
+      progress: progress => { if (task.progress) tell({ event: 'verifying', progress }) },
+    }, signal)
+    tell({ event: 'verified', ...result, durationMs: Math.round(performance.now() - startedAt), findings: findings.splice(0) })
+    await server.release(signal)
+    return
+  }
+  const report = await server.mirror(task.request, targets, mirroring, signal)
   keep(report.findings)
   const { progress } = report
   tell({

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { AppError } from '../../src/errors/app-error.ts'
 import { CODES, type ErrorCode } from '../../src/errors/codes.ts'
+import type { VerifyBy } from '../../src/domain/verification.ts'
 import type { MirrorRequest } from '../../src/wire/messages.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
 import type { TargetIdentity } from './open-target.ts'
@@ -12,13 +13,27 @@ import { peakBytes } from './processor-time.ts'
 import { ReceiverEvent, type Task } from './receiver-task.ts'
 import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 
-export interface TransferOptions extends TargetIdentity { source: string, target: string, request: MirrorRequest }
+export interface TransferOptions extends TargetIdentity {
+  source: string, target: string, request: MirrorRequest
+  /** told how far it is */
+  progress?: ((event: ProgressEvent) => void) | undefined
+}
+export type ProgressEvent = Extract<ReceiverEvent, { event: 'progress' | 'verifying' }>
+export type VerifyOptions = TransferOptions & { verify: { by: VerifyBy, repair: boolean, reportFile: string } }
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult {
   files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings
   /** processor time of the whole machine while it ran, and the most memory that each side had resident */
   machineCpuMs: number, agentPeakBytes: number, receiverPeakBytes: number
+}
+export interface VerifyResult {
+  files: number, filesCompared: number, bytesCompared: number
+  /** that are there now: after the repair, when there was one */
+  differences: number, moving: number
+  /** that were there before it, and that it has mended */
+  found: number, repaired: number
+  durationMs: number, findings: Findings, report: string
 }
 export interface ReplicateResult extends MirrorResult {
   changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
@@ -32,6 +47,14 @@ const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 export async function mirrorDirectories(options: TransferOptions, signal: AbortSignal): Promise<MirrorResult> {
   await using pair = await startPair(options, false, signal)
   return mirrorOf(await pair.next('mirrored'), pair.agentPid)
+}
+
+/** Compares instead of mirroring, and repairs when it is to. @throws {AppError} as mirrorDirectories; REPORT_NOT_WRITTEN */
+export async function verifyDirectories(options: VerifyOptions, signal: AbortSignal): Promise<VerifyResult> {
+  await using pair = await startPair(options, false, signal)
+  const { verified, found, repaired, durationMs, findings } = await pair.next('verified')
+  const { filesFound, filesCompared, bytesCompared, differences, moving } = verified
+  return { files: filesFound, filesCompared, bytesCompared, differences, moving, found, repaired, durationMs, findings, report: resolve(options.verify.reportFile) }
 }
 
 /** Mirrors, replicates while the command runs, drains, however the command ended. @throws {AppError} as mirrorDirectories; TOOL_MISSING */
@@ -56,11 +79,11 @@ function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, agent
 interface Pair extends AsyncDisposable {
   readonly agentPid: number
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
-  next<E extends 'mirrored' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
+  next<E extends 'mirrored' | 'verified' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
   drain(): void
 }
 
-async function startPair(options: TransferOptions, replicate: boolean, signal: AbortSignal): Promise<Pair> {
+async function startPair(options: TransferOptions & Partial<VerifyOptions>, replicate: boolean, signal: AbortSignal): Promise<Pair> {
   const source = await directory(options.source, 'SOURCE_MISSING')
   const target = await placeOf(options.target)
   if (liesIn(source, target) || liesIn(target, source)) throw new AppError('REQUEST_INVALID', `${source} and ${target} lie in each other`)
@@ -73,7 +96,7 @@ async function startPair(options: TransferOptions, replicate: boolean, signal: A
   stack.defer(async () => { await sweep(run) })
   try {
     const agentStateDirectory = join(run.path, 'agent')
-    const task: Task = { source, target, request: options.request, volumeId: options.volumeId, mark: options.mark, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
+    const task: Task = { source, target, request: options.request, volumeId: options.volumeId, mark: options.mark, verify: options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }, progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {
       reject: false, detached: true, cleanup: false, buffer: false, stdin: 'pipe', stdout: 'pipe', stderr: { file: join(run.path, 'receiver.log') },
@@ -98,7 +121,8 @@ async function startPair(options: TransferOptions, replicate: boolean, signal: A
     return {
       agentPid: agent.pid,
       next: async (wanted) => {
-        const event = await next()
+        let event = await next()
+        for (; event.event === 'progress' || event.event === 'verifying'; event = await next()) options.progress?.(event)
         if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)
         return event as Extract<ReceiverEvent, { event: typeof wanted }>
       },
@@ -121,6 +145,13 @@ async function gone(agent: LabProcess | undefined): Promise<never> {
   if (agent === undefined) return await new Promise(() => undefined)
   const exitCode = await agent.exited()
   throw new AppError('LINK_LOST', `the agent ended (${String(exitCode)}): ${(await readFile(agent.logFile, 'utf8')).slice(-1000)}`)
+}
+
+/** @throws {AppError} REQUEST_INVALID when it lies in a tree that is compared */
+async function reportPlace(path: string, source: string, target: string): Promise<string> {
+  const place = await placeOf(path)
+  if (liesIn(place, source) || liesIn(place, target)) throw new AppError('REQUEST_INVALID', `the report ${place} lies in a directory that is compared`)
+  return place
 }
 
 async function startAgent(run: RunDirectory, configFile: string): Promise<LabProcess> {
