@@ -13,20 +13,20 @@ t.test('an answer of another kind breaks the protocol, and who waits is told whe
   const { channel, ended } = open()
   const answer = channel.run(id => ({ kind: 'mirror', id, request: { compare: 'none', orphans: 'keep' }, resume: [] }), 'mirror-complete', () => undefined, soon())
   await settled()
-  t.throws(() => { channel.take({ kind: 'power-off', id: 1 }) }, { code: 'FRAME_INVALID' })
-  t.throws(() => { channel.take({ kind: 'held', id: 1, frozen: true }) }, { code: 'FRAME_INVALID' })
+  await t.rejects(channel.take({ kind: 'power-off', id: 1 }), { code: 'FRAME_INVALID' })
+  await t.rejects(channel.take({ kind: 'held', id: 1, frozen: true }), { code: 'FRAME_INVALID' })
   ended.abort(new Error('the link has ended'))
   await t.rejects(answer, { message: 'the link has ended' })
 })
 
 t.test('what was not asked for, or was answered before, breaks the protocol', async t => {
   const { channel } = open()
-  t.throws(() => { channel.take({ kind: 'thawed', id: 1 }) }, { code: 'FRAME_INVALID' })
+  await t.rejects(channel.take({ kind: 'thawed', id: 1 }), { code: 'FRAME_INVALID' })
   const answer = channel.ask(id => ({ kind: 'thaw', id }), 'thawed', 1000, soon())
   await settled()
-  channel.take({ kind: 'thawed', id: 1 })
+  await channel.take({ kind: 'thawed', id: 1 })
   await answer
-  t.throws(() => { channel.take({ kind: 'thawed', id: 1 }) }, { code: 'FRAME_INVALID' })
+  await t.rejects(channel.take({ kind: 'thawed', id: 1 }), { code: 'FRAME_INVALID' })
 })
 
 t.test('a question that nobody took back is not answered by "cancelled"', async t => {
@@ -34,10 +34,10 @@ t.test('a question that nobody took back is not answered by "cancelled"', async 
   const stop = new AbortController()
   const first = channel.ask(id => ({ kind: 'hold', id }), 'held', 60_000, stop.signal)
   await settled()
-  t.throws(() => { channel.take({ kind: 'cancelled', id: 1 }) }, { code: 'FRAME_INVALID' })
+  await t.rejects(channel.take({ kind: 'cancelled', id: 1 }), { code: 'FRAME_INVALID' })
   stop.abort(new Error('enough'))
   await t.rejects(first, { message: 'enough' })
-  channel.take({ kind: 'cancelled', id: 1 })
+  await channel.take({ kind: 'cancelled', id: 1 })
   ended.abort(new Error('over'))
 })
 
@@ -47,7 +47,7 @@ t.test('a failure with a code that is none of ours is INTERNAL', async t => {
     const answer = channel.ask(id => ({ kind: 'thaw', id }), 'thawed', 60_000, soon())
     answer.catch(() => undefined)
     await settled()
-    channel.take({ kind: 'failed', id: i + 1, code: code ?? '', message: 'm' })
+    await channel.take({ kind: 'failed', id: i + 1, code: code ?? '', message: 'm' })
     await t.rejects(answer, { code: wanted })
   }
 })
