@@ -7,12 +7,23 @@ import type { RelPath } from './rel-path.ts'
 
 export interface ExtendedAttribute { name: Buffer, value: Buffer }
 
+/**
+ * The directory is the root of a subvolume (btrfs). Where the file system of the replica has none it becomes a directory, and that is told.
+ * A volume's own root never has it.
+ */
+export const SUBVOLUME_FLAG = 0x0100_0000
+/** A subvolume that cannot be written, as snapshots often are. The replica's becomes so when it is flushed, to be filled before. */
+export const READ_ONLY_SUBVOLUME_FLAG = 0x0400_0000
+
 export interface FileMetadata {
   /** the 12 permission bits (07777), not the type */
   mode: number
   uid: number
   gid: number
-  /** inode flags as of FS_IOC_GETFLAGS, reduced to those we keep (append, immutable, nodump, noatime, nocow, sync, dirsync, projinherit) */
+  /**
+   * inode flags as of FS_IOC_GETFLAGS, reduced to those we keep (append, immutable, nodump, noatime, nocow, sync, dirsync, projinherit), and
+   * for directories SUBVOLUME_FLAG and READ_ONLY_SUBVOLUME_FLAG
+   */
   flags: number
   projectId: number
   mtimeNs: bigint
@@ -27,7 +38,10 @@ export interface Extent { offset: number, data: Buffer }
 export type NodeType = 'fifo' | 'socket' | 'character' | 'block'
 
 export type FileOperation =
-  /** Make the directory, or make what is there one, and give it the metadata. An existing directory keeps its children. */
+  /**
+   * Make the directory, or make what is there one, and give it the metadata. An existing directory keeps its children; EEXIST when it has
+   * some and is a subvolume and should not be, or the other way round: send `remove` before.
+   */
   | { kind: 'directory', path: RelPath, metadata: FileMetadata }
   /**
    * Make path a regular file of this size with these extents and nothing else. A regular file that is there is emptied and written in
@@ -50,7 +64,10 @@ export type FileOperation =
   | { kind: 'rename', path: RelPath, to: RelPath }
   /** Remove path and all below it; nothing there is fine. Never crosses a mount. */
   | { kind: 'remove', path: RelPath }
-  /** Give what is at path this metadata; xattrs that are not listed go away. */
+  /**
+   * Give what is at path this metadata; xattrs that are not listed go away. EEXIST when what is there must be made anew for it: as of
+   * `directory`, and a file with data that shall be nocow and is not, or the other way round.
+   */
   | { kind: 'metadata', path: RelPath, metadata: FileMetadata }
 
 export type OperationKind = FileOperation['kind']

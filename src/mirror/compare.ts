@@ -2,6 +2,7 @@
  * Two listings of one directory, the source's and the replica's, become a judgement for each name. Pure but for pulling the pages. It
  * decides what differs, not how it is sent.
  */
+import { SUBVOLUME_FLAG } from '../domain/file-operation.ts'
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import type { Arrivals } from './arrivals.ts'
@@ -30,7 +31,11 @@ export interface Pair { source: ListingEntry | undefined, target: ListingEntry |
 export function judge(source: ListingEntry, target: ListingEntry | undefined, compare: Compare, arrivals?: Arrivals): Verdict {
   if (target === undefined) return 'create'
   if (source.type !== target.type) return 'replace'
-  if (source.type === 'directory') return source.sameRecord(target) ? 'same' : 'metadata'
+  if (source.type === 'directory') {
+    // names in a subvolume are not the parent's: they cannot be linked
+    if ((target.flags & ~source.flags & SUBVOLUME_FLAG) !== 0) return 'replace'
+    return source.sameRecord(target) ? 'same' : 'metadata'
+  }
   if (source.type !== 'file') {
     if (source.sameRecord(target)) return 'same'
     return sameTarget(source, target) ? 'metadata' : 'replace'

@@ -14,6 +14,7 @@ import { tooLongBelow, unreadable } from './findings.ts'
 import { GroupListings, NOTHING, readToEnd } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
 import { isOrphan } from './orphans.ts'
+import { keyOfFailure } from './refusals.ts'
 import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from './send-entries.ts'
 
 /** A directory to mirror; fresh: the replica had nothing there, so nothing needs to be asked. */
@@ -24,6 +25,8 @@ export interface VolumeMirror extends VolumeSending {
   links: LinkGroups
   /** what an interrupted mirror has left on the replica, when it is known */
   arrivals: Arrivals | undefined
+  /** what was in the way in an earlier round and must go first, as keys of `refusals.ts` */
+  inTheWay: ReadonlySet<string>
 }
 
 const NONE = Buffer.alloc(0)
@@ -189,10 +192,15 @@ export class GroupMirror {
     }
   }
 
+  #isInTheWay(path: RelPath): boolean {
+    const { inTheWay, volume } = this.#mirror
+    return inTheWay.size > 0 && inTheWay.has(keyOfFailure({ volume, path: path.toString('base64') }))
+  }
+
   /** The verdict, or undefined when the entry is a further name of an object and is dealt with as a link. */
   #verdict(source: ListingEntry, target: ListingEntry | undefined, path: RelPath): Verdict | undefined {
     const { links, request, arrivals } = this.#mirror
-    const foreign = target !== undefined && links.isForeign(source, target)
+    const foreign = target !== undefined && (links.isForeign(source, target) || this.#isInTheWay(path))
     const linked = source.type !== 'directory' && source.linkCount > 1
     if (!linked) return foreign ? 'replace' : judge(source, target, request.compare, arrivals)
     const { group, first } = links.join(source, path)

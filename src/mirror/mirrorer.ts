@@ -57,9 +57,10 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
 async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: ReadonlyMap<string, AppliedFailure> | undefined, signal: AbortSignal): Promise<Refusals> {
   const { stream } = work
   const refusals = new Refusals(refusedBefore === undefined ? undefined : new Set(refusedBefore.keys()))
+  const inTheWay = new Set([...refusedBefore ?? []].filter(([, { errno }]) => errno === 'EEXIST').map(([key]) => key))
   const collect = (): void => { tally.finding(...refusals.add(stream.takeFailures())) }
   for (const [volume, tree] of work.volumes) {
-    const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume) }
+    const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay }
     // a directory's turn comes after the operation that makes it was sent
     await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await new GroupMirror(mirror).run(group, inner), collect, signal)
     const root = await tree.readMetadata(ROOT_PATH, signal)

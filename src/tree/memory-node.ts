@@ -1,5 +1,5 @@
 /** Objects of a tree in memory, and what an operation does to them: the same as the addon does to files. */
-import type { FileMetadata, FileOperation } from '../domain/file-operation.ts'
+import { READ_ONLY_SUBVOLUME_FLAG, SUBVOLUME_FLAG, type FileMetadata, type FileOperation } from '../domain/file-operation.ts'
 import { nameOf, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { EntryType } from '../wire/listing-codec.ts'
 import { SparseData } from './sparse.ts'
@@ -35,6 +35,8 @@ export class Refusal extends Error {
 type Shape = Pick<MemoryNode, 'type'> & Partial<Pick<MemoryNode, 'target' | 'deviceMajor' | 'deviceMinor'>>
 
 const NEW: FileMetadata = { mode: 0o755, uid: 0, gid: 0, flags: 0, projectId: 0, mtimeNs: 0n, atimeNs: 0n, xattrs: [] }
+/** a tree in memory has no subvolumes */
+const SUBVOLUME_FLAGS = SUBVOLUME_FLAG | READ_ONLY_SUBVOLUME_FLAG
 const DEVICE_MAJOR_MAX = 0xfff
 const DEVICE_MINOR_MAX = 0xfffff
 
@@ -112,8 +114,11 @@ export class MemoryNodes {
     const xattrs = metadata.xattrs.map(({ name, value }) => ({ name: Buffer.from(name), value: Buffer.from(value) }))
     // Linux has no mode for a link and keeps 0777; flags and projects are for files and directories
     const hasFlags = node.type === 'file' || node.type === 'directory'
-    node.metadata = { ...metadata, mode: node.type === 'symlink' ? 0o777 : metadata.mode, flags: hasFlags ? metadata.flags : 0, projectId: hasFlags ? metadata.projectId : 0, xattrs }
+    const isSubvolume = (metadata.flags & SUBVOLUME_FLAGS) !== 0
+    if (isSubvolume && node.type !== 'directory') throw new Refusal('EINVAL', 'an owner or inode flags that no file has')
+    node.metadata = { ...metadata, mode: node.type === 'symlink' ? 0o777 : metadata.mode, flags: hasFlags ? metadata.flags & ~SUBVOLUME_FLAGS : 0, projectId: hasFlags ? metadata.projectId : 0, xattrs }
     if (!hasFlags && (metadata.flags !== 0 || metadata.projectId !== 0) && node.type !== 'symlink') throw new Refusal('EOPNOTSUPP', 'inode flags', true)
+    if (isSubvolume) throw new Refusal('EOPNOTSUPP', 'btrfs subvolume', true)
   }
 
   #existing(path: RelPath): MemoryNode {

@@ -3,6 +3,9 @@ import { display } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { AppliedFailure } from '../wire/messages.ts'
 
+/** What the addon calls it when a directory should be a subvolume and cannot. */
+const SUBVOLUME = 'btrfs subvolume'
+
 /** Errnos that another attempt gives again: the file system of the replica cannot hold it. */
 const FOREVER: ReadonlySet<string> = new Set(['ENAMETOOLONG', 'EINVAL', 'EFBIG', 'EOPNOTSUPP', 'E2BIG', 'EOVERFLOW', 'ERANGE'])
 
@@ -14,6 +17,13 @@ export function mayHelpToSendAgain(failure: AppliedFailure): boolean {
 /** The finding about a failure that stays. */
 export function refusedFinding(failure: AppliedFailure): Finding {
   const subject = display(Buffer.from(failure.path, 'base64'))
+  if (failure.partial && failure.what === SUBVOLUME) {
+    return {
+      code: 'SUBVOLUME_AS_DIRECTORY', severity: 'warning', subject,
+      message: `${subject}: the file system of the replica has no subvolumes; this one became a directory with all it holds.`,
+      advice: 'Use btrfs for the replica if the subvolume is needed as such; else nothing.',
+    }
+  }
   if (failure.partial) {
     return {
       code: 'ATTRIBUTE_REFUSED', severity: 'warning', subject,

@@ -137,6 +137,8 @@ export class ListingEntry {
   get mode(): number { return this.#page.readUInt16LE(this.#core) }
   get uid(): number { return this.#page.readUInt32LE(this.#core + 2) }
   get gid(): number { return this.#page.readUInt32LE(this.#core + 6) }
+  /** inode flags, as of FileMetadata */
+  get flags(): number { return this.#page.readUInt32LE(this.#core + 10) }
   get mtimeNs(): bigint {
     return this.#time(this.#core + CORE_MTIME.offset)
   }

@@ -1,5 +1,6 @@
 /** What every TargetTree promises. */
 import t, { type Test } from 'tap'
+import { READ_ONLY_SUBVOLUME_FLAG, SUBVOLUME_FLAG } from '../../src/domain/file-operation.ts'
 import { asOperationBatch, encodeOperation, encodeOperations } from '../../src/wire/operation-codec.ts'
 import { apply, content, describeTree, directory, entry, fifo, file, link, metadata, METADATA, refusals, rel, remove, rename, symlink, write, xattr, type OpenPair, type TreePair } from '../zoo/tree-pair.ts'
 
@@ -111,6 +112,17 @@ export function targetTreeContract(name: string, open: OpenPair, skip: string | 
     const result = await apply(target, directory('inside'), symlink('s', 'inside'), file('s/f', 'F'), write('s', 0, 'W'), directory('s/d'), remove('s/f'), rename('s/f', 'g'), link('s/l', 'inside'))
     t.same(result.failures.map(f => f.index), [2, 3, 4, 6, 7])
     t.same((await describeTree(source)).map(line => line.split(' ')[0]), ['inside', 's'])
+  })
+
+  check('a subvolume becomes a directory where there are none, and that is told', async ({ target, source }, t) => {
+    const flags = SUBVOLUME_FLAG | READ_ONLY_SUBVOLUME_FLAG
+    const result = await apply(target, directory('d', { flags }), file('d/f', 'F'), metadata('d', { flags }), file('g', 'G', { flags }))
+    t.same(refusals(result), { 0: 'EOPNOTSUPP', 2: 'EOPNOTSUPP', 3: 'EINVAL' })
+    t.same(result.failures.map(({ what, partial }) => [what, partial]).slice(0, 2), [['btrfs subvolume', true], ['btrfs subvolume', true]])
+    t.equal((await entry(source, 'd'))?.flags, 0)
+    t.equal(await content(source, 'd/f'), 'F')
+    await target.flush(signal)
+    t.same(refusals(await apply(target, file('d/g', 'G'))), {})
   })
 
   check('a failing operation is told by its position and the next one goes on', async ({ target, source }, t) => {

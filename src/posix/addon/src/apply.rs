@@ -105,6 +105,11 @@ fn operate(writing: &mut Writing, tree: &Tree, operation: &Operation) -> Done {
             done = writing.operate(tree, operation);
         }
     }
+    if let Err(Failure { errno: Errno(libc::EROFS), .. }) = done
+        && writing.make_writable(tree, operation)
+    {
+        done = writing.operate(tree, operation);
+    }
     match done {
         Err(refused @ Failure { errno: Errno(libc::EPERM | libc::EACCES), partial: false, .. }) => operate_unlocked(writing, tree, operation, refused),
         other => other,
@@ -149,7 +154,10 @@ pub fn apply_operations(tree: u32, batch: Buffer) -> AsyncTask<Background<Applie
 pub fn flush_tree(tree: u32) -> AsyncTask<Background<()>> {
     background(move || {
         let tree = TREES.get(tree)?;
-        let unsettled = std::mem::take(&mut lock(&tree.writing).unsettled);
+        let mut writing = lock(&tree.writing);
+        writing.close_read_only(&tree)?;
+        let unsettled = std::mem::take(&mut writing.unsettled);
+        drop(writing);
         // SAFETY: takes a number, whose descriptor the tree holds.
         let answer = check(unsafe { libc::syncfs(tree.root.as_raw_fd()) });
         if answer.is_err() {

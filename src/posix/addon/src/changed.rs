@@ -4,6 +4,7 @@ use crate::background::{Background, background};
 use crate::errno::{Errno, Result, check};
 use crate::fanotify::locked;
 use crate::handle::{status, status_at};
+use crate::identity::{identity, split_device};
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
 use std::collections::{HashSet, VecDeque};
@@ -24,15 +25,23 @@ struct Found {
     kind: u8,
 }
 
+struct Open {
+    path: Vec<u8>,
+    fd: OwnedFd,
+    device: (u32, u32),
+    /// what is left of it
+    found: VecDeque<Found>,
+}
+
 struct Walk {
     root: OwnedFd,
-    device: u64,
+    device: (u32, u32),
     /// objects changed at or after this moment are wanted; none: only those of `inodes`
     since_ns: Option<i64>,
     inodes: HashSet<u64>,
     directories: Vec<Vec<u8>>,
-    /// the directory being walked: its path, descriptor, and what is left of it
-    open: Option<(Vec<u8>, OwnedFd, VecDeque<Found>)>,
+    /// the directory being walked
+    open: Option<Open>,
     /// source descriptors stay open while file systems are frozen (closing may wait for the thaw)
     kept: Vec<OwnedFd>,
     keep_open: bool,
@@ -94,17 +103,21 @@ impl Walk {
     fn open(path: &[u8], since_ns: Option<i64>, inodes: HashSet<u64>, keep_open: bool) -> Result<Walk> {
         let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
         let root = open_directory(open_root(&path)?.as_raw_fd(), c".")?;
-        let device = status(root.as_raw_fd())?.st_dev;
+        let device = split_device(status(root.as_raw_fd())?.st_dev);
         let directories = vec![Vec::new()];
         Ok(Walk { root, device, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
     }
 
     fn wanted(&self, stat: &libc::stat64) -> bool {
         let ctime = stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(stat.st_ctime_nsec);
-        self.since_ns.is_some_and(|since| ctime >= since) || self.inodes.contains(&stat.st_ino)
+        self.since_ns.is_some_and(|since| ctime >= since) || self.inodes.contains(&self.identity(stat.st_dev, stat.st_ino))
     }
 
-    fn record(page: &mut Vec<u8>, stat: &libc::stat64, path: &[u8]) {
+    fn identity(&self, device: u64, inode: u64) -> u64 {
+        identity(self.device, split_device(device), inode)
+    }
+
+    fn record(&self, page: &mut Vec<u8>, stat: &libc::stat64, path: &[u8]) {
         let kind = match stat.st_mode & libc::S_IFMT {
             libc::S_IFREG => 1,
             libc::S_IFDIR => 2,
@@ -112,7 +125,7 @@ impl Walk {
         };
         page.push(kind);
         page.extend_from_slice(&(stat.st_nlink as u32).to_le_bytes());
-        page.extend_from_slice(&stat.st_ino.to_le_bytes());
+        page.extend_from_slice(&self.identity(stat.st_dev, stat.st_ino).to_le_bytes());
         let ctime = stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(stat.st_ctime_nsec);
         page.extend_from_slice(&ctime.to_le_bytes());
         page.extend_from_slice(&(path.len() as u16).to_le_bytes());
@@ -128,9 +141,9 @@ impl Walk {
             // gone meanwhile: the removal is marked. A step replaced by a link meanwhile at worst finds names that are then looked up
             // again below the root without following links.
             let Ok(fd) = open_directory(self.root.as_raw_fd(), &name) else { continue };
-            let Ok(found) = entries(&fd) else { continue };
+            let (Ok(found), Ok(status)) = (entries(&fd), status(fd.as_raw_fd())) else { continue };
             self.leave();
-            self.open = Some((path, fd, found));
+            self.open = Some(Open { path, fd, device: split_device(status.st_dev), found });
             return true;
         }
         self.leave();
@@ -138,7 +151,7 @@ impl Walk {
     }
 
     fn leave(&mut self) {
-        if let Some((_, fd, _)) = self.open.take() && self.keep_open {
+        if let Some(Open { fd, .. }) = self.open.take() && self.keep_open {
             self.kept.push(fd);
         }
     }
@@ -149,12 +162,12 @@ impl Walk {
             self.started = true;
             let stat = status(self.root.as_raw_fd())?;
             if self.wanted(&stat) {
-                Self::record(&mut page, &stat, &[]);
+                self.record(&mut page, &stat, &[]);
             }
         }
         let mut looked = 0;
         while page.len() < PAGE_BYTES && (looked < PAGE_ENTRIES || page.is_empty()) {
-            let Some((path, fd, found)) = self.open.as_mut() else {
+            let Some(Open { path, fd, device, found }) = self.open.as_mut() else {
                 if !self.enter() {
                     break;
                 }
@@ -169,7 +182,7 @@ impl Walk {
             };
             looked += 1;
             let directory = entry.kind == libc::DT_DIR || entry.kind == libc::DT_UNKNOWN;
-            if self.since_ns.is_none() && !directory && !self.inodes.contains(&entry.inode) {
+            if self.since_ns.is_none() && !directory && !self.inodes.contains(&identity(self.device, *device, entry.inode)) {
                 continue;
             }
             let mut below = path.clone();
@@ -181,11 +194,8 @@ impl Walk {
                 continue;
             }
             let Ok(stat) = status_at(fd.as_raw_fd(), &entry.name) else { continue };
-            if stat.st_dev != self.device {
-                continue;
-            }
             if self.wanted(&stat) {
-                Self::record(&mut page, &stat, &below);
+                self.record(&mut page, &stat, &below);
             }
             if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
                 self.directories.push(below);

@@ -3,7 +3,8 @@ use crate::background::{Background, background};
 use crate::dirty_set::{DATA, DirtySet, ENTRY, Key, METADATA};
 use crate::errno::{Errno, Result, check};
 use crate::fanotify_abi::*;
-use crate::handle::{Handle, handle_of, open_handle};
+use crate::handle::{Handle, handle_of, open_handle, status};
+use crate::identity::split_device;
 use crate::taken;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -21,6 +22,7 @@ pub type FileSystemId = [u8; 8];
 
 pub struct Volume {
     pub root: OwnedFd,
+    pub device: (u32, u32),
     pub file_system: u16,
 }
 
@@ -95,7 +97,8 @@ impl Watch {
                 file_systems.push(id);
                 file_systems.len() - 1
             });
-            volumes.push(Volume { root, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
+            let device = split_device(status(root.as_raw_fd())?.st_dev);
+            volumes.push(Volume { root, device, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
         }
         // SAFETY: takes two numbers.
         let stop = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;

@@ -1,6 +1,7 @@
 //! Owner, mode, times, inode flags and project ids.
 use crate::errno::{Errno, Result, check};
-use crate::sys::{proc_path, with_c};
+use crate::subvolume;
+use crate::sys::{proc_path, stat, with_c};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +25,7 @@ const FS_IOC_FSSETXATTR: libc::Ioctl = 0x401c_5820;
 
 const EXT_MAGIC: i64 = 0xef53;
 const XFS_MAGIC: i64 = 0x5846_5342;
+const BTRFS_MAGIC: i64 = 0x9123_683e;
 
 /// What has to be known about a file system to ask it little.
 #[derive(Clone, Copy)]
@@ -33,6 +35,10 @@ pub struct FileSystem {
     extended_says_all: bool,
     /// XFS: what it stores of an ACL shows as an attribute of its own
     pub stores_acls: bool,
+    /// it has subvolumes
+    pub btrfs: bool,
+    /// of the directory that it was asked of
+    device: (u32, u32),
 }
 
 #[repr(C)]
@@ -82,6 +88,8 @@ impl FileSystem {
             block_size: (found.f_bsize as u64).clamp(512, 65536),
             extended_says_all: magic == EXT_MAGIC || magic == XFS_MAGIC,
             stores_acls: magic == XFS_MAGIC,
+            btrfs: magic == BTRFS_MAGIC,
+            device: stat(fd, b"").map(|found| (found.stx_dev_major, found.stx_dev_minor))?,
         })
     }
 
@@ -108,7 +116,7 @@ impl FileSystem {
         }
     }
 
-    /// Kept flags and project id of an open file or directory; zero where the file system knows none.
+    /// Kept flags, those of subvolumes, and project id of an open file or directory; zero where the file system knows none.
     pub fn flags(&self, fd: RawFd, directory: bool) -> Result<(u32, u32)> {
         let mut extended = Extended::default();
         // SAFETY: the ioctl fills a struct fsxattr, which Extended is.
@@ -118,7 +126,8 @@ impl FileSystem {
             Err(errno) if !is_unsupported(errno) => return Err(errno),
             _ => {}
         }
-        Ok((get_flags(fd)? & KEPT, extended.project))
+        let subvolume = if self.btrfs && directory { subvolume::flags(fd, self.device)? } else { 0 };
+        Ok((get_flags(fd)? & KEPT | subvolume, extended.project))
     }
 }
 

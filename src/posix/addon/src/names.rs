@@ -56,6 +56,7 @@ impl Writing {
         })?;
         self.directories.forget(path);
         self.directories.forget(to);
+        self.move_read_only(path, to);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Regular files made anew: most of what a first mirror does.
 use crate::errno::{Errno, Result};
-use crate::inode::LOCKS;
+use crate::inode::{FileSystem, LOCKS, NOCOW, get_flags, set_flags};
 use crate::operate::Writing;
 use crate::operation::{Extent, Metadata};
 use crate::place::{Place, open_existing};
@@ -18,6 +18,15 @@ pub struct Newborn {
     dir: Arc<OwnedFd>,
     requested: u32,
     before: Before,
+}
+
+/// Makes an empty file nocow or not, which cannot be done any more when it has data. Answers its flags and project id.
+fn choose_nocow(file_system: &FileSystem, fd: RawFd, known: Option<(u32, u32)>, wanted: u32) -> Result<(u32, u32)> {
+    let (flags, project) = known.map_or_else(|| file_system.flags(fd, false), Ok)?;
+    if (flags ^ wanted) & NOCOW == 0 || set_flags(fd, get_flags(fd)? ^ NOCOW).is_err() {
+        return Ok((flags, project));
+    }
+    Ok((flags ^ NOCOW, project))
 }
 
 impl Writing {
@@ -42,7 +51,10 @@ impl Writing {
             created => (created?, true),
         };
         let raw = fd.as_raw_fd();
-        let before = if made { self.newborn(tree, &place, requested, raw)? } else { Before::from(&stat(raw, b"")?) };
+        let mut before = if made { self.newborn(tree, &place, requested, raw)? } else { Before::from(&stat(raw, b"")?) };
+        if tree.file_system.btrfs {
+            before.flags = Some(choose_nocow(&tree.file_system, raw, before.flags, metadata.flags)?);
+        }
         if !complete {
             // the whole size at once: XFS then preallocates nothing behind the data that follow
             truncate(raw, size)?;

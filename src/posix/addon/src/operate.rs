@@ -1,10 +1,13 @@
 //! One operation on a replica. Each begins at a held directory, acts on one name in it, and never follows what has that name.
 use crate::directories::Directories;
 use crate::errno::{Errno, check};
+use crate::inode::NOCOW;
 use crate::newborn::Newborn;
 use crate::operation::{Body, Extent, Metadata, Operation};
 use crate::place::{Place, open_existing};
+use crate::remove::unlink;
 use crate::settle::{Before, Done, Failure, failure, settle};
+use crate::subvolume::{SUBVOLUME, create};
 use crate::sys::{file_type, open_below, punch, next_data, read_link, reopen, stat, sync_range, truncate, with_c, write_at};
 use crate::tree::{Tree, split};
 use crate::xattr::Object;
@@ -26,6 +29,8 @@ pub struct Writing {
     /// Files written piecemeal since the last flush. Their data must be on the disk before their times say that they are finished:
     /// otherwise a power loss could leave a file that looks right and is not. (A file that only grew is safe: its size tells.)
     pub unsettled: HashSet<u64>,
+    /// subvolumes that are made read-only at the next flush
+    pub read_only: HashSet<Vec<u8>>,
     pub scratch: Vec<u8>,
     pub written: u64,
     /// the file that the last `file`, `write`, `punch` or `resize` left open
@@ -78,15 +83,28 @@ impl Writing {
     fn directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
         let dir = if path.is_empty() { self.directories.open(tree, path)? } else { self.make_directory(tree, path, metadata)? };
         let fd = dir.as_raw_fd();
-        settle(&tree.file_system, Object::Open(fd), &Before::from(&stat(fd, b"")?), metadata, true, &mut self.scratch)
+        let done = settle(&tree.file_system, Object::Open(fd), &Before::from(&stat(fd, b"")?), metadata, true, &mut self.scratch);
+        self.note_read_only(tree, path, metadata.flags);
+        done
+    }
+
+    /// Fails with EEXIST when a directory is a subvolume and should not be, or the other way round: what is there must go first.
+    fn check_subvolume(tree: &Tree, fd: RawFd, metadata: &Metadata) -> Done {
+        if !tree.file_system.btrfs || tree.file_system.flags(fd, true)?.0 & SUBVOLUME == metadata.flags & SUBVOLUME {
+            return Ok(());
+        }
+        Err(failure(libc::EEXIST, if metadata.flags & SUBVOLUME != 0 { "a directory where a subvolume belongs" } else { "a subvolume where a directory belongs" }))
     }
 
     fn make_directory(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Answer<Arc<OwnedFd>> {
         const OPEN: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOATIME | libc::O_NONBLOCK;
         let place = self.place(tree, path)?;
         let make = || {
+            if metadata.flags & SUBVOLUME != 0 && tree.file_system.btrfs {
+                return create(place.fd(), place.name);
+            }
             // SAFETY: name ends in NUL.
-            with_c(place.name, |name| check(unsafe { libc::mkdirat(place.fd(), name.as_ptr(), metadata.mode & 0o777) }))
+            with_c(place.name, |name| check(unsafe { libc::mkdirat(place.fd(), name.as_ptr(), metadata.mode & 0o777) }).map(drop))
         };
         match make() {
             Err(Errno(libc::EEXIST)) => match open_below(place.fd(), place.name, OPEN) {
@@ -96,8 +114,15 @@ impl Writing {
                 }
                 opened => {
                     let dir = Arc::new(opened?);
-                    self.directories.hold(path, dir.clone());
-                    return Ok(dir);
+                    if let Err(wrong) = Self::check_subvolume(tree, dir.as_raw_fd(), metadata) {
+                        // an empty one gives way
+                        self.directories.forget(path);
+                        unlink(place.fd(), place.name, libc::AT_REMOVEDIR).map_err(|_| wrong)?;
+                        make()?;
+                    } else {
+                        self.directories.hold(path, dir.clone());
+                        return Ok(dir);
+                    }
                 }
             },
             other => drop(other?),
@@ -225,11 +250,19 @@ impl Writing {
         settle(&tree.file_system, Object::Path(held.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch)
     }
 
+    fn directory_metadata(&mut self, tree: &Tree, path: &[u8], fd: RawFd, metadata: &Metadata) -> Done {
+        if !path.is_empty() {
+            Self::check_subvolume(tree, fd, metadata)?;
+        }
+        let done = settle(&tree.file_system, Object::Open(fd), &Before::from(&stat(fd, b"")?), metadata, true, &mut self.scratch);
+        self.note_read_only(tree, path, metadata.flags);
+        done
+    }
+
     fn metadata(&mut self, tree: &Tree, path: &[u8], metadata: &Metadata) -> Done {
         if path.is_empty() || self.directories.find(path).is_some() {
             let dir = self.directories.open(tree, path)?;
-            let found = stat(dir.as_raw_fd(), b"")?;
-            return settle(&tree.file_system, Object::Open(dir.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch);
+            return self.directory_metadata(tree, path, dir.as_raw_fd(), metadata);
         }
         let place = self.place(tree, path)?;
         let held = open_below(place.fd(), place.name, libc::O_PATH)?;
@@ -239,6 +272,12 @@ impl Writing {
             return settle(&tree.file_system, Object::Path(held.as_raw_fd()), &Before::from(&found), metadata, true, &mut self.scratch);
         }
         let fd = reopen(held.as_raw_fd(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOATIME)?;
+        if kind == libc::S_IFDIR {
+            return self.directory_metadata(tree, path, fd.as_raw_fd(), metadata);
+        }
+        if tree.file_system.btrfs && found.stx_size > 0 && (tree.file_system.flags(fd.as_raw_fd(), false)?.0 ^ metadata.flags) & NOCOW != 0 {
+            return Err(failure(libc::EEXIST, "a file that got its data with or without nocow"));
+        }
         if kind == libc::S_IFREG && (self.unsettled.remove(&tree.identity(&found)) || self.unsettled.len() >= UNSETTLED_MAX) {
             sync_range(fd.as_raw_fd(), 0, 0, true)?;
         }

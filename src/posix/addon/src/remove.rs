@@ -2,6 +2,7 @@
 //! any depth is flattened as it is taken down.
 use crate::errno::{Errno, Result, check};
 use crate::inode::{LOCKS, get_flags, set_flags};
+use crate::subvolume::unlock_root;
 use crate::sys::{file_type, open_below, read_some, reopen, stat, with_c};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -11,6 +12,7 @@ const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOATIME | li
 
 struct Level {
     dir: OwnedFd,
+    device: (u32, u32),
     /// its name in the level above
     name: Vec<u8>,
     /// what is known to be left in it
@@ -96,6 +98,7 @@ pub fn remove_all(dir: RawFd, name: &[u8]) -> Result<()> {
             unlink_unlocked(stack.last().map_or(dir, |above| above.dir.as_raw_fd()), &name, libc::AT_REMOVEDIR)?;
             continue;
         };
+        let device = level.device;
         match stat(at, &next) {
             Ok(found) if file_type(&found) == libc::S_IFDIR => {}
             Err(Errno(libc::ENOENT)) => continue,
@@ -105,21 +108,25 @@ pub fn remove_all(dir: RawFd, name: &[u8]) -> Result<()> {
                 continue;
             }
         }
-        if stack.len() < DEPTH_MAX {
-            stack.push(open_level(at, &next)?);
+        // opened for its locks: a directory is moved only when it may be changed itself (its ".." changes)
+        let below = open_level(at, &next)?;
+        // nothing is moved from one subvolume to another
+        let top = stack.iter().position(|level| level.device == device).unwrap_or_default();
+        if stack.len() < DEPTH_MAX || top + 1 == stack.len() {
+            stack.push(below);
         } else {
-            // opened for its locks: a directory is moved only when it may be changed itself (its ".." changes)
-            drop(open_level(at, &next)?);
-            let top = stack[0].dir.as_raw_fd();
-            let moved = move_up(at, &next, top, &mut counter)?;
-            stack[0].names.push(moved);
+            drop(below);
+            let moved = move_up(at, &next, stack[top].dir.as_raw_fd(), &mut counter)?;
+            stack[top].names.push(moved);
         }
     }
     Ok(())
 }
 
 fn open_level(dir: RawFd, name: &[u8]) -> Result<Level> {
-    let level = Level { dir: open_below(dir, name, DIRECTORY)?, name: name.to_vec(), names: Vec::new() };
-    unlock(level.dir.as_raw_fd())?;
-    Ok(level)
+    let dir = open_below(dir, name, DIRECTORY)?;
+    let found = stat(dir.as_raw_fd(), b"")?;
+    unlock_root(dir.as_raw_fd(), &found)?;
+    unlock(dir.as_raw_fd())?;
+    Ok(Level { dir, device: (found.stx_dev_major, found.stx_dev_minor), name: name.to_vec(), names: Vec::new() })
 }

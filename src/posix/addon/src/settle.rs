@@ -3,6 +3,7 @@ use crate::errno::Errno;
 use crate::inode::{FileSystem, KEPT, LOCKS, flag_names, replace_flags, set_mode, set_mode_of_path, set_owner, set_project, set_times};
 use crate::operation::Metadata;
 use crate::remove::unlock;
+use crate::subvolume::{READ_ONLY, SUBVOLUME};
 use crate::sys::{file_type, stat};
 use crate::xattr::Object;
 use std::os::fd::RawFd;
@@ -94,7 +95,7 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
         Object::Path(fd) => (fd, false),
         Object::Named(..) | Object::None => return Err(failure(libc::EBADF, "not open")),
     };
-    if wanted.uid == u32::MAX || wanted.gid == u32::MAX || wanted.flags & !KEPT != 0 {
+    if wanted.uid == u32::MAX || wanted.gid == u32::MAX || wanted.flags & !(KEPT | SUBVOLUME | READ_ONLY) != 0 || kind != libc::S_IFDIR && wanted.flags & !KEPT != 0 {
         return Err(failure(libc::EINVAL, "an owner or inode flags that no file has"));
     }
     // only an open file or directory has flags; for anything else both are zero
@@ -107,6 +108,9 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
         && flags & LOCKS != 0
     {
         now = unlock(fd).map(|_| (flags & !LOCKS, project));
+    }
+    if wanted.flags & SUBVOLUME != 0 && now.is_ok_and(|(flags, _)| flags & SUBVOLUME == 0) {
+        refused.note(Err(Errno(libc::EOPNOTSUPP)), || "btrfs subvolume".to_owned());
     }
     let owner_differs = before.owner != (wanted.uid, wanted.gid);
     if owner_differs {
@@ -136,8 +140,8 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
     if finished {
         refused.note(set_and_check_times(fd, wanted), || "times".to_owned());
     }
-    let flags = if finished { wanted.flags } else { wanted.flags & !LOCKS };
-    if now.is_ok_and(|(now, _)| now != flags) {
+    let flags = KEPT & if finished { wanted.flags } else { wanted.flags & !LOCKS };
+    if now.is_ok_and(|(now, _)| now & KEPT != flags) {
         let answer = if open { replace_flags(fd, flags) } else { Err((Errno(libc::EOPNOTSUPP), flags)) };
         refused.note(answer.map_err(|(errno, _)| errno), || format!("inode flags {}", answer.map_err(|(_, flags)| flag_names(flags)).err().unwrap_or_default()));
     }

@@ -4,6 +4,7 @@
 use crate::dirty_set::{DATA, ENTRY, Taken};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
+use crate::identity::{identity, split_device};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -41,7 +42,7 @@ fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Option<Living> {
     if status.st_nlink == 0 {
         return None;
     }
-    let (inode, links) = (status.st_ino, status.st_nlink as u32);
+    let (inode, links) = (identity(volume.device, split_device(status.st_dev), status.st_ino), status.st_nlink as u32);
     let unknown = Some(Living::Nameless(inode, links));
     let Ok(path) = path_of(fd.as_raw_fd()) else { return unknown };
     let Ok(name) = CString::new(path.as_slice()) else { return unknown };
@@ -52,12 +53,12 @@ fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Option<Living> {
 }
 
 /// Inode and link count of what has the name, when it is the object of the handle.
-fn identity_at(directory: RawFd, name: &CStr, handle: &[u8]) -> Option<(u64, u32)> {
+fn identity_at(volume: &Volume, directory: RawFd, name: &CStr, handle: &[u8]) -> Option<(u64, u32)> {
     if *handle_of(directory, name).ok()? != *handle {
         return None;
     }
     let stat = status_at(directory, name).ok()?;
-    Some((stat.st_ino, stat.st_nlink as u32))
+    Some((identity(volume.device, split_device(stat.st_dev), stat.st_ino), stat.st_nlink as u32))
 }
 
 /// What of an absolute path lies below `base`; none when it does not.
@@ -154,7 +155,7 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
             let mut object = (0, 0);
             if let (Some(target), Ok(name)) = (&mark.target, CString::new(&*key.name)) {
                 // the object may have left this name before we looked, and live on under another one
-                let found = identity_at(directory.as_raw_fd(), &name, target);
+                let found = identity_at(volume, directory.as_raw_fd(), &name, target);
                 named = found.is_some();
                 object = found.unwrap_or(object);
                 if !named {

@@ -1,6 +1,7 @@
 //! An open root directory, below which everything else is reached. Known to TypeScript by a number.
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
+use crate::identity::identity;
 use crate::inode::FileSystem;
 use crate::operate::Writing;
 use crate::sys::{clone_mount, file_type, open_below, open_path, proc_path, stat};
@@ -93,16 +94,9 @@ impl Tree {
         !self.detached && (found.stx_dev_major, found.stx_dev_minor) != self.device
     }
 
-    /// What tells objects of the tree apart: the inode number, mixed with the device for the subvolumes of btrfs, which count for themselves.
+    /// What tells objects of the tree apart.
     pub fn identity(&self, found: &libc::statx) -> u64 {
-        if (found.stx_dev_major, found.stx_dev_minor) == self.device {
-            return found.stx_ino;
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&found.stx_dev_major.to_le_bytes());
-        hasher.update(&found.stx_dev_minor.to_le_bytes());
-        hasher.update(&found.stx_ino.to_le_bytes());
-        hasher.finalize().as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes)
+        identity(self.device, (found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
     }
 
     /// Closes a descriptor, or keeps it while closing is put off.
