@@ -2,7 +2,8 @@
 const LAYERS = [
   ['errors'],
   ['domain', 'logging', 'clock'],
-  ['posix', 'command', 'wire', 'trust', 'database'],
+  ['posix', 'command', 'trust', 'database'],
+  ['wire'],
   ['tree', 'capture', 'storage', 'hypervisor', 'server'],
   ['workload', 'mirror', 'replication'],
   ['source', 'replica'],

@@ -3,7 +3,6 @@
  * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
  */
 import { join, posix } from 'node:path'
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { fanotifyUnsupportedReason, openFanotifyChangeSource } from '../capture/fanotify-change-source.ts'
 import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
@@ -17,8 +16,10 @@ import { freeze } from '../replication/freezer.ts'
 import { SourceCapture, type CaptureSeams } from '../source/source-capture.ts'
 import { runSourceSession } from '../source/source-session.ts'
 import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
-import { agentTls, handshake } from '../trust/peer-tls.ts'
-import { tlsLink } from '../wire/tls-link.ts'
+import { openLinkIdentity } from '../posix/linking.ts'
+import type { LinkIdentity } from '../posix/native-link.ts'
+import type { Link } from '../wire/link.ts'
+import { dialTlsLink } from '../wire/tls-link.ts'
 import { discoverWorkload } from '../workload/discover.ts'
 import type { AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
@@ -60,15 +61,15 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
     describe,
     run: async signal => {
       const identity = await readIdentity(config.stateDirectory)
+      const ours = openLinkIdentity(identity)
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort
       agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION }, 'agent started')
       await keepConnected({
         clock, log: agentLog,
         serve: async (onWelcome, inner) => {
-          const socket = await dial({ ...agentTls(identity), host, port }, inner)
           await runSourceSession({
-            link: tlsLink(socket), capture, describe, onWelcome, clock, log: linkLog, agentVersion: VERSION,
+            link: await dial(ours, host, port, inner), capture, describe, onWelcome, clock, log: linkLog, agentVersion: VERSION,
             powerOff: async (captured, off) => {
               if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
               else captured.holdItself()
@@ -82,12 +83,12 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
 }
 
 /** @throws {AppError} LINK_REFUSED also when nothing answers in time, PEER_UNTRUSTED */
-async function dial(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+async function dial(identity: LinkIdentity, host: string, port: number, signal: AbortSignal): Promise<Link> {
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)])
   try {
-    return await handshake(options, inTime)
+    return await dialTlsLink(identity, { host, port }, inTime)
   } catch (error) {
-    if (inTime.aborted && !signal.aborted) throw new AppError('LINK_REFUSED', `the appliance ${String(options.host)}:${String(options.port)} does not answer`, { cause: error })
+    if (inTime.aborted && !signal.aborted) throw new AppError('LINK_REFUSED', `the appliance ${host}:${String(port)} does not answer`, { cause: error })
     throw error
   }
 }

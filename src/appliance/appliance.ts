@@ -24,6 +24,7 @@ import { SqliteJobStore } from '../job/sqlite-job-store.ts'
 import { DEFAULT_TIMES, type ReplicaWork, type Seams } from '../job/step.ts'
 import { jobSteps } from '../job/steps.ts'
 import { apiLog, applianceLog, jobLog, linkLog } from '../logging/logger.ts'
+import { openLinkIdentity } from '../posix/linking.ts'
 import { SecretBox } from '../server/secret-box.ts'
 import { SqliteServerStore } from '../server/sqlite-server-store.ts'
 import { SourceRegistry } from '../source/connected-sources.ts'
@@ -34,8 +35,7 @@ import type { VolumeStack } from '../storage/volume-stack.ts'
 import { openReplicaVolume } from '../tree/posix-target-tree.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
 import { openCertificateAuthority } from '../trust/certificate-authority.ts'
-import { serverTls } from '../trust/peer-tls.ts'
-import { tlsLink } from '../wire/tls-link.ts'
+import { acceptTlsLink } from '../wire/tls-link.ts'
 import type { ApplianceConfig } from './config.ts'
 import { ADMIN_TOKEN_FILE, ensureFirstToken } from './first-token.ts'
 import { serverNames, shownName } from './names.ts'
@@ -102,8 +102,9 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
     await seen(servers, server, clock)
     void greetJobs(engine, server, stop.signal)
   }
+  const linkIdentity = openLinkIdentity(identity)
   const listener = parts.use(await openSourceListener({
-    host: config.replicationAddress, port: config.replicationPort, tls: serverTls(identity), openLink: socket => tlsLink(socket),
+    host: config.replicationAddress, port: config.replicationPort, openLink: async (socket, signal) => await acceptTlsLink(linkIdentity, socket, signal),
     isEnrolled: async sourceId => (await servers.sources.list()).some(source => source.id === sourceId && source.status !== 'awaiting-enrolment'),
     onConnected: arrived, applianceVersion: VERSION, clock, log: linkLog,
   }))

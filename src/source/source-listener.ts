@@ -3,16 +3,14 @@
  * appliance's authority, of an enrolled source, and with the right protocol version; anybody else is closed without touching the others.
  * What strangers can cost is bounded: how many are let in at once before they have said who they are, and for how long.
  */
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import type { Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import type { Clock } from '../clock/clock.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import type { Logger } from '../logging/logger.ts'
-import { encodeFrameHead } from '../wire/frame.ts'
-import type { Link } from '../wire/link.ts'
-import { encodeMessage } from '../wire/message-codec.ts'
+import type { AcceptedLink, Link } from '../wire/link.ts'
 import { PROTOCOL_VERSION } from '../wire/messages.ts'
 import { linkSourceServer, type Hello } from './link-source-server.ts'
 import type { SourceServer } from './source-server.ts'
@@ -21,9 +19,8 @@ export interface SourceListenerOptions {
   host: string
   /** 0: any free port */
   port: number
-  /** key, certificate and authority; certificates must be asked for and checked */
-  tls: TlsOptions
-  openLink: (socket: TLSSocket) => Link
+  /** Takes a new connection over, on which nothing was read yet; resolves when the peer's certificate is known and judged. Abort closes the connection. */
+  openLink: (socket: Socket, signal: AbortSignal) => Promise<AcceptedLink>
   isEnrolled: (sourceId: string) => Promise<boolean>
   /** takes the server over */
   onConnected: (server: SourceServer) => Promise<void>
@@ -44,33 +41,20 @@ const MAX_STRANGERS = 256
 
 /** @throws {AppError} CONFIG_INVALID when the port cannot be used */
 export async function openSourceListener(options: SourceListenerOptions): Promise<SourceListener> {
-  const { host, port, tls, log } = options
-  const handshakeMs = options.handshakeMs ?? HANDSHAKE_MS
-  const sockets = new Set<Socket>()
-  const strangers = new Set<Socket>()
-  const greeting = new Set<Promise<void>>()
-  // who has no certificate of the authority is let through the handshake only to be told so: nothing that it sends is read
-  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: false, handshakeTimeout: handshakeMs })
+  const { host, port, log } = options
+  const closing = new AbortController()
+  const strangers = new Set<Promise<void>>()
+  const server = createServer({ pauseOnConnect: true })
   server.on('connection', (socket: Socket) => {
     if (strangers.size >= MAX_STRANGERS) {
       socket.destroy()
       return
     }
-    sockets.add(socket)
-    strangers.add(socket)
-    socket.once('close', () => { sockets.delete(socket); strangers.delete(socket) })
-  })
-  server.on('tlsClientError', (error, socket) => {
-    log.debug({ err: error, address: socket.remoteAddress }, 'connection refused before it was authenticated')
-    socket.destroy()
-  })
-  server.on('secureConnection', socket => {
-    const greeted = greet(options, socket, handshakeMs)
-    greeting.add(greeted)
+    const greeted = greet(options, socket, closing.signal)
+    strangers.add(greeted)
     void (async () => {
       await greeted
-      greeting.delete(greeted)
-      for (const stranger of strangers) if (stranger.remotePort === socket.remotePort && stranger.remoteAddress === socket.remoteAddress) strangers.delete(stranger)
+      strangers.delete(greeted)
     })()
   })
   server.listen(port, host)
@@ -88,49 +72,62 @@ export async function openSourceListener(options: SourceListenerOptions): Promis
       const closed = once(server, 'close')
       server.close()
       // connections that were handed over belong to others
-      for (const socket of strangers) socket.destroy()
-      await Promise.all(greeting)
-      for (const socket of sockets) socket.destroy()
+      closing.abort(new AppError('LINK_LOST', 'the replication port is closed'))
+      await Promise.all(strangers)
       await closed
     },
   }
 }
 
-/** Hears the greeting and answers it. Never rejects. */
-async function greet(options: SourceListenerOptions, socket: TLSSocket, handshakeMs: number): Promise<void> {
-  const { openLink, isEnrolled, onConnected, applianceVersion, clock, log } = options
+/** From the handshake to the answer to the greeting. Never rejects. */
+async function greet(options: SourceListenerOptions, socket: Socket, closing: AbortSignal): Promise<void> {
+  const { openLink, log, handshakeMs = HANDSHAKE_MS } = options
   const address = socket.remoteAddress
-  const sourceId = commonName(socket)
-  if (sourceId === undefined) {
-    log.debug({ err: socket.authorizationError, address }, 'peer without a certificate of a source was refused')
-    await dismiss(socket, handshakeMs)
+  let accepted: AcceptedLink
+  try {
+    accepted = await openLink(socket, AbortSignal.any([closing, AbortSignal.timeout(handshakeMs)]))
+  } catch (error) {
+    log.debug({ err: error, address }, 'connection refused before it was authenticated')
     return
   }
-  const link = openLink(socket)
-  const late = setTimeout(() => { socket.destroy() }, handshakeMs)
+  const { link, distrust, certificate } = accepted
+  const over = AbortSignal.any([closing, AbortSignal.timeout(handshakeMs)])
+  const end = (): void => { void link[Symbol.asyncDispose]() }
+  over.addEventListener('abort', end, { once: true })
   try {
-    const messages = link.receive()[Symbol.asyncIterator]()
-    const first = await messages.next()
-    if (first.done === true || first.value.type !== 'control' || first.value.control.kind !== 'hello') throw new AppError('FRAME_INVALID', 'the peer did not begin with a greeting')
-    const hello: Hello = first.value.control
-    if (hello.protocolVersion !== PROTOCOL_VERSION) {
-      await refuse(link, 'PROTOCOL_VERSION', `agent ${hello.agentVersion} speaks protocol ${String(hello.protocolVersion)}, appliance ${applianceVersion} speaks ${String(PROTOCOL_VERSION)}`)
-    } else if (!await isEnrolled(sourceId)) {
-      await refuse(link, 'PEER_UNTRUSTED', 'this source was removed from the appliance')
-    } else {
-      await link.send({ type: 'control', control: { kind: 'welcome', applianceVersion } }, AbortSignal.timeout(handshakeMs))
-      await onConnected(linkSourceServer({ link, messages, sourceId, hello, clock, log }))
-      log.info({ sourceId, address, agentVersion: hello.agentVersion }, 'source connected')
-      return
-    }
-    log.warn({ sourceId, address, agentVersion: hello.agentVersion }, 'agent was refused')
+    const sourceId = distrust === undefined ? commonName(certificate) : undefined
+    if (sourceId === undefined) {
+      log.debug({ address, distrust: distrust ?? 'its name is no name of a source' }, 'peer without a certificate of a source was refused')
+      await refuse(link, 'PEER_UNTRUSTED', 'it has no certificate of a source of this appliance')
+    } else if (await welcome(options, link, sourceId, address, over)) return
   } catch (error) {
-    if (isAppError(error)) log.debug({ err: error, sourceId, address }, 'connection ended before its greeting')
-    else log.error({ err: error, sourceId, address }, 'connection of an agent failed')
+    if (isAppError(error)) log.debug({ err: error, address }, 'connection ended before its greeting')
+    else log.error({ err: error, address }, 'connection of an agent failed')
   } finally {
-    clearTimeout(late)
+    over.removeEventListener('abort', end)
   }
   await link[Symbol.asyncDispose]()
+}
+
+/** Hears the greeting and answers it. @returns whether the link was handed over */
+async function welcome(options: SourceListenerOptions, link: Link, sourceId: string, address: string | undefined, signal: AbortSignal): Promise<boolean> {
+  const { isEnrolled, onConnected, applianceVersion, clock, log } = options
+  const messages = link.receive()[Symbol.asyncIterator]()
+  const first = await messages.next()
+  if (first.done === true || first.value.type !== 'control' || first.value.control.kind !== 'hello') throw new AppError('FRAME_INVALID', 'the peer did not begin with a greeting')
+  const hello: Hello = first.value.control
+  if (hello.protocolVersion !== PROTOCOL_VERSION) {
+    await refuse(link, 'PROTOCOL_VERSION', `agent ${hello.agentVersion} speaks protocol ${String(hello.protocolVersion)}, appliance ${applianceVersion} speaks ${String(PROTOCOL_VERSION)}`)
+  } else if (!await isEnrolled(sourceId)) {
+    await refuse(link, 'PEER_UNTRUSTED', 'this source was removed from the appliance')
+  } else {
+    await link.send({ type: 'control', control: { kind: 'welcome', applianceVersion } }, signal)
+    await onConnected(linkSourceServer({ link, messages, sourceId, hello, clock, log }))
+    log.info({ sourceId, address, agentVersion: hello.agentVersion }, 'source connected')
+    return true
+  }
+  log.warn({ sourceId, address, agentVersion: hello.agentVersion }, 'agent was refused')
+  return false
 }
 
 /** Says why and lets the words arrive; the caller closes the link. */
@@ -138,19 +135,8 @@ async function refuse(link: Link, code: ErrorCode, message: string): Promise<voi
   await link.send({ type: 'control', control: { kind: 'refuse', code, message } }, AbortSignal.timeout(HANDSHAKE_MS))
 }
 
-/** Tells a peer that is not trusted why, reads nothing of it, and closes. Never rejects. */
-async function dismiss(socket: TLSSocket, withinMs: number): Promise<void> {
-  const { head, body } = encodeMessage({ type: 'control', control: { kind: 'refuse', code: 'PEER_UNTRUSTED', message: 'it has no certificate of a source of this appliance' } })
-  const late = setTimeout(() => { socket.destroy() }, withinMs)
-  socket.on('error', () => { socket.destroy() })
-  socket.end(Buffer.concat([head, body, encodeFrameHead('bye', 0, Buffer.alloc(0), Buffer.alloc(0))]))
-  socket.resume() // dropped unread, so that the end of the stream is seen
-  if (!socket.closed) await new Promise<void>(resolve => { socket.once('close', () => { resolve() }) })
-  clearTimeout(late)
-}
-
 /** The source's id: the one common name in the certificate, which the authority gave. Undefined for anybody else. */
-function commonName(socket: TLSSocket): string | undefined {
-  if (!socket.authorized) return undefined
-  return /^CN=([A-Za-z0-9._-]+)$/.exec(socket.getPeerX509Certificate()?.subject ?? '')?.[1]
+function commonName(certificate: Buffer | undefined): string | undefined {
+  if (certificate === undefined) return undefined
+  return /^CN=([A-Za-z0-9._-]+)$/.exec(new X509Certificate(certificate).subject)?.[1]
 }

@@ -1,30 +1,9 @@
-/** How our own TLS connections are made: version 1.3, nobody but the appliance's authority believed, never the system's. */
-import { connect, type ConnectionOptions, type DetailedPeerCertificate, type TLSSocket, type TlsOptions } from 'node:tls'
+/** How an agent that enrols connects to the appliance's API: TLS 1.3, nobody but the pinned authority believed, never the system's. */
+import { connect, type ConnectionOptions, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
 import { AppError } from '../errors/app-error.ts'
 import { caSha256 } from './key.ts'
 
 export interface Identity { keyPem: string, certificatePem: string, caPem: string }
-
-/** AES-128 first: strong enough, and a fifth cheaper for both ends than the default. ChaCha is for processors without AES. */
-const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
-
-/** For the appliance's replication port: a client without a certificate of the authority does not get through the handshake. */
-export function serverTls(identity: Identity): TlsOptions {
-  return {
-    key: identity.keyPem, cert: identity.certificatePem, ca: identity.caPem,
-    requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ciphers: CIPHERS, honorCipherOrder: true,
-    // an agent connects seldom and stays: tickets only cost
-    sessionTimeout: 1,
-  }
-}
-
-/**
- * For the agent: the server must have a certificate of the authority. It is believed under any name: the authority signs servers for one
- * appliance only, and an appliance behind NAT is dialled under names that it does not know.
- */
-export function agentTls(identity: Identity): ConnectionOptions {
-  return { key: identity.keyPem, cert: identity.certificatePem, ca: identity.caPem, rejectUnauthorized: true, minVersion: 'TLSv1.3', ciphers: CIPHERS, checkServerIdentity: isServerCertificate }
-}
 
 /** The name is free. That an agent's certificate does not pass for the appliance's is the purpose in it, which OpenSSL checks. */
 function isServerCertificate(): undefined { return undefined }
@@ -66,7 +45,7 @@ function lastOfChain(leaf: DetailedPeerCertificate): string {
  * Makes a TLS connection; resolves when the handshake is through on this side.
  * @throws {AppError} LINK_REFUSED when there is no connection, PEER_UNTRUSTED when the certificate is not believed. Abort closes it.
  */
-export async function handshake(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+async function handshake(options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
   signal.throwIfAborted()
   return await new Promise<TLSSocket>((resolve, reject) => {
     const socket = connect(options)

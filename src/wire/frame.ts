@@ -1,16 +1,18 @@
 /**
  * Frames: how messages lie on a byte stream. Little-endian, a header of 12 bytes, then the body:
  *
- *   u32 body length | u32 CRC-32 of the body | u8 type | u8 0 | u16 volume
+ *   u32 body length | u32 check | u8 type | u8 0 | u16 volume
  *
  *   types   1 control  2 operations  3 list  4 listing  5 hash  6 hashes  7 digests  8 same (message-codec.ts)
  *           16 credit (u32 bytes of data, u32 bytes of control given back)  17 alive  18 bye (the link's own, tls-link.ts)
  *
- * The header is judged as soon as it is there, so a stranger who talks something else is found out by the first 12 bytes; no body is
- * larger than its type allows. This form, `hello` and `refuse` stay as they are in every version of the protocol.
+ * TLS has checked every byte, so nobody looks at `check` any more; in control messages it is the body's CRC-32, which version 1 wants to see
+ * before it understands a refusal, else 0. This form, `hello` and `refuse` stay as they are in every version of the protocol.
+ *
+ * Frames are taken apart by the addon (addon/src/frame.rs): the header is judged as soon as it is there, so a stranger who talks something
+ * else is found out by the first 12 bytes; no body is larger than its type allows.
  */
 import { crc32 } from 'node:zlib'
-import { BodyPool } from './body-pool.ts'
 import { invalid } from './byte-reader.ts'
 import { MAX_PAGE_BYTES } from './listing-codec.ts'
 import { MAX_BATCH_BYTES } from './operation-codec.ts'
@@ -26,7 +28,7 @@ export type FrameType = keyof typeof FRAME_TYPES
 const PREFIX_BYTES = 64
 const MAX_PATH_FIELD_BYTES = 4096
 
-/** Largest body by type, in bytes. */
+/** Largest body by type, in bytes; frame.rs has the same table. */
 export const MAX_BODY_BYTES = {
   control: 1024 * 1024,
   operations: MAX_BATCH_BYTES + PREFIX_BYTES,
@@ -44,6 +46,13 @@ export interface Frame { type: FrameType, volume: number, body: Buffer }
 
 const BY_CODE = new Map<number, FrameType>(Object.entries(FRAME_TYPES).map(([type, code]) => [code, type as FrameType]))
 
+/** The type that a code on the wire stands for. @throws {AppError} FRAME_INVALID when it stands for none */
+export function frameType(code: number): FrameType {
+  const type = BY_CODE.get(code)
+  if (type === undefined) throw invalid(`frame type ${String(code)}`)
+  return type
+}
+
 /**
  * Header and the first part of the body in one buffer, for a body of `prefix` and then `rest` (not copied, to be written behind it).
  * @throws {RangeError} when the body is over its type's limit
@@ -53,78 +62,10 @@ export function encodeFrameHead(type: FrameType, volume: number, prefix: Buffer,
   if (length > MAX_BODY_BYTES[type]) throw new RangeError(`a ${type} message of ${String(length)} bytes is over the limit of ${String(MAX_BODY_BYTES[type])}`)
   const head = Buffer.allocUnsafe(HEADER_BYTES + prefix.length)
   head.writeUInt32LE(length, 0)
-  head.writeUInt32LE(crc32(rest, crc32(prefix)), 4)
+  head.writeUInt32LE(type === 'control' ? crc32(rest, crc32(prefix)) : 0, 4)
   head.writeUInt8(FRAME_TYPES[type], 8)
   head.writeUInt8(0, 9)
   head.writeUInt16LE(volume, 10)
   prefix.copy(head, HEADER_BYTES)
   return head
-}
-
-/** Takes the bytes of a stream in pieces of any size and gives whole frames. It holds at most one frame that is not whole. */
-export class FrameParser {
-  readonly #header = Buffer.alloc(HEADER_BYTES)
-  readonly #pool = new BodyPool()
-  #headerFilled = 0
-  #frame: Frame | undefined
-  #bodyFilled = 0
-
-  /** Whether the stream may end here: no frame has begun. */
-  get atBoundary(): boolean { return this.#headerFilled === 0 }
-
-  /**
-   * The frames that the chunk completes; pull all of them before the next push. A body that lies whole in the chunk is a view of it.
-   * @throws {AppError} FRAME_INVALID; the parser must not be used any more then
-   */
-  *push(chunk: Buffer): Generator<Frame, void, void> {
-    for (let at = 0; at < chunk.length;) {
-      if (this.#headerFilled < HEADER_BYTES) {
-        at = this.#fillHeader(chunk, at)
-        if (this.#headerFilled < HEADER_BYTES) return
-      }
-      const bodyBytes = this.#header.readUInt32LE(0)
-      if (this.#frame === undefined) {
-        const whole = chunk.length - at >= bodyBytes
-        this.#frame = { type: this.#type(), volume: this.#header.readUInt16LE(10), body: whole ? chunk.subarray(at, at + bodyBytes) : this.#pool.take(bodyBytes) }
-        if (whole) {
-          at += bodyBytes
-          yield this.#complete(this.#frame)
-          continue
-        }
-      }
-      const copied = chunk.copy(this.#frame.body, this.#bodyFilled, at)
-      at += copied
-      this.#bodyFilled += copied
-      if (this.#bodyFilled === bodyBytes) yield this.#complete(this.#frame)
-    }
-  }
-
-  /** Nobody looks at this part of a body any more: a later body may come to lie there. */
-  reuse(part: Buffer): void { this.#pool.giveBack(part) }
-
-  #fillHeader(chunk: Buffer, at: number): number {
-    const copied = chunk.copy(this.#header, this.#headerFilled, at)
-    this.#headerFilled += copied
-    if (this.#headerFilled === HEADER_BYTES) {
-      const type = this.#type()
-      const length = this.#header.readUInt32LE(0)
-      if (this.#header[9] !== 0) throw invalid('a frame header with a reserved byte set')
-      if (length > MAX_BODY_BYTES[type]) throw invalid(`a ${type} frame of ${String(length)} bytes`)
-    }
-    return at + copied
-  }
-
-  #type(): FrameType {
-    const type = BY_CODE.get(this.#header.readUInt8(8))
-    if (type === undefined) throw invalid(`frame type ${String(this.#header[8])}`)
-    return type
-  }
-
-  #complete(frame: Frame): Frame {
-    if (crc32(frame.body) !== this.#header.readUInt32LE(4)) throw invalid(`a ${frame.type} frame whose checksum is wrong`)
-    this.#frame = undefined
-    this.#headerFilled = 0
-    this.#bodyFilled = 0
-    return frame
-  }
 }

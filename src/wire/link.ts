@@ -27,3 +27,12 @@ export interface Link extends AsyncDisposable {
   readonly bytesSent: number
   /** Disposing closes orderly: what was sent arrives, then the peer's `receive` ends. */
 }
+
+/** A link that was opened to us, and who is at its other end. */
+export interface AcceptedLink {
+  link: Link
+  /** DER of the certificate that the peer has shown; undefined without one */
+  certificate: Buffer | undefined
+  /** why the peer is not believed: it can be told so, but nothing that it says is heard. Undefined for a peer with a certificate of the authority */
+  distrust: string | undefined
+}

@@ -1,5 +1,5 @@
 /**
- * The protocol between agent and appliance, version 1. The agent dials the appliance's replication port, TLS 1.3, both sides with
+ * The protocol between agent and appliance, version 2. The agent dials the appliance's replication port, TLS 1.3, both sides with
  * certificates of the appliance's CA; then:
  *
  *   agent       hello (version, agent id, capture epoch)
@@ -33,7 +33,7 @@ import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
 import type { DirectoryDigest, ListingPage } from './listing-codec.ts'
 import type { OperationBatch } from './operation-codec.ts'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** what a source says of itself is kept and shown */
 const label = z.string().max(MAX_GREETING_TEXT)

@@ -1,15 +1,18 @@
 /**
- * A Link over a TLS connection whose peer is already authenticated. It reads all the time (what it holds is bounded by the credit that it
- * gave), so that credit and signs of life are seen however slow the consumer is. Both ends say `alive` when they have nothing else to
- * say; a peer that is silent for too long is given up. Buffers of messages are written as they are; Node's TLS copies them once.
+ * A Link over TLS 1.3 with certificates of one authority on both sides. Encryption and framing have a thread of their own in the addon,
+ * which reads all the time as long as this side keeps up (what it holds is bounded by the credit that it gave), so that credit and signs of
+ * life are seen however slow the consumer is. Both ends say `alive` when they have nothing else to say; a peer that is silent for too long is
+ * given up.
  */
-import type { TLSSocket } from 'node:tls'
+import { connect, type Socket } from 'node:net'
 import { AppError } from '../errors/app-error.ts'
+import { openNativeLink } from '../posix/linking.ts'
+import type { LinkIdentity, NativeEndKind, NativeFrame, NativeLink } from '../posix/native-link.ts'
 import { invalid } from './byte-reader.ts'
 import { Credit, CONTROL_WINDOW_BYTES, creditClassOf, DATA_WINDOW_BYTES, type CreditClass } from './credit.ts'
-import { encodeFrameHead, FrameParser, HEADER_BYTES, type Frame } from './frame.ts'
+import { encodeFrameHead, frameType, HEADER_BYTES, type Frame } from './frame.ts'
 import { Inbox } from './inbox.ts'
-import type { Link } from './link.ts'
+import type { AcceptedLink, Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import type { Message } from './messages.ts'
 import { noteGarbage } from './young-garbage.ts'
@@ -29,37 +32,98 @@ const TICKS_TO_ALIVE = 3
 
 const NOTHING = Buffer.alloc(0)
 
-/** Takes the connection over; it is closed when the link is disposed or fails. */
-export function tlsLink(socket: TLSSocket, options: TlsLinkOptions = { idleMs: DEFAULT_IDLE_MS }): Link {
-  return new TlsLink(socket, options)
+/**
+ * Takes a connection to this appliance over; resolves when the handshake is through. Abort closes it.
+ * @throws {AppError} LINK_LOST
+ */
+export async function acceptTlsLink(identity: LinkIdentity, socket: Socket, signal: AbortSignal, options: TlsLinkOptions = { idleMs: DEFAULT_IDLE_MS }): Promise<AcceptedLink> {
+  const link = new TlsLink(identity, socket, true, options)
+  const { distrust, certificate } = await link.ready(signal)
+  return { link, distrust: distrust === '' ? undefined : distrust, certificate: certificate.length === 0 ? undefined : certificate }
 }
+
+/**
+ * Connects to an appliance; resolves when the handshake is through on this side. Abort closes it.
+ * @throws {AppError} LINK_REFUSED when there is no connection, PEER_UNTRUSTED when the certificate is not believed
+ */
+export async function dialTlsLink(identity: LinkIdentity, { host, port }: { host: string, port: number }, signal: AbortSignal, options: TlsLinkOptions = { idleMs: DEFAULT_IDLE_MS }): Promise<Link> {
+  const where = `${host}:${String(port)}`
+  const link = new TlsLink(identity, await connected(host, port, signal), false, options)
+  try {
+    await link.ready(signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof AppError)) throw error
+    throw error.code === 'PEER_UNTRUSTED'
+      ? new AppError('PEER_UNTRUSTED', `${where} has no certificate that is trusted here: ${error.message}`, { cause: error })
+      : new AppError('LINK_REFUSED', `cannot connect to ${where}: ${error.message}`, { cause: error })
+  }
+  return link
+}
+
+async function connected(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  signal.throwIfAborted()
+  return await new Promise<Socket>((resolve, reject) => {
+    const socket = connect({ host, port })
+    socket.pause() // what arrives is not Node's to read
+    const stop = (): void => {
+      socket.destroy()
+      reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', stop, { once: true })
+    socket.once('error', error => {
+      signal.removeEventListener('abort', stop)
+      reject(new AppError('LINK_REFUSED', `cannot connect to ${host}:${String(port)}: ${error.message}`, { cause: error }))
+    })
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', stop)
+      resolve(socket)
+    })
+  })
+}
+
+interface Peer { distrust: string, certificate: Buffer }
 
 class TlsLink implements Link {
   bytesSent = 0
-  readonly #socket: TLSSocket
-  readonly #parser = new FrameParser()
+  readonly #native: NativeLink
   readonly #credit: Record<CreditClass, Credit> = { data: new Credit(DATA_WINDOW_BYTES), control: new Credit(CONTROL_WINDOW_BYTES) }
   readonly #owed: Record<CreditClass, number> = { data: 0, control: 0 }
   readonly #inbox = new Inbox((credit, bytes) => { this.#giveBack(credit, bytes) })
+  readonly #handshake = Promise.withResolvers<Peer>()
+  readonly #closed = Promise.withResolvers<undefined>()
+  /** memory of the addon that was lent to the consumer */
+  readonly #lent = new WeakSet<ArrayBufferLike>()
   readonly #timer: NodeJS.Timeout
   readonly #idleMs: number
-  #unwrittenBytes = 0
+  #unsentBytes = 0
   #waitingForDrain: (() => void)[] = []
   #ended = false
+  #heardBytes = 0
   #ticksSinceReceived = 0
   #ticksSinceSent = 0
 
-  constructor(socket: TLSSocket, { idleMs }: TlsLinkOptions) {
-    this.#socket = socket
+  constructor(identity: LinkIdentity, socket: Socket, isServer: boolean, { idleMs }: TlsLinkOptions) {
     this.#idleMs = idleMs
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => { this.#receive(chunk) })
-    socket.on('end', () => { this.#lose('the peer ended the connection in the middle') })
-    socket.on('error', (error: Error & { code?: string }) => { this.#fail(lossOf(error)) })
-    socket.on('close', () => { this.#lose('the connection was closed') })
+    this.#native = openNativeLink(identity, socket, isServer, HIGH_WATER_BYTES, () => { this.#take() })
     this.#timer = setInterval(() => { this.#tick() }, idleMs / (3 * TICKS_TO_ALIVE))
     this.#timer.unref()
-    if (socket.destroyed) this.#lose('the connection was closed')
+    this.#handshake.promise.catch(() => undefined)
+  }
+
+  /** Resolves when the handshake is through. Abort cuts the connection. @throws {AppError} LINK_LOST, PEER_UNTRUSTED */
+  async ready(signal: AbortSignal): Promise<Peer> {
+    const stop = (): void => {
+      this.#handshake.reject(signal.reason as Error)
+      this.#lose('the handshake was given up')
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      return await this.#handshake.promise
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   async send(message: Message, signal: AbortSignal): Promise<void> {
@@ -67,36 +131,43 @@ class TlsLink implements Link {
     const { head, body, sizeBytes } = encodeMessage(message)
     await this.#credit[creditClassOf(message)].take(sizeBytes, signal)
     this.#write(head, body)
-    while (this.#unwrittenBytes > HIGH_WATER_BYTES && !signal.aborted && !this.#ended) await this.#drained(signal)
+    while (this.#unsentBytes > HIGH_WATER_BYTES && !signal.aborted && !this.#ended) await this.#drained(signal)
   }
 
   receive(): AsyncIterable<Message> { return this.#inbox.receive() }
 
-  reuse(buffer: Buffer): void { this.#parser.reuse(buffer) }
+  reuse(part: Buffer): void {
+    const memory = part.buffer
+    if (this.#lent.delete(memory)) this.#native.supply(Buffer.from(memory))
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) {
       this.#write(encodeFrameHead('bye', 0, NOTHING, NOTHING), NOTHING)
       this.#finish()
     }
-    await this.#closed()
+    const cut = setTimeout(() => { this.#native.close(true) }, CLOSE_MS)
+    await this.#closed.promise
+    clearTimeout(cut)
   }
 
   /** Ends orderly; what was written still goes out. */
   #finish(): void {
     this.#end()
     this.#inbox.end({ kind: 'orderly' })
-    this.#socket.end()
+    this.#native.close(false)
   }
 
   #lose(what: string): void {
-    if (!this.#ended) this.#fail(new AppError('LINK_LOST', `the connection to the peer was lost: ${what}`))
+    this.#fail(new AppError('LINK_LOST', `the connection to the peer was lost: ${what}`))
   }
 
   #fail(error: Error): void {
+    if (this.#ended) return
     this.#end()
     this.#inbox.end({ kind: 'failed', error })
-    this.#socket.destroy()
+    this.#handshake.reject(error)
+    this.#native.close(true)
   }
 
   #end(): void {
@@ -108,36 +179,40 @@ class TlsLink implements Link {
     for (const go of this.#waitingForDrain.splice(0)) go()
   }
 
-  #receive(chunk: Buffer): void {
-    this.#ticksSinceReceived = 0
-    if (this.#ended) return
-    noteGarbage(chunk.length)
+  #take(): void {
+    const { frames, unsent, peer, end } = this.#native.take()
+    this.#unsentBytes = unsent
+    if (unsent <= HIGH_WATER_BYTES) for (const go of this.#waitingForDrain.splice(0)) go()
+    if (peer != null) this.#handshake.resolve(peer)
     try {
-      for (const frame of this.#parser.push(chunk)) {
-        if (!this.#take(frame)) return
-      }
+      for (const frame of frames) if (!this.#ended) this.#receive(frame)
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       this.#fail(error)
     }
+    if (end != null) {
+      this.#fail(lossOf(...end))
+      this.#handshake.reject(new AppError('LINK_LOST', 'the connection was closed'))
+      this.#closed.resolve(undefined)
+    }
   }
 
-  /** @returns whether the link goes on */
-  #take(frame: Frame): boolean {
+  #receive({ kind, volume, length, pooled, body }: NativeFrame): void {
+    if (pooled) this.#lent.add(body.buffer)
+    else noteGarbage(length)
+    const frame: Frame = { type: frameType(kind), volume, body: pooled ? body.subarray(0, length) : body }
     switch (frame.type) {
-      case 'credit': {
-        const { body } = frame
-        if (body.length !== 8 || !this.#credit.data.give(body.readUInt32LE(0)) || !this.#credit.control.give(body.readUInt32LE(4))) throw invalid('credit for more than was sent')
-        return true
-      }
+      case 'credit':
+        if (length !== 8 || !this.#credit.data.give(body.readUInt32LE(0)) || !this.#credit.control.give(body.readUInt32LE(4))) throw invalid('credit for more than was sent')
+        return
       case 'alive':
-        return true
+        return
       case 'bye':
         this.#finish()
-        return false
+        return
       case 'control': case 'operations': case 'list': case 'listing': case 'hash': case 'hashes': case 'digests': case 'same':
-        this.#inbox.put(decodeMessage(frame), HEADER_BYTES + frame.body.length)
-        return true
+        this.#inbox.put(decodeMessage(frame), HEADER_BYTES + length)
+        return
     }
   }
 
@@ -157,21 +232,9 @@ class TlsLink implements Link {
     if (this.#ended) throw new AppError('LINK_LOST', 'the connection to the peer has ended')
     const sizeBytes = head.length + body.length
     this.bytesSent += sizeBytes
-    this.#unwrittenBytes += sizeBytes
     noteGarbage(sizeBytes)
     this.#ticksSinceSent = 0
-    const written = (): void => {
-      this.#unwrittenBytes -= sizeBytes
-      if (this.#unwrittenBytes <= HIGH_WATER_BYTES) for (const go of this.#waitingForDrain.splice(0)) go()
-    }
-    if (body.length === 0) {
-      this.#socket.write(head, written)
-      return
-    }
-    this.#socket.cork()
-    this.#socket.write(head)
-    this.#socket.write(body, written)
-    this.#socket.uncork()
+    this.#unsentBytes = this.#native.send(head, body)
   }
 
   async #drained(signal: AbortSignal): Promise<void> {
@@ -190,27 +253,21 @@ class TlsLink implements Link {
    * sent meanwhile is read before the next one.
    */
   #tick(): void {
-    this.#ticksSinceReceived++
+    const heardBytes = this.#native.heard()
+    if (heardBytes === this.#heardBytes) this.#ticksSinceReceived++
+    else this.#ticksSinceReceived = 0
+    this.#heardBytes = heardBytes
     this.#ticksSinceSent++
     if (this.#ticksSinceReceived > 3 * TICKS_TO_ALIVE) this.#lose(`nothing was heard for ${String(this.#idleMs)} ms`)
-    else if (this.#ticksSinceSent >= TICKS_TO_ALIVE && this.#unwrittenBytes === 0) this.#write(encodeFrameHead('alive', 0, NOTHING, NOTHING), NOTHING)
-  }
-
-  async #closed(): Promise<void> {
-    if (this.#socket.closed) return
-    await new Promise<void>(resolve => {
-      const cut = setTimeout(() => { this.#socket.destroy() }, CLOSE_MS)
-      this.#socket.once('close', () => {
-        clearTimeout(cut)
-        resolve()
-      })
-    })
+    else if (this.#ticksSinceSent >= TICKS_TO_ALIVE && this.#native.unsent() === 0) this.#write(encodeFrameHead('alive', 0, NOTHING, NOTHING), NOTHING)
   }
 }
 
-/** A TLS 1.3 client learns only after its handshake that the server refuses its certificate: an alert. */
-function lossOf(error: Error & { code?: string }): AppError {
-  return /^ERR_SSL_.*ALERT.*(CERTIFICATE|UNKNOWN_CA)|^ERR_SSL_TLSV1_ALERT_UNKNOWN_CA/.test(error.code ?? '')
-    ? new AppError('PEER_UNTRUSTED', `the peer refuses our certificate: ${error.message}`, { cause: error })
-    : new AppError('LINK_LOST', `the connection to the peer was lost: ${error.message}`, { cause: error })
+function lossOf(kind: NativeEndKind, what: string): AppError {
+  switch (kind) {
+    case 'invalid': return invalid(what)
+    // a TLS 1.3 client learns only after its handshake that the server refuses its certificate
+    case 'untrusted': return new AppError('PEER_UNTRUSTED', `a certificate is not trusted: ${what}`)
+    case 'closed': case 'lost': return new AppError('LINK_LOST', `the connection to the peer was lost: ${what}`)
+  }
 }

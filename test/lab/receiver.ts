@@ -16,8 +16,8 @@ import { verifyReplica } from '../../src/source/verify-replica.ts'
 import type { SourceServer } from '../../src/source/source-server.ts'
 import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
-import { serverTls } from '../../src/trust/peer-tls.ts'
-import { tlsLink } from '../../src/wire/tls-link.ts'
+import { openLinkIdentity } from '../../src/posix/linking.ts'
+import { acceptTlsLink } from '../../src/wire/tls-link.ts'
 import { openTarget } from './open-target.ts'
 import { machineCpuMs, peakBytes } from './processor-time.ts'
 import { Task, type ReceiverEvent } from './receiver-task.ts'
@@ -29,11 +29,11 @@ const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stri
 
 async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
   const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
-  const identity = { ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem }
+  const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
   let arrived: (server: SourceServer) => void = () => undefined
   const arrival = new Promise<SourceServer>((resolve) => { arrived = resolve })
   await using listener = await openSourceListener({
-    host: '127.0.0.1', port: 0, tls: serverTls(identity), openLink: socket => tlsLink(socket), isEnrolled: async id => id === JOB,
+    host: '127.0.0.1', port: 0, openLink: async (socket, signal) => await acceptTlsLink(identity, socket, signal), isEnrolled: async id => id === JOB,
     onConnected: async (server) => { arrived(server) }, applianceVersion: 'lab', clock: systemClock, log: linkLog,
   })
   const { keyPem, csrPem } = await makeKeyAndCsr('lab')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
-import { connect, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
@@ -10,11 +10,15 @@ import { SourceRegistry } from '../../../src/source/connected-sources.ts'
 import { openSourceListener, type SourceListener, type SourceListenerOptions } from '../../../src/source/source-listener.ts'
 import { runSourceSession } from '../../../src/source/source-session.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
-import { agentTls, handshake, serverTls, type Identity } from '../../../src/trust/peer-tls.ts'
+import { openLinkIdentity } from '../../../src/posix/linking.ts'
+import type { Identity } from '../../../src/trust/peer-tls.ts'
 import { encodeFrameHead } from '../../../src/wire/frame.ts'
 import { encodeMessage } from '../../../src/wire/message-codec.ts'
-import { tlsLink } from '../../../src/wire/tls-link.ts'
+import type { Link } from '../../../src/wire/link.ts'
+import { PROTOCOL_VERSION } from '../../../src/wire/messages.ts'
+import { acceptTlsLink, dialTlsLink } from '../../../src/wire/tls-link.ts'
 import { testAuthority } from '../trust/authority.ts'
+import { dialRaw, relay } from '../wire/tls-ends.ts'
 import { change, contentOf, directory, file, ROOTS, soon, TestSource } from './conversation.ts'
 
 const root = t.testdir({ ca: {}, other: {} })
@@ -22,28 +26,38 @@ const ours = await testAuthority(join(root, 'ca'))
 const theirs = await testAuthority(join(root, 'other'))
 const identity = await ours.agent('source-1')
 
+const openAs = (as: Identity): SourceListenerOptions['openLink'] => async (socket, signal) => await acceptTlsLink(openLinkIdentity(as), socket, signal)
+
 interface Port extends AsyncDisposable { listener: SourceListener, registry: SourceRegistry }
 
 async function openPort(options: Partial<SourceListenerOptions> = {}): Promise<Port> {
   const registry = new SourceRegistry()
   const listener = await openSourceListener({
-    host: '127.0.0.1', port: 0, tls: serverTls(ours.server), openLink: socket => tlsLink(socket), isEnrolled: async id => id.startsWith('source-'),
+    host: '127.0.0.1', port: 0, openLink: openAs(ours.server), isEnrolled: async id => id.startsWith('source-'),
     onConnected: async server => { await registry.add(server) }, applianceVersion: '1', clock: systemClock, log: linkLog.child({}, { level: 'silent' }), ...options,
   })
   return { listener, registry, [Symbol.asyncDispose]: async () => { await registry[Symbol.asyncDispose](); await listener[Symbol.asyncDispose]() } }
 }
 
-const dial = async (port: Port, as: Identity): Promise<TLSSocket> => await handshake({ ...agentTls(as), host: '127.0.0.1', port: port.listener.port }, soon())
+const dial = async (port: number, as: Identity): Promise<Link> => await dialTlsLink(openLinkIdentity(as), { host: '127.0.0.1', port }, soon())
 
-interface Connected extends AsyncDisposable { socket: TLSSocket, session: Promise<void> }
+/** An agent whose words the test chooses. */
+async function dialed(port: Port, as: Partial<Identity>): Promise<TLSSocket> {
+  const socket = dialRaw(port.listener.port, as)
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+interface Connected extends AsyncDisposable { session: Promise<void>, cut: () => void }
 
 /** An agent that serves over a new connection. */
 async function serve(port: Port, source: TestSource, as: Identity = identity): Promise<Connected> {
-  const socket = await dial(port, as)
+  const between = await relay(port.listener.port)
   const stop = new AbortController()
-  const session = runSourceSession(source.sessionOptions(tlsLink(socket)), stop.signal)
+  const session = runSourceSession(source.sessionOptions(await dial(between.port, as)), stop.signal)
   session.catch(() => undefined)
-  return { socket, session, [Symbol.asyncDispose]: async () => { stop.abort(); await Promise.allSettled([session]) } }
+  return { session, cut: between.cut, [Symbol.asyncDispose]: async () => { stop.abort(); await Promise.allSettled([session]); between.cut() } }
 }
 
 /** The agent and its appliance talk: the port works. */
@@ -94,7 +108,7 @@ t.test('a connection killed in the middle of a mirror fails it with LINK_LOST; t
     await server.prepare('job-1', ROOTS, soon())
     const going = tree.apply.bind(tree)
     tree.apply = async (batch, signal) => {
-      agent.socket.destroy()
+      agent.cut()
       return await going(batch, signal)
     }
     await t.rejects(server.mirror({ compare: 'none', orphans: 'delete' }, new Map([[1, tree]]), () => undefined, soon()), { code: 'LINK_LOST' })
@@ -120,13 +134,13 @@ t.test('a newer connection of the same source replaces the older one', async t =
   await older.session
   const second = await port.registry.waitFor('source-1', soon())
   t.not(second, first)
-  t.notOk(newer.socket.destroyed)
+  t.equal(await Promise.race([newer.session.then(() => 'ended'), Promise.resolve('serves')]), 'serves')
   t.match(await second.describe(soon()), { hostName: 'source' })
 })
 
 t.test('an agent of another protocol version is told so with PROTOCOL_VERSION', async t => {
   await using port = await openPort()
-  const link = tlsLink(await dial(port, identity))
+  const link = await dial(port.listener.port, identity)
   await link.send({ type: 'control', control: { kind: 'hello', protocolVersion: 99, agentVersion: '9', captureEpoch: '', jobId: '' } }, soon())
   const answers = []
   for await (const message of link.receive()) answers.push(message)
@@ -145,28 +159,31 @@ t.test('the agent ends with the code of the refusal', async t => {
 t.test('an agent of another authority, or without a certificate, does not get in, and learns why', async t => {
   await using port = await openPort()
   const stranger = { ...await theirs.agent('source-1'), caPem: ours.server.caPem }
-  for (const [title, options] of Object.entries({ 'another authority': agentTls(stranger), 'no certificate': { ca: ours.server.caPem, checkServerIdentity: () => undefined } })) {
-    const socket = connect({ ...options, host: '127.0.0.1', port: port.listener.port })
-    await once(socket, 'secureConnect')
-    await using source = new TestSource()
-    await t.rejects(runSourceSession(source.sessionOptions(tlsLink(socket)), soon()), { code: 'PEER_UNTRUSTED' }, title)
+  await using source = new TestSource()
+  await t.rejects(runSourceSession(source.sessionOptions(await dial(port.listener.port, stranger)), soon()), { code: 'PEER_UNTRUSTED' }, 'another authority')
+  for (const as of [stranger, {}]) {
+    const socket = await dialed(port, as)
+    const said: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => { said.push(chunk) })
+    await end(socket)
+    t.match(Buffer.concat(said).toString('latin1'), '"code":"PEER_UNTRUSTED"')
   }
   t.ok(await works(port))
 })
 
 t.test('an appliance of another authority, and an agent in its place, are not believed by the agent', async t => {
-  await using port = await openPort({ tls: serverTls(theirs.server) })
-  await t.rejects(dial(port, identity), { code: 'PEER_UNTRUSTED' })
+  await using port = await openPort({ openLink: openAs(theirs.server) })
+  await t.rejects(dial(port.listener.port, identity), { code: 'PEER_UNTRUSTED' })
   const impostor = { ...await ours.agent('source-2'), caPem: ours.server.caPem }
-  await using other = await openPort({ tls: serverTls(impostor) })
-  await t.rejects(dial(other, identity), { code: 'PEER_UNTRUSTED' })
+  await using other = await openPort({ openLink: openAs(impostor) })
+  await t.rejects(dial(other.listener.port, identity), { code: 'PEER_UNTRUSTED' })
 })
 
 t.test('a certificate whose name is no source, and a source that is not enrolled, are refused', async t => {
   await using port = await openPort()
   for (const commonName of ['unknown', 'not a source/../x']) {
-    const link = tlsLink(await dial(port, await ours.agent(commonName)))
-    await link.send({ type: 'control', control: { kind: 'hello', protocolVersion: 1, agentVersion: '1', captureEpoch: '', jobId: '' } }, soon()).catch(() => undefined)
+    const link = await dial(port.listener.port, await ours.agent(commonName))
+    await link.send({ type: 'control', control: { kind: 'hello', protocolVersion: PROTOCOL_VERSION, agentVersion: '1', captureEpoch: '', jobId: '' } }, soon()).catch(() => undefined)
     const kinds = []
     for await (const message of link.receive()) if (message.type === 'control') kinds.push(message.control.kind)
     t.notOk(kinds.includes('welcome'), commonName)
@@ -195,12 +212,12 @@ t.test('plain TCP and garbage on the port are closed and touch nobody else', asy
 t.test('an authenticated peer that talks garbage, greets half, says something else, or nothing, is closed', async t => {
   await using port = await openPort({ handshakeMs: 300 })
   const hold = encodeMessage({ type: 'control', control: { kind: 'hold', id: 1 } })
-  const hello = encodeMessage({ type: 'control', control: { kind: 'hello', protocolVersion: 1, agentVersion: '1', captureEpoch: '', jobId: '' } })
+  const hello = encodeMessage({ type: 'control', control: { kind: 'hello', protocolVersion: PROTOCOL_VERSION, agentVersion: '1', captureEpoch: '', jobId: '' } })
   for (const [title, bytes] of Object.entries({
     'garbage': Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'half a frame, then silence': Buffer.concat([hello.head, hello.body]).subarray(0, 30),
     'no greeting': Buffer.concat([hold.head, hold.body]), 'silence': Buffer.alloc(0), 'goodbye': encodeFrameHead('bye', 0, Buffer.alloc(0), Buffer.alloc(0)),
   })) {
-    const socket = await dial(port, identity)
+    const socket = await dialed(port, identity)
     socket.write(bytes)
     await end(socket)
     t.equal(port.registry.find('source-1'), undefined, title)
@@ -210,12 +227,14 @@ t.test('an authenticated peer that talks garbage, greets half, says something el
 
 t.test('garbage behind the greeting ends that connection alone', async t => {
   await using port = await openPort()
-  await using source = new TestSource()
-  await using agent = await serve(port, source)
+  const socket = await dialed(port, identity)
+  const { head, body } = encodeMessage({ type: 'control', control: { kind: 'hello', protocolVersion: PROTOCOL_VERSION, agentVersion: '1', captureEpoch: '', jobId: '' } })
+  socket.write(Buffer.concat([head, body]))
   const server = await port.registry.waitFor('source-1', soon())
-  agent.socket.write(Buffer.alloc(64, 0xee))
+  socket.write(Buffer.alloc(64, 0xee))
   await new Promise<void>(resolve => { server.ended.addEventListener('abort', () => { resolve() }) })
   t.match(server.ended.reason, { code: 'LINK_LOST', cause: { code: 'FRAME_INVALID' } })
+  socket.destroy()
   t.ok(await works(port))
 })
 
@@ -242,5 +261,5 @@ t.test('closing the port ends all and can be done twice', async t => {
   await port[Symbol.asyncDispose]()
   await port[Symbol.asyncDispose]()
   await agent.session.catch((error: unknown) => { t.match(error, { code: 'LINK_LOST' }) })
-  await t.rejects(dial(port, identity), AppError)
+  await t.rejects(dial(port.listener.port, identity), AppError)
 })

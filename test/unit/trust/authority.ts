@@ -3,8 +3,8 @@ import { openCertificateAuthority, type CertificateAuthority } from '../../../sr
 import { makeKeyAndCsr } from '../../../src/trust/key.ts'
 import type { Identity } from '../../../src/trust/peer-tls.ts'
 
-export async function testAuthority(directory: string): Promise<{ authority: CertificateAuthority, server: Identity, agent: (commonName: string) => Promise<Identity> }> {
-  const authority = await openCertificateAuthority(directory, Date.now())
+export async function testAuthority(directory: string, nowMs = Date.now()): Promise<{ authority: CertificateAuthority, server: Identity, agent: (commonName: string) => Promise<Identity> }> {
+  const authority = await openCertificateAuthority(directory, nowMs)
   const caPem = authority.certificatePem
   return {
     authority,

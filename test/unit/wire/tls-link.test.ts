@@ -1,102 +1,223 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { linkContract } from '../../contract/link.contract.ts'
-import { encodeFrameHead, FrameParser } from '../../../src/wire/frame.ts'
+import { openLinkIdentity } from '../../../src/posix/linking.ts'
+import { encodeFrameHead, FRAME_TYPES, MAX_BODY_BYTES, type FrameType } from '../../../src/wire/frame.ts'
+import type { Link } from '../../../src/wire/link.ts'
+import type { Message } from '../../../src/wire/messages.ts'
 import { asOperationBatch } from '../../../src/wire/operation-codec.ts'
-import { tlsLink } from '../../../src/wire/tls-link.ts'
+import { acceptTlsLink, dialTlsLink } from '../../../src/wire/tls-link.ts'
 import { testAuthority } from '../trust/authority.ts'
-import { tlsPair } from './tls-pair.ts'
+import { linkEnds, listening, onFrame, rawAgent, rawAppliance } from './tls-ends.ts'
 
-const { server, agent } = await testAuthority(t.testdir())
+const root = t.testdir({ ours: {}, theirs: {}, old: {} })
+const { server, agent } = await testAuthority(join(root, 'ours'))
 const identity = await agent('source-1')
 
 linkContract('TLS over loopback', async () => {
-  const sockets = await tlsPair(server, identity)
-  const pair = { agent: tlsLink(sockets.agent), appliance: tlsLink(sockets.appliance) }
-  return {
-    ...pair,
-    cut: () => { sockets.agent.destroy(); sockets.appliance.destroy() },
-    [Symbol.asyncDispose]: async () => { await pair.agent[Symbol.asyncDispose](); await pair.appliance[Symbol.asyncDispose]() },
-  }
+  const ends = await linkEnds(server, identity)
+  return { ...ends, [Symbol.asyncDispose]: async () => { await ends.agent[Symbol.asyncDispose](); await ends.appliance[Symbol.asyncDispose](); ends.cut() } }
 })
 
 const NOTHING = Buffer.alloc(0)
-const first = async (link: ReturnType<typeof tlsLink>) => await link.receive()[Symbol.asyncIterator]().next()
+const soon = (): AbortSignal => AbortSignal.timeout(10_000)
+const first = async (link: Link) => await link.receive()[Symbol.asyncIterator]().next()
+const hold: Message = { type: 'control', control: { kind: 'hold', id: 1 } }
+const holdHead = encodeFrameHead('control', 0, Buffer.from('{"kind":"hold","id":1}'), NOTHING)
+
+function header(code: number, lengthBytes: number, reserved = 0): Buffer {
+  const bytes = Buffer.alloc(12)
+  bytes.writeUInt32LE(lengthBytes, 0)
+  bytes.writeUInt8(code, 8)
+  bytes.writeUInt8(reserved, 9)
+  return bytes
+}
 
 t.test('garbage, half a frame at the end, and credit that was never due end the link with an error of its own', async t => {
+  const limits = Object.entries(MAX_BODY_BYTES).flatMap(([type, limit]): [string, Buffer, string][] => [
+    [`a ${type} frame over its limit`, header(FRAME_TYPES[type as FrameType], limit + 1), 'FRAME_INVALID'],
+    [`a ${type} frame at its limit, without its body`, header(FRAME_TYPES[type as FrameType], limit), type === 'bye' ? '' : 'LINK_LOST'],
+  ])
   const cases: [string, Buffer, string][] = [
     ['garbage', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'FRAME_INVALID'],
-    ['half a frame', encodeFrameHead('control', 0, Buffer.from('{"kind":"hold","id":1}'), NOTHING).subarray(0, 20), 'LINK_LOST'],
+    ['an unknown type', header(9, 0), 'FRAME_INVALID'],
+    ['a reserved byte', header(1, 2, 1), 'FRAME_INVALID'],
+    ['half a frame', holdHead.subarray(0, 20), 'LINK_LOST'],
     ['too much credit', encodeFrameHead('credit', 0, Buffer.from('ffffffff00000000', 'hex'), NOTHING), 'FRAME_INVALID'],
     ['an end without goodbye', NOTHING, 'LINK_LOST'],
+    ...limits.filter(([, , code]) => code !== ''),
   ]
   for (const [title, bytes, code] of cases) {
-    const sockets = await tlsPair(server, identity)
-    await using link = tlsLink(sockets.appliance)
-    sockets.agent.on('error', () => undefined)
-    sockets.agent.end(bytes)
+    const { socket, link } = await rawAgent(server, identity)
+    socket.end(bytes)
     await t.rejects(first(link), { code }, title)
-    await t.rejects(link.send({ type: 'control', control: { kind: 'hold', id: 1 } }, AbortSignal.timeout(1000)), { code: 'LINK_LOST' }, title)
-    sockets.agent.destroy()
+    await t.rejects(link.send(hold, soon()), { code: 'LINK_LOST' }, title)
+    await link[Symbol.asyncDispose]()
+    socket.destroy()
   }
+})
+
+t.test('what has arrived before garbage is received', async t => {
+  const { socket, link } = await rawAgent(server, identity)
+  socket.end(Buffer.concat([holdHead, Buffer.from('garbage, garbage')]))
+  const messages = link.receive()[Symbol.asyncIterator]()
+  t.same(await messages.next(), { done: false, value: hold })
+  await t.rejects(messages.next(), { code: 'FRAME_INVALID' })
+  socket.destroy()
 })
 
 t.test('a peer that sends more than its credit is given up with FRAME_INVALID', async t => {
-  const sockets = await tlsPair(server, identity)
-  await using link = tlsLink(sockets.appliance)
-  sockets.agent.on('error', () => undefined)
+  const { socket, link } = await rawAgent(server, identity)
   const frame = encodeFrameHead('operations', 0, Buffer.alloc(4 * 1024 * 1024), NOTHING)
-  for (let i = 0; i < 3; i++) sockets.agent.write(frame)
+  for (let i = 0; i < 3; i++) socket.write(frame)
   const messages = link.receive()[Symbol.asyncIterator]()
-  await new Promise(resolve => { sockets.agent.once('close', resolve) })
+  socket.resume()
+  await new Promise(resolve => { socket.once('close', resolve) })
   await t.rejects((async () => { while (!(await messages.next()).done); })(), { code: 'FRAME_INVALID' })
+  socket.destroy()
 })
 
 t.test('a peer that falls silent, also inside a frame, is given up with LINK_LOST', async t => {
-  for (const bytes of [NOTHING, encodeFrameHead('control', 0, Buffer.from('{"kind":"hold","id":1}'), NOTHING).subarray(0, 20)]) {
-    const sockets = await tlsPair(server, identity)
-    await using link = tlsLink(sockets.appliance, { idleMs: 150 })
-    sockets.agent.on('error', () => undefined)
-    sockets.agent.write(bytes)
+  for (const bytes of [NOTHING, holdHead.subarray(0, 20)]) {
+    const { socket, link } = await rawAgent(server, identity, { idleMs: 150 })
+    socket.write(bytes)
     await t.rejects(first(link), { code: 'LINK_LOST', message: /nothing was heard/ })
-    sockets.agent.destroy()
+    socket.destroy()
   }
 })
 
-t.test('two links with nothing to say stay connected by their signs of life', async t => {
-  const sockets = await tlsPair(server, identity)
-  await using agentLink = tlsLink(sockets.agent, { idleMs: 150 })
-  await using applianceLink = tlsLink(sockets.appliance, { idleMs: 150 })
-  const parser = new FrameParser()
+t.test('a link with nothing to say gives signs of life, and lives by those of its peer', async t => {
+  const { socket, link } = await rawAgent(server, identity, { idleMs: 150 })
+  const alive = encodeFrameHead('alive', 0, NOTHING, NOTHING)
   let signs = 0
   await new Promise<void>(resolve => {
-    sockets.agent.on('data', (chunk: Buffer) => {
-      for (const frame of parser.push(chunk)) if (frame.type === 'alive' && ++signs === 8) resolve()
+    onFrame(socket, type => {
+      if (type === 'alive') socket.write(alive)
+      if (type === 'alive' && ++signs === 8) resolve()
     })
   })
-  await agentLink.send({ type: 'control', control: { kind: 'hold', id: 1 } }, AbortSignal.timeout(1000))
-  t.match(await first(applianceLink), { value: { type: 'control' } })
+  socket.write(holdHead)
+  t.match(await first(link), { value: hold })
+  socket.destroy()
+  await link[Symbol.asyncDispose]()
 })
 
 t.test('buffers that are given back are filled again, and those that are kept stay as they are', async t => {
-  const sockets = await tlsPair(server, identity)
-  await using agent = tlsLink(sockets.agent)
-  await using appliance = tlsLink(sockets.appliance)
+  const ends = await linkEnds(server, identity)
+  await using sender = ends.agent
+  await using receiver = ends.appliance
   const signal = AbortSignal.timeout(20_000)
   const batch = (n: number) => asOperationBatch(Buffer.alloc(1_000_000, n))
-  const sending = (async () => { for (let n = 1; n <= 30; n++) await agent.send({ type: 'operations', volume: 0, sequence: n, batch: batch(n) }, signal) })()
+  const sending = (async () => { for (let n = 1; n <= 30; n++) await sender.send({ type: 'operations', volume: 0, sequence: n, batch: batch(n) }, signal) })()
   const memories = new Set<ArrayBufferLike>()
   const kept: Buffer[] = []
   let n = 0
-  for await (const message of appliance.receive()) {
+  for await (const message of receiver.receive()) {
     if (message.type !== 'operations') continue
     n++
     memories.add(message.batch.buffer)
     t.ok(message.batch.equals(batch(n)), `batch ${String(n)} is whole`)
     if (n <= 3) kept.push(message.batch)
-    else appliance.reuse(message.batch)
+    else receiver.reuse(message.batch)
     if (n === 30) break
   }
   await sending
   kept.forEach((buffer, i) => { t.ok(buffer.equals(batch(i + 1)), 'a kept one is untouched') })
   t.ok(memories.size < 30, `${String(memories.size)} buffers for 30 batches`)
+  ends.cut()
+})
+
+t.test('many small messages that cross each other arrive in order', async t => {
+  const ends = await linkEnds(server, identity)
+  const count = 20_000
+  const flood = async (link: Link) => { for (let id = 0; id < count; id++) await link.send({ type: 'control', control: { kind: 'hold', id } }, soon()) }
+  const hear = async (link: Link) => {
+    let next = 0
+    for await (const message of link.receive()) {
+      if (message.type !== 'control' || message.control.kind !== 'hold' || message.control.id !== next) return `message ${String(next)} is another one`
+      if (++next === count) return 'all'
+    }
+    return 'ended'
+  }
+  const heard = Promise.all([hear(ends.agent), hear(ends.appliance)])
+  await Promise.all([flood(ends.agent), flood(ends.appliance)])
+  t.same(await heard, ['all', 'all'])
+  await ends.agent[Symbol.asyncDispose]()
+  await ends.appliance[Symbol.asyncDispose]()
+  ends.cut()
+})
+
+t.test('a peer without a certificate of the authority is named so, and nothing that it says is heard', async t => {
+  const theirs = await testAuthority(join(root, 'theirs'))
+  const expired = await testAuthority(join(root, 'old'), Date.now() - 3652 * 86_400_000)
+  const cases = {
+    'no certificate': {}, 'another authority': await theirs.agent('source-1'), 'a server\'s certificate': server, 'an expired one': await expired.agent('source-1'),
+  }
+  for (const [title, as] of Object.entries(cases)) {
+    const of = title === 'an expired one' ? expired.server : server
+    const { socket, accepted: { link, distrust } } = await rawAgent(of, as)
+    t.type(distrust, 'string', title)
+    socket.write(holdHead)
+    await link.send({ type: 'control', control: { kind: 'refuse', code: 'PEER_UNTRUSTED', message: 'no' } }, soon())
+    const heard: (string | undefined)[] = []
+    onFrame(socket, type => { heard.push(type) })
+    socket.once('end', () => { socket.end() })
+    await link[Symbol.asyncDispose]()
+    t.same(await first(link), { done: true, value: undefined }, title)
+    if (!socket.closed) await new Promise(resolve => { socket.once('close', resolve) })
+    t.same(heard, ['control', 'bye'], `${title} is told why`)
+  }
+  const { accepted: { link, distrust, certificate }, socket } = await rawAgent(server, identity)
+  t.equal(distrust, undefined)
+  t.ok(certificate !== undefined)
+  socket.destroy()
+  await link[Symbol.asyncDispose]()
+})
+
+t.test('an agent believes no server of another authority, no agent in its place, and no expired one', async t => {
+  const theirs = await testAuthority(join(root, 'theirs'))
+  const expired = await testAuthority(join(root, 'old'), Date.now() - 3652 * 86_400_000)
+  const cases = { 'another authority': [theirs.server, identity], 'an agent': [{ ...await agent('source-2') }, identity], 'expired': [expired.server, await expired.agent('source-1')] } as const
+  for (const [title, [as, us]] of Object.entries(cases)) {
+    const port = await rawAppliance(as, socket => { socket.destroy() }, false)
+    await t.rejects(dialTlsLink(openLinkIdentity(us), { host: '127.0.0.1', port: port.port }, soon()), { code: 'PEER_UNTRUSTED' }, title)
+    port.close()
+  }
+})
+
+t.test('what answers no TLS, or nothing at all, is LINK_REFUSED, and an abort ends the handshake', async t => {
+  const closed = createServer()
+  const nobody = await listening(closed)
+  closed.close()
+  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port: nobody }, soon()), { code: 'LINK_REFUSED' })
+  const web = createServer(socket => { socket.end('HTTP/1.1 400 Bad Request\r\n\r\n') })
+  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port: await listening(web) }, soon()), { code: 'LINK_REFUSED' })
+  web.close()
+  const silent = createServer({ pauseOnConnect: true })
+  const calls: Socket[] = []
+  silent.on('connection', call => { calls.push(call) })
+  const port = await listening(silent)
+  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port }, AbortSignal.timeout(100)), { name: 'TimeoutError' })
+  const accepting = once(silent, 'connection')
+  const caller = connect(port, '127.0.0.1')
+  const [socket] = await accepting as [Socket]
+  await t.rejects(acceptTlsLink(openLinkIdentity(server), socket, AbortSignal.timeout(100)), { name: 'TimeoutError' })
+  caller.destroy()
+  for (const call of calls) call.destroy()
+  silent.close()
+})
+
+t.test('an identity that cannot be used is CONFIG_INVALID, and the error holds nothing of the key', async t => {
+  for (const damaged of [{ ...identity, keyPem: server.keyPem }, { ...identity, keyPem: identity.keyPem.replace('M', '!') }, { ...identity, certificatePem: 'x' }, { ...identity, caPem: '' }]) {
+    try {
+      openLinkIdentity(damaged)
+      t.fail('it was taken')
+    } catch (error) {
+      t.match(error, { code: 'CONFIG_INVALID' })
+      const line = damaged.keyPem.split('\n')[1] ?? ''
+      t.notOk(String(error).includes(line.slice(0, 16)))
+    }
+  }
 })

@@ -1,5 +1,6 @@
 //! System calls that Node lacks, and batches of them where one call per file would be too slow (src/posix/posix.ts is the typed face).
 //! One module per family. No policy: what to do with a file, and what an errno means to a person, is decided in TypeScript.
+#![cfg_attr(test, allow(dead_code))] // the exports to JavaScript are not there in tests
 mod apply;
 mod background;
 mod batch;
@@ -11,10 +12,12 @@ mod errno;
 mod fanotify;
 mod fanotify_abi;
 mod file_system;
+pub mod frame;
 mod freeze;
 mod handle;
 mod identity;
 mod inode;
+mod link;
 mod listing;
 mod listings;
 mod look;

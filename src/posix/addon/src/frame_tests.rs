@@ -1,0 +1,148 @@
+//! Properties of the frame parser, on random streams; a failure prints the seed that repeats it.
+use super::*;
+
+/// xorshift: enough for tests, and no crate.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next() as u8).collect()
+    }
+}
+
+fn seeds(count: u64) -> impl Iterator<Item = u64> {
+    let start = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let first = start.unwrap_or_else(|| std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64 | 1));
+    (0..if start.is_some() { 1 } else { count }).map(move |i| first.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1)
+}
+
+const KINDS: [u8; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18];
+
+#[derive(Default)]
+struct Collected {
+    frames: Vec<(Head, Vec<u8>)>,
+    largest: usize,
+}
+
+impl Frames for Collected {
+    type Body = Vec<u8>;
+    fn body(&mut self, head: &Head) -> Vec<u8> {
+        self.largest = self.largest.max(head.length);
+        vec![0; head.length]
+    }
+    fn whole(&mut self, head: Head, body: Vec<u8>) {
+        self.frames.push((head, body));
+    }
+}
+
+fn encode(kind: u8, volume: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = (body.len() as u32).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&[0xaa, 0xbb, 0xcc, 0xdd, kind, 0]);
+    bytes.extend_from_slice(&volume.to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+type Parsed = (Vec<(Head, Vec<u8>)>, Result<(), Invalid>, bool);
+
+/// Parses the stream cut at random places.
+fn parse(stream: &[u8], random: Option<&mut Random>) -> Parsed {
+    let (mut parser, mut frames) = (FrameParser::default(), Collected::default());
+    let mut cuts = vec![0, stream.len()];
+    if let Some(random) = random {
+        cuts.extend((0..random.below(20)).map(|_| random.below(stream.len() + 1)));
+        cuts.sort_unstable();
+    }
+    let mut answer = Ok(());
+    for pair in cuts.windows(2) {
+        answer = parser.push(&stream[pair[0]..pair[1]], &mut frames);
+        if answer.is_err() {
+            break;
+        }
+    }
+    (frames.frames, answer, parser.at_boundary())
+}
+
+fn random_frames(random: &mut Random) -> Vec<(u8, u16, Vec<u8>)> {
+    (0..1 + random.below(6))
+        .map(|_| {
+            let kind = KINDS[random.below(KINDS.len())];
+            let length = random.below(body_max(kind).unwrap_or(0).min(300) + 1);
+            (kind, random.next() as u16, random.bytes(length))
+        })
+        .collect()
+}
+
+#[test]
+fn frames_come_out_as_they_went_in_however_the_stream_is_cut() {
+    for seed in seeds(2000) {
+        let random = &mut Random(seed);
+        let frames = random_frames(random);
+        let stream: Vec<u8> = frames.iter().flat_map(|(kind, volume, body)| encode(*kind, *volume, body)).collect();
+        let (parsed, answer, at_boundary) = parse(&stream, Some(random));
+        assert_eq!((answer, at_boundary), (Ok(()), true), "SEED={seed}");
+        let expected: Vec<_> = frames.into_iter().map(|(kind, volume, body)| (Head { kind, volume, length: body.len() }, body)).collect();
+        assert_eq!(parsed, expected, "SEED={seed}");
+    }
+}
+
+#[test]
+fn a_damaged_stream_ends_the_same_however_it_is_cut() {
+    for seed in seeds(5000) {
+        let random = &mut Random(seed);
+        let mut stream: Vec<u8> = random_frames(random).iter().flat_map(|(kind, volume, body)| encode(*kind, *volume, body)).collect();
+        let at = random.below(stream.len());
+        stream[at] ^= 1 + random.below(255) as u8;
+        assert_eq!(parse(&stream, None), parse(&stream, Some(random)), "SEED={seed}");
+    }
+}
+
+#[test]
+fn arbitrary_bytes_are_refused_or_wait_for_more_and_never_cost_more_than_a_frame_may() {
+    for seed in seeds(20_000) {
+        let random = &mut Random(seed);
+        let length = random.below(400);
+        let mut stream = random.bytes(length);
+        for at in (8..stream.len()).step_by(12) {
+            stream[at] = KINDS[random.below(KINDS.len())];
+        }
+        let (mut parser, mut frames) = (FrameParser::default(), Collected::default());
+        let _ = parser.push(&stream, &mut frames);
+        assert!(frames.largest <= BATCH_MAX + PREFIX_BYTES, "SEED={seed}");
+    }
+}
+
+#[test]
+fn a_body_of_the_largest_size_passes_and_a_larger_one_is_refused_by_its_header() {
+    for kind in KINDS {
+        let max = body_max(kind).unwrap_or(0);
+        let header: [u8; HEADER_BYTES] = encode(kind, 0, &[])[..].try_into().unwrap_or([0; HEADER_BYTES]);
+        let with = |length: usize| {
+            let mut header = header;
+            header[..4].copy_from_slice(&(length as u32).to_le_bytes());
+            Head::parse(&header)
+        };
+        assert_eq!(with(max), Ok(Head { kind, volume: 0, length: max }));
+        assert_eq!(with(max + 1), Err(Invalid::Length { kind, length: max + 1 }));
+        assert_eq!(with(u32::MAX as usize), Err(Invalid::Length { kind, length: u32::MAX as usize }));
+    }
+}
+
+#[test]
+fn what_a_stranger_says_is_refused_by_its_first_twelve_bytes() {
+    for text in ["GET / HTTP/1.1\r\n", "SSH-2.0-OpenSSH_9.2", "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03\x00", "EHLO example.test\r\n"] {
+        let answer = FrameParser::default().push(&text.as_bytes()[..12], &mut Collected::default());
+        assert!(answer.is_err(), "{text:?}");
+    }
+    assert_eq!(Head::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]), Err(Invalid::Reserved));
+    assert_eq!(Head::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0]), Err(Invalid::Type(9)));
+}

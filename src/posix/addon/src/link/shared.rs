@@ -1,0 +1,262 @@
+//! What a link's thread and JavaScript hand to each other, and how they wake each other: seldom.
+use super::bodies::{Body, Spare};
+use crate::errno::{Errno, Result, check};
+use crate::frame::{HEADER_BYTES, Head};
+use crate::tree::lock;
+use napi::bindgen_prelude::Buffer;
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What may wait for JavaScript: more than a peer may send by its credit. Beyond, the socket is not read.
+const ARRIVED_MAX: usize = 16 * 1024 * 1024;
+/// What one frame costs besides its body: bounds how many empty ones may wait.
+const FRAME_COST: usize = 256;
+/// Buffers that were written are let go by JavaScript's thread; from so many bytes on it is woken for it.
+const WRITTEN_MAX: usize = 4 * 1024 * 1024;
+
+pub struct Outgoing {
+    pub head: Buffer,
+    pub body: Buffer,
+}
+
+impl Outgoing {
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closing {
+    No,
+    Orderly,
+    AtOnce,
+}
+
+pub struct End {
+    pub kind: &'static str,
+    pub what: String,
+}
+
+pub struct Peer {
+    pub distrust: String,
+    pub certificate: Vec<u8>,
+}
+
+struct State {
+    outgoing: VecDeque<Outgoing>,
+    unsent: usize,
+    written: Vec<Outgoing>,
+    written_bytes: usize,
+    /// JavaScript waits for `unsent` to fall
+    held_back: bool,
+    arrived: Vec<(Head, Body)>,
+    arrived_bytes: usize,
+    spare: Spare,
+    peer: Option<Peer>,
+    end: Option<End>,
+    closing: Closing,
+    /// JavaScript was called and has not come yet
+    called: bool,
+}
+
+pub struct Shared {
+    state: Mutex<State>,
+    high_water: usize,
+    event: OwnedFd,
+    /// whether the thread sleeps, or is about to
+    asleep: AtomicBool,
+    heard: AtomicU64,
+    /// keeps the process alive, so it goes with the end
+    call: Mutex<Option<Call>>,
+}
+
+/// Calls JavaScript; false when that is gone.
+pub type Call = Box<dyn Fn() -> bool + Send>;
+
+pub struct Taken {
+    pub frames: Vec<(Head, Body)>,
+    pub unsent: u32,
+    pub peer: Option<Peer>,
+    pub end: Option<End>,
+}
+
+/// What the thread finds when it looks.
+pub struct Orders {
+    pub next: Option<Outgoing>,
+    /// there is (another) frame to send
+    pub has_next: bool,
+    pub closing: Closing,
+    pub may_read: bool,
+}
+
+impl Shared {
+    pub fn new(high_water: usize, call: Call) -> Result<Self> {
+        // SAFETY: takes numbers only.
+        let event = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        let state = State {
+            outgoing: VecDeque::new(), unsent: 0, written: Vec::new(), written_bytes: 0, held_back: false, arrived: Vec::new(), arrived_bytes: 0,
+            spare: Spare::default(), peer: None, end: None, closing: Closing::No, called: false,
+        };
+        Ok(Shared {
+            state: Mutex::new(state), high_water, asleep: AtomicBool::new(false), heard: AtomicU64::new(0), call: Mutex::new(Some(call)),
+            // SAFETY: the descriptor was made just now and is nobody else's.
+            event: unsafe { OwnedFd::from_raw_fd(event) },
+        })
+    }
+
+    // for JavaScript's thread
+
+    pub fn send(&self, frame: Outgoing) -> u32 {
+        let (unsent, written) = {
+            let mut state = lock(&self.state);
+            state.unsent += frame.len();
+            if state.end.is_none() && state.closing == Closing::No {
+                state.outgoing.push_back(frame);
+            }
+            state.held_back = state.unsent > self.high_water;
+            state.written_bytes = 0;
+            (state.unsent as u32, std::mem::take(&mut state.written))
+        };
+        self.wake();
+        drop(written);
+        unsent
+    }
+
+    pub fn take(&self) -> Taken {
+        let (taken, written, was_full) = {
+            let mut state = lock(&self.state);
+            state.called = false;
+            state.held_back = state.unsent > self.high_water;
+            let was_full = state.arrived_bytes > ARRIVED_MAX;
+            state.arrived_bytes = 0;
+            state.written_bytes = 0;
+            let frames = std::mem::take(&mut state.arrived);
+            // the end stands behind the frames
+            let taken = Taken { frames, unsent: state.unsent as u32, peer: state.peer.take(), end: state.end.take() };
+            (taken, std::mem::take(&mut state.written), was_full)
+        };
+        if was_full {
+            self.wake();
+        }
+        drop(written);
+        taken
+    }
+
+    pub fn supply(&self, memory: Buffer) {
+        let refused = lock(&self.state).spare.put(memory);
+        drop(refused);
+    }
+
+    pub fn unsent(&self) -> u32 {
+        lock(&self.state).unsent as u32
+    }
+
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    pub fn close(&self, how: Closing) {
+        {
+            let mut state = lock(&self.state);
+            state.closing = state.closing.max(how);
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            let one = 1u64;
+            // SAFETY: eight bytes are read from where `one` lies.
+            unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), 8) };
+        }
+    }
+
+    // for the link's thread
+
+    /// The next frame to send, and what else JavaScript wishes.
+    pub fn orders(&self, wants_frame: bool) -> Orders {
+        let mut state = lock(&self.state);
+        let next = if wants_frame { state.outgoing.pop_front() } else { None };
+        Orders { next, has_next: !state.outgoing.is_empty(), closing: state.closing, may_read: state.arrived_bytes <= ARRIVED_MAX }
+    }
+
+    /// `frame` is with the network.
+    pub fn sent(&self, frame: Outgoing) {
+        let mut state = lock(&self.state);
+        let bytes = frame.len();
+        state.unsent -= bytes.min(state.unsent);
+        state.written_bytes += bytes;
+        state.written.push(frame);
+        if state.written_bytes >= WRITTEN_MAX || state.held_back && state.unsent <= self.high_water {
+            state.held_back = false;
+            self.call(state);
+        }
+    }
+
+    pub fn heard_more(&self, bytes: usize) {
+        self.heard.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub fn body(&self, length: usize) -> Body {
+        lock(&self.state).spare.body(length)
+    }
+
+    pub fn arrived(&self, frames: &mut Vec<(Head, Body)>) {
+        let mut state = lock(&self.state);
+        state.arrived_bytes += frames.iter().map(|(head, _)| head.length + HEADER_BYTES + FRAME_COST).sum::<usize>();
+        state.arrived.append(frames);
+        self.call(state);
+    }
+
+    pub fn handshake_done(&self, peer: Peer) {
+        let mut state = lock(&self.state);
+        state.peer = Some(peer);
+        self.call(state);
+    }
+
+    pub fn ended(&self, end: End) {
+        let mut state = lock(&self.state);
+        state.end = Some(end);
+        let left = std::mem::take(&mut state.outgoing);
+        state.written.extend(left);
+        self.call(state);
+        *lock(&self.call) = None;
+    }
+
+    /// A link whose JavaScript is gone has nobody to read for.
+    fn call(&self, mut state: std::sync::MutexGuard<'_, State>) {
+        if !std::mem::replace(&mut state.called, true) && !lock(&self.call).as_ref().is_some_and(|call| call()) {
+            state.closing = Closing::AtOnce;
+        }
+    }
+
+    /// Sleeps until the socket is ready as asked, or JavaScript has something. Call `orders` again behind `will_sleep`, then sleep.
+    pub fn will_sleep(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
+    pub fn stay_awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    pub fn sleep(&self, socket: RawFd, events: i16) -> Result<()> {
+        let mut polled = [
+            libc::pollfd { fd: socket, events, revents: 0 },
+            libc::pollfd { fd: self.event.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+        ];
+        // SAFETY: two entries lie there.
+        let answer = check(unsafe { libc::poll(polled.as_mut_ptr(), 2, -1) });
+        self.asleep.store(false, Ordering::SeqCst);
+        if polled[1].revents != 0 {
+            let mut count = 0u64;
+            // SAFETY: eight bytes may be written to where `count` lies.
+            unsafe { libc::read(self.event.as_raw_fd(), (&raw mut count).cast(), 8) };
+        }
+        match answer {
+            Err(Errno(libc::EINTR)) | Ok(_) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+}

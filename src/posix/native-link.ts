@@ -1,0 +1,45 @@
+/** What the addon exports for links between agent and appliance; the module link. */
+
+declare const linkIdentity: unique symbol
+/** Key, certificate and authority of one side, ready for use. */
+export interface LinkIdentity { readonly [linkIdentity]: true }
+
+export interface NativeFrame {
+  kind: number
+  volume: number
+  /** of the body; behind it `body` may be longer */
+  length: number
+  /** `body` is memory to give back with `supply` when nobody looks at it any more */
+  pooled: boolean
+  body: Buffer
+}
+
+/** Why it ended: `closed` by us, `lost`, `invalid` (the peer sent what are no frames), `untrusted` (somebody's certificate). */
+export type NativeEndKind = 'closed' | 'lost' | 'invalid' | 'untrusted'
+
+export interface NativeTaken {
+  frames: NativeFrame[]
+  /** bytes that are not with the network yet */
+  unsent: number
+  /** once, when the handshake is through: why the peer's certificate is not believed (empty when it is), and the certificate, DER (empty when there is none) */
+  peer?: { distrust: string, certificate: Buffer } | null
+  /** once, behind the last frame: kind and words */
+  end?: [NativeEndKind, string] | null
+}
+
+export interface NativeLink {
+  /** Hands a frame over; both buffers belong to the link until it was written. Gives `unsent`. */
+  send(head: Buffer, body: Buffer): number
+  take(): NativeTaken
+  supply(memory: Buffer): void
+  unsent(): number
+  /** bytes that came from the network so far */
+  heard(): number
+  /** Ends the link: when what was sent is written, or at once. `take` tells when it is done. */
+  close(atOnce: boolean): void
+}
+
+export interface NativeLinking {
+  LinkIdentity: { open(keyPem: string, certificatePem: string, caPem: string): LinkIdentity }
+  NativeLink: { open(identity: LinkIdentity, fd: number, isServer: boolean, highWaterBytes: number, wake: () => void): NativeLink }
+}
