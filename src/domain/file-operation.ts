@@ -64,6 +64,8 @@ export type FileOperation =
   | { kind: 'rename', path: RelPath, to: RelPath }
   /** Remove path and all below it; nothing there is fine. Never crosses a mount. */
   | { kind: 'remove', path: RelPath }
+  /** Move path and all below it out of the replica, into the folder that the receiver (and only it) knows; refused where it has none. */
+  | { kind: 'set-aside', path: RelPath }
   /**
    * Give what is at path this metadata; xattrs that are not listed go away. EEXIST when what is there must be made anew for it: as of
    * `directory`, and a file with data that shall be nocow and is not, or the other way round.

@@ -1,8 +1,10 @@
 /** A job: the migration of one source to one replica. Records of the store and bodies of the API. */
 import { z } from 'zod'
 import { Finding } from './finding.ts'
+import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
+import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
 import { Workload } from './workload.ts'
 
@@ -35,7 +37,11 @@ export const JobOptions = z.object({
   coresPerSocket: z.number().int().min(1).max(128).optional(),
   memoryMiB: z.number().int().min(256).optional(),
   compare: z.enum(['none', 'attributes', 'data']).default('none'),
-  orphans: z.enum(['keep', 'delete']).default('delete'),
+  /** what of the source belongs to the replica; without any, everything does */
+  rules: z.array(Rule).max(MAX_RULES).default([]),
+  orphans: OrphanPolicy.shape.orphans.default('delete'),
+  orphansOlderThanMs: OrphanPolicy.shape.orphansOlderThanMs,
+  removeOutside: OrphanPolicy.shape.removeOutside,
   cutover: z.enum(['manual', 'automatic']).default('manual'),
   shutDownSource: z.boolean().default(true),
   postFailover: Script.optional(),

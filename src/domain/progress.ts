@@ -1,5 +1,6 @@
 /** Figures that a job shows. Bytes, counts, milliseconds. */
 import { z } from 'zod'
+import { OrphanTotals } from './orphan.ts'
 
 const count = z.number().nonnegative()
 
@@ -13,6 +14,8 @@ export const MirrorProgress = z.object({
   /** everything found is done, and flushed on the replica */
   complete: z.boolean().default(false),
   findings: count,
+  /** left out: none were found */
+  orphans: OrphanTotals.optional(),
 })
 export type MirrorProgress = z.infer<typeof MirrorProgress>
 

@@ -61,7 +61,7 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
   const findings = new CollectedFindings(job.record.findings)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const source = await connectedSource(seams, job, seams.times.connectMs, signal)
-  const { captureEpoch } = await source.prepare(job.record.id, volumeRoots(planned(job).plan), signal)
+  const { captureEpoch } = await source.prepare(job.record.id, volumeRoots(planned(job).plan), job.record.options.rules, signal)
   if (captureEpoch !== job.record.captureEpoch) {
     await job.update({ captureEpoch: undefined })
     throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')

@@ -1,5 +1,6 @@
 /** Step of `mirroring`: the capture runs on the source before the first read, then everything that differs is copied. */
-import type { Job } from '../domain/job.ts'
+import type { Job, JobOptions } from '../domain/job.ts'
+import type { OrphanPolicy } from '../domain/orphan.ts'
 import { NO_MIRROR_PROGRESS } from '../domain/progress.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { CollectedFindings } from './collect-findings.ts'
@@ -17,7 +18,7 @@ export async function mirror(
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
   return await withSource<JobEvent>(seams, job, 'mirroring', async source => {
-    const { captureEpoch } = await source.prepare(job.record.id, roots, signal)
+    const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
     if (captureEpoch === job.record.captureEpoch) {
       await job.note('mirror-current', 'the replica is complete and the source kept every change since: no new mirror is needed')
       return 'mirror-complete'
@@ -26,7 +27,8 @@ export async function mirror(
     await job.note('mirror-begun', compare === 'none' ? 'everything is sent' : `what differs is sent, found by comparing ${compare}`)
     // written down before the first effect: from here on the replica is not complete
     await job.update({ captureEpoch: undefined, mirror: NO_MIRROR_PROGRESS, replication: undefined, mirrorBootId: job.record.mirrorBootId ?? seams.bootId })
-    const report = await source.mirror({ compare, orphans: job.record.options.orphans }, targets.trees, (mirrored, found) => {
+    const report = await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans) => {
+      if (orphans.length > 0) return
       job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
     }, signal)
     findings.add(report.findings)
@@ -34,6 +36,11 @@ export async function mirror(
     await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
     return 'mirror-complete'
   }, signal)
+}
+
+/** What becomes of orphans; those that the options leave out are not in the request. */
+function policy({ orphans, orphansOlderThanMs, removeOutside }: JobOptions): OrphanPolicy {
+  return { orphans, ...(orphansOlderThanMs === undefined ? {} : { orphansOlderThanMs }), ...(removeOutside === undefined ? {} : { removeOutside }) }
 }
 
 /**

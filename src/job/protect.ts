@@ -15,7 +15,7 @@ export async function protect(
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
   return await withSource<JobEvent | undefined>(seams, job, 'protecting: changes are replicated', async source => {
-    const { captureEpoch } = await source.prepare(job.record.id, roots, signal)
+    const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
     if (captureEpoch !== job.record.captureEpoch) return await needMirror(job, 'the agent was restarted and may have missed changes')
     await job.update({ mirrorBootId: seams.bootId })
     if (cutsOverByItself(job)) return 'cutover'

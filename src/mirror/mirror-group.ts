@@ -4,16 +4,19 @@
  */
 import { isAppError } from '../errors/app-error.ts'
 import { childPath, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { inTheWay } from '../tree/in-the-way.ts'
+import type { OrphanWalk } from '../tree/orphan-walk.ts'
 import type { WholeDirectory } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { encodeOperation } from '../wire/operation-codec.ts'
 import type { Arrivals } from './arrivals.ts'
 import { joinListings, judge, type Pair, type Verdict } from './compare.ts'
+import type { EdgeLinks } from './edge-links.ts'
 import { tooLongBelow, unreadable } from './findings.ts'
 import { GroupListings, NOTHING, readToEnd } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
-import { isOrphan } from './orphans.ts'
+import type { Orphans } from './orphans.ts'
 import { keyOfFailure } from './refusals.ts'
 import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from './send-entries.ts'
 
@@ -27,6 +30,9 @@ export interface VolumeMirror extends VolumeSending {
   arrivals: Arrivals | undefined
   /** what was in the way in an earlier round and must go first, as keys of `refusals.ts` */
   inTheWay: ReadonlySet<string>
+  orphans: Orphans
+  /** where rules leave names out; else undefined */
+  edges: EdgeLinks | undefined
 }
 
 const NONE = Buffer.alloc(0)
@@ -41,6 +47,7 @@ interface LinkToMake { entry: ListingEntry, path: RelPath, target: ListingEntry 
 export class GroupMirror {
   readonly #mirror: VolumeMirror
   readonly #entries: EntrySender
+  readonly #orphans: OrphanWalk
   readonly #children: PendingDirectory[] = []
   readonly #links: LinkToMake[] = []
   readonly #made: LinkGroup[] = []
@@ -48,6 +55,7 @@ export class GroupMirror {
   constructor(mirror: VolumeMirror) {
     this.#mirror = mirror
     this.#entries = new EntrySender(mirror)
+    this.#orphans = mirror.orphans.walk(async (operation, signal) => { await this.#entries.add(encodeOperation(operation), signal) })
   }
 
   /** @throws {AppError} LINK_LOST; abort stops between batches */
@@ -65,10 +73,7 @@ export class GroupMirror {
       for (const group of this.#made) group.markSent()
     }
     await this.#makeLinks(signal)
-    for (const path of this.#entries.touched) {
-      await this.#entries.addMetadata(path, signal)
-    }
-    await this.#entries.flush(signal)
+    await this.#entries.finishDirectories(signal)
     return this.#children
   }
 
@@ -148,26 +153,31 @@ export class GroupMirror {
   }
 
   async #mirrorPairs(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
-    const { request, tally } = this.#mirror
+    const { tally } = this.#mirror
     const whole: Pair[] = []
     const compared: { pair: Pair, verdict: Verdict }[] = []
+    const leavesAlone = this.#orphans.leavesAlone(directory)
     let tooLong = 0
     for (const pair of pairs) {
-      const { source, target } = pair
-      const name = (source ?? target)?.name
+      const { source } = pair
+      const name = (source ?? pair.target)?.name
       const path = name === undefined ? undefined : childPath(directory, name)
       if (path === undefined) {
         tooLong++
         continue
       }
-      if (source === undefined) {
-        if (target !== undefined && request.orphans === 'delete' && isOrphan(directory, target)) await this.#entries.remove(directory, target.name, signal)
+      if (source?.inode === UNKNOWN_INODE) {
+        // what the replica has there stays
+        tally.found(source)
+        whole.push(pair)
         continue
       }
+      const target = await this.#replaceable(directory, path, pair, leavesAlone, signal)
+      if (source === undefined) continue
       tally.found(source)
-      if (source.inode === UNKNOWN_INODE) {
-        // what the replica has there stays
-        whole.push(pair)
+      if (target === 'stays') {
+        tally.skipped(source)
+        tally.finding(inTheWay(path))
         continue
       }
       const verdict = this.#verdict(source, target, path)
@@ -192,23 +202,46 @@ export class GroupMirror {
     }
   }
 
-  #isInTheWay(path: RelPath): boolean {
+  /** A directory that holds what the rules leave alone cannot be made anew. */
+  #mustGo(path: RelPath, target: ListingEntry): boolean {
     const { inTheWay, volume } = this.#mirror
-    return inTheWay.size > 0 && inTheWay.has(keyOfFailure({ volume, path: path.toString('base64') }))
+    if (inTheWay.size === 0 || !inTheWay.has(keyOfFailure({ volume, path: path.toString('base64') }))) return false
+    return target.type !== 'directory' || !this.#orphans.guards(path)
+  }
+
+  /** What the replica has under the name, when it may be changed or replaced in place: orphans, and directories that must make way, are dealt with. */
+  async #replaceable(directory: RelPath, path: RelPath, { source, target }: Pair, leavesAlone: (target: ListingEntry) => boolean, signal: AbortSignal): Promise<ListingEntry | 'stays' | undefined> {
+    if (target === undefined) return undefined
+    let goes: boolean
+    if (source === undefined || leavesAlone(target)) goes = await this.#orphans.entry(directory, target, signal)
+    else if (target.type === 'directory' && source.type !== 'directory') goes = await this.#orphans.replaced(path, signal)
+    else return target
+    if (goes) this.#entries.touched.add(directory)
+    return goes ? undefined : 'stays'
+  }
+
+  /** The verdict about one name. An object of the replica that may have names that the rules leave alone is not written in place. */
+  #judge(source: ListingEntry, target: ListingEntry | undefined, path: RelPath, foreign: boolean): Verdict {
+    const { request, arrivals, edges } = this.#mirror
+    if (foreign) return 'replace'
+    const verdict = judge(source, target, request.compare, arrivals)
+    if (edges === undefined || target === undefined || target.type === 'directory' || target.linkCount < 2) return verdict
+    if (verdict === 'same') edges.note(target, path)
+    return verdict === 'metadata' || verdict === 'content' || verdict === 'verify' ? 'replace' : verdict
   }
 
   /** The verdict, or undefined when the entry is a further name of an object and is dealt with as a link. */
   #verdict(source: ListingEntry, target: ListingEntry | undefined, path: RelPath): Verdict | undefined {
-    const { links, request, arrivals } = this.#mirror
-    const foreign = target !== undefined && (links.isForeign(source, target) || this.#isInTheWay(path))
+    const { links } = this.#mirror
+    const foreign = target !== undefined && (links.isForeign(source, target) || this.#mustGo(path, target))
     const linked = source.type !== 'directory' && source.linkCount > 1
-    if (!linked) return foreign ? 'replace' : judge(source, target, request.compare, arrivals)
+    if (!linked) return this.#judge(source, target, path, foreign)
     const { group, first } = links.join(source, path)
     if (!first) {
       this.#links.push({ entry: source, path, target, group })
       return undefined
     }
-    const verdict = foreign ? 'replace' : judge(source, target, request.compare, arrivals)
+    const verdict = this.#judge(source, target, path, foreign)
     if (verdict !== 'create' && verdict !== 'replace') group.replicaInode = target?.inode
     this.#made.push(group)
     return verdict
@@ -218,6 +251,7 @@ export class GroupMirror {
     for (const { entry, path, target, group } of this.#links) {
       await group.sent
       if (target !== undefined && group.replicaInode === target.inode) {
+        this.#mirror.edges?.note(target, path)
         this.#mirror.tally.skipped(entry)
         continue
       }

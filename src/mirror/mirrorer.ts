@@ -7,23 +7,32 @@ import type { Clock } from '../clock/clock.ts'
 import { ROOT_PATH } from '../domain/rel-path.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
+import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/messages.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { Arrivals } from './arrivals.ts'
+import { EdgeLinks } from './edge-links.ts'
 import { LinkGroups } from './link-groups.ts'
 import { GroupMirror, type PendingDirectory, type VolumeMirror } from './mirror-group.ts'
+import { Orphans, type OrphanReporter } from './orphans.ts'
+import { previewOrphans } from './preview-orphans.ts'
 import { Refusals } from './refusals.ts'
 import { Tally, type MirrorReporter } from './tally.ts'
 import { walkGroups } from './walk-groups.ts'
 
 export interface MirrorWork {
+  /** as the rules let them be seen */
   volumes: ReadonlyMap<number, SourceTree>
+  /** the rules of each volume; left out: everything belongs to the replica */
+  rules?: ReadonlyMap<number, VolumeRules>
   stream: OperationStream
   request: MirrorRequest
   /** what an interrupted mirror has left, by volume */
   resume?: readonly ResumePoint[]
   /** called now and then with the figures and the findings since the last call */
   report: MirrorReporter
+  /** told of every orphan; left out: they are dealt with and not told */
+  reportOrphans?: OrphanReporter | undefined
   clock: Clock
 }
 
@@ -37,12 +46,13 @@ const EXTRA_ROUNDS = 2
 export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Promise<MirrorProgress> {
   const { stream } = work
   const tally = new Tally(stream, work.clock, work.report)
+  if (work.request.orphansPreview === true) return await preview(work, tally, signal)
   let refusals = await mirrorRound(work, tally, undefined, signal)
   tally.walked()
   tally.tell(true)
   for (let round = 0; round < EXTRA_ROUNDS && refusals.again.size > 0; round++) {
     // a walk by attributes finds exactly what is missing, links and directories' times included
-    const again = { ...work, resume: [], request: { ...work.request, compare: 'attributes' as const } }
+    const again = { ...work, resume: [], reportOrphans: undefined, request: { ...work.request, compare: 'attributes' as const } }
     refusals = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), refusals.again, signal)
   }
   tally.finding(...refusals.remainingFindings())
@@ -53,6 +63,23 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   return tally.progress()
 }
 
+/** Only looks for orphans. */
+async function preview(work: MirrorWork, tally: Tally, signal: AbortSignal): Promise<MirrorProgress> {
+  for (const [volume, tree] of work.volumes) {
+    const orphans = orphansOf(volume, work, tally)
+    await previewOrphans({ volume, tree, stream: work.stream, orphans, tally }, signal)
+    await orphans.finish(signal)
+  }
+  tally.walked()
+  tally.tell(true)
+  return tally.progress()
+}
+
+function orphansOf(volume: number, work: MirrorWork, tally: Tally): Orphans {
+  const { stream, request, clock } = work
+  return new Orphans(volume, { stream, rules: work.rules?.get(volume) ?? EVERYTHING, request, clock, tally, report: work.reportOrphans })
+}
+
 /** One walk over all volumes; gives what the replica refused, all of which is applied or refused when it resolves. */
 async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: ReadonlyMap<string, AppliedFailure> | undefined, signal: AbortSignal): Promise<Refusals> {
   const { stream } = work
@@ -60,9 +87,13 @@ async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: Readon
   const inTheWay = new Set([...refusedBefore ?? []].filter(([, { errno }]) => errno === 'EEXIST').map(([key]) => key))
   const collect = (): void => { tally.finding(...refusals.add(stream.takeFailures())) }
   for (const [volume, tree] of work.volumes) {
-    const mirror: VolumeMirror = { volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay }
+    const orphans = orphansOf(volume, work, tally)
+    const edges = (work.rules?.get(volume) ?? EVERYTHING).all ? undefined : new EdgeLinks()
+    const mirror: VolumeMirror = { orphans, edges, volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay }
     // a directory's turn comes after the operation that makes it was sent
     await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await new GroupMirror(mirror).run(group, inner), collect, signal)
+    await edges?.sever(mirror, signal)
+    await orphans.finish(signal)
     const root = await tree.readMetadata(ROOT_PATH, signal)
     if (root !== undefined) await stream.send(volume, root, signal)
   }

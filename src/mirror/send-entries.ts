@@ -35,6 +35,15 @@ export class EntrySender {
 
   async flush(signal: AbortSignal): Promise<void> { await this.#sender.flush(signal) }
 
+  /** Sends the metadata of the touched directories, and everything added. */
+  async finishDirectories(signal: AbortSignal): Promise<void> {
+    for (const path of this.touched) {
+      const metadata = await this.#volume.tree.readMetadata(path, signal)
+      if (metadata !== undefined) await this.#sender.add(metadata, signal)
+    }
+    await this.flush(signal)
+  }
+
   /** Removes a name of the replica. */
   async remove(directory: RelPath, name: Buffer, signal: AbortSignal): Promise<void> {
     await this.#sender.add(encodeOperation({ kind: 'remove', path: joinRelPath(directory, name) }), signal)

@@ -1,6 +1,7 @@
 /** Counts what a mirror has found, done and skipped, and says so now and then. */
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
+import { countOrphan, NO_ORPHANS, type Orphan } from '../domain/orphan.ts'
 import { NO_MIRROR_PROGRESS, type MirrorProgress } from '../domain/progress.ts'
 import type { EntryCount } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
@@ -74,6 +75,8 @@ export class Tally {
 
   /** Everything is flushed on the replica. */
   completed(): void { this.#figures.complete = true }
+
+  orphan(orphan: Pick<Orphan, 'fate' | 'sizeBytes'>): void { this.#figures.orphans = countOrphan(this.#figures.orphans ?? NO_ORPHANS, orphan) }
 
   walked(): void { this.#figures.walked = true }
 

@@ -7,7 +7,9 @@ import type { Clock } from '../clock/clock.ts'
 import { joinRelPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { VerifyBy, VerifyProgress } from '../domain/verification.ts'
 import { isAppError } from '../errors/app-error.ts'
+import { isOrphan } from '../tree/orphan-walk.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
+import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import { asListingPage, listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { joinListings, type Pair } from './compare.ts'
@@ -16,7 +18,6 @@ import { describeDifference } from './describe-difference.ts'
 import { DifferenceSender, type SendDifferences } from './difference-sender.ts'
 import { GroupListings } from './group-listings.ts'
 import { LinkStructure } from './link-structure.ts'
-import { isOrphan } from './orphans.ts'
 import { SecondLook } from './second-look.ts'
 import { Suspects } from './suspects.ts'
 import { VerifyTally } from './verify-tally.ts'
@@ -24,7 +25,10 @@ import { isUnchanged, type VolumeVerification } from './volume-verification.ts'
 import { walkGroups } from './walk-groups.ts'
 
 export interface VerifyWork {
+  /** as the rules let them be seen */
   volumes: ReadonlyMap<number, SourceTree>
+  /** the rules of each volume; left out: everything belongs to the replica */
+  rules?: ReadonlyMap<number, VolumeRules>
   /** listing pages with the root of the replica of each volume, by volume */
   roots: ReadonlyMap<number, Buffer>
   stream: OperationStream
@@ -48,8 +52,9 @@ export async function verifyVolumes(work: VerifyWork, signal: AbortSignal): Prom
   const tally = new VerifyTally(work.clock, work.report, work.by === 'data')
   const startedNs = BigInt(work.clock.now() - TICK_MS) * 1_000_000n
   for (const [volume, tree] of work.volumes) {
+    const rules = work.rules?.get(volume) ?? EVERYTHING
     const sender = new DifferenceSender(volume, work.differences)
-    const verification: VolumeVerification = { volume, tree, stream: work.stream, by: work.by, startedNs, tally, sender, isExtra: isOrphan }
+    const verification: VolumeVerification = { volume, tree, stream: work.stream, by: work.by, startedNs, tally, sender, isExtra: (directory, entry) => isOrphan(rules, directory, entry) }
     await verifyRoot(verification, work.roots.get(volume), signal)
     await new VolumeWalk(verification).run(signal)
     await sender.flush()

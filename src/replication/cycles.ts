@@ -8,7 +8,9 @@ import { parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
 import { mayHelpToSendAgain, refusedFinding } from '../tree/refused.ts'
+import { OrphanWalk } from '../tree/orphan-walk.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
+import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { AppliedFailure } from '../wire/messages.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { InFlight } from './in-flight.ts'
@@ -22,6 +24,8 @@ import type { ComparePace, VolumeReplication } from './volume-replication.ts'
 export interface ReplicatorOptions {
   /** by the index on the wire */
   volumes: ReadonlyMap<number, SourceTree>
+  /** the rules of each volume, as its tree and the changes obey them; left out: everything belongs to the replica */
+  rules?: ReadonlyMap<number, VolumeRules>
   /** began before the mirror's first read */
   changes: ChangeSource
   stream: OperationStream
@@ -154,6 +158,10 @@ export class Cycles {
     return findings
   }
 
+  #rules(volume: number): VolumeRules {
+    return this.#options.rules?.get(volume) ?? EVERYTHING
+  }
+
   #state(volume: number): VolumeState {
     const state = this.#volumes.get(volume)
     if (state === undefined) throw new RangeError(`volume ${String(volume)} is not replicated`)
@@ -166,7 +174,7 @@ export class Cycles {
     for (const change of changes) {
       if (change.kind !== 'rescan') continue
       await stream.whenApplied(stream.sent, signal)
-      for await (const chunk of differences({ volume, tree, stream, atMs: change.atMs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
+      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
       const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
       for await (const chunk of changesSince(this.#options.changes, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
         await this.#replicate(volume, tree, chunk, options, signal)
@@ -178,10 +186,12 @@ export class Cycles {
   async #replicate(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes: source, clock, stream } = this.#options
     const state = this.#state(volume)
+    const sender = new OperationSender(stream, volume)
     const of: VolumeReplication = {
-      volume, tree, stream, changes: source, links: state.links, sender: new OperationSender(stream, volume), touched: new Set(), seen: new Set(),
+      volume, tree, stream, changes: source, links: state.links, sender, touched: new Set(), seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
+      removal: new OrphanWalk({ volume, stream, rules: this.#rules(volume), orphans: 'remove', send: async (operation, inner) => { await sender.operation(operation, inner) } }),
     }
     const began = clock.now()
     let done: ReplicatedChanges

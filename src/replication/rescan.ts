@@ -5,6 +5,7 @@
 import type { Change, ChangedObject, ChangeSource } from '../capture/change-source.ts'
 import { childPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
+import type { VolumeRules } from '../tree/volume-rules.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 
@@ -22,7 +23,7 @@ function changeOf({ type, path, inode, linkCount }: ChangedObject, volume: numbe
   return { kind: type === 'file' ? 'data' : 'metadata', volume, path, object: { inode, linkCount }, atMs }
 }
 
-export interface Compared { volume: number, tree: SourceTree, stream: OperationStream, atMs: number }
+export interface Compared { volume: number, tree: SourceTree, stream: OperationStream, rules: VolumeRules, atMs: number }
 
 /** One name on the replica, in little memory. */
 interface ReplicaName { record: Buffer, linkCount: number }
@@ -73,8 +74,11 @@ function difference(ours: ListingEntry, theirs: ReplicaName | undefined): 'entry
 
 async function namesOnReplica(of: Compared, directory: RelPath, signal: AbortSignal): Promise<Map<string, ReplicaName>> {
   const names = new Map<string, ReplicaName>()
+  const rules = of.rules.at(directory)
   for await (const { page } of of.stream.list(of.volume, [directory], signal)) {
     for (const entry of listingEntries(page)) {
+      // a name of the source that meets it is a changed entry, which finds it in the way
+      if (rules.guards && of.rules.leavesAlone(rules.place(entry.name, entry.type === 'directory'))) continue
       names.set(entry.name.toString('latin1'), { record: Buffer.from(entry.record), linkCount: entry.linkCount })
     }
   }

@@ -3,6 +3,7 @@ import { childPath, joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile } from './file-content.ts'
+import { inTheWay } from '../tree/in-the-way.ts'
 import { forEachAtOnce, lookAt, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 /** Files up to this size travel whole with their metadata in one operation: cheaper than to ask what the replica has. */
@@ -19,12 +20,18 @@ export async function replaceNames(of: VolumeReplication, directory: RelPath, na
   const looked = await forEachAtOnce(names, async name => ({ name, entry: await lookAt(of.tree, joinRelPath(directory, name), signal) }))
   const plain: Buffer[] = []
   const directories: Buffer[] = []
-  for (const { name, entry } of looked) {
+  const paths = names.map(name => joinRelPath(directory, name))
+  // what the replica has goes first: else a `file` operation would go into the object that is there, and into its other names
+  const staying = await of.removal.names(paths, async () => { await of.sender.applied(signal) }, signal)
+  for (const [at, { name, entry }] of looked.entries()) {
     const path = joinRelPath(directory, name)
     touchParent(of, path)
-    // else a `file` operation would go into the object that is there, and into its other names
-    await of.sender.operation({ kind: 'remove', path }, signal)
     if (entry === undefined) continue
+    const stays = staying.get(at)
+    if (stays !== undefined && !(stays === 'directory' && entry.type === 'directory')) {
+      of.findings.push(inTheWay(path))
+      continue
+    }
     if (take(of, path, entry)) plain.push(name)
     if (entry.type === 'directory') directories.push(name)
   }

@@ -2,6 +2,7 @@
 import type { Finding } from '../domain/finding.ts'
 import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
+import type { OrphanWalk } from '../tree/orphan-walk.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
@@ -17,6 +18,8 @@ export interface VolumeReplication {
   readonly stream: OperationStream
   readonly sender: OperationSender
   readonly links: LinkGroups
+  /** has names of the replica go, but for what the rules leave alone */
+  readonly removal: OrphanWalk
   /** directories in which names came or went on the replica: they get their metadata again at the end (keys) */
   readonly touched: Set<string>
   /** inodes that are looked for: they changed through a name that is gone */

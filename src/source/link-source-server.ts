@@ -1,8 +1,9 @@
 /** SourceServer over a Link to the agent. */
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
-import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import { NO_MIRROR_PROGRESS, type MirrorProgress, type ReplicationProgress } from '../domain/progress.ts'
 import { ROOT_PATH } from '../domain/rel-path.ts'
+import type { Rule } from '../domain/rule.ts'
 import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -15,7 +16,7 @@ import { OperationIntake } from './operation-intake.ts'
 import { PacedReports } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
 import { RequestChannel } from './request-channel.ts'
-import type { DrainReport, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
+import type { DrainReport, MirrorListener, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
 
 export type Hello = Extract<Control, { kind: 'hello' }>
 
@@ -81,23 +82,28 @@ class LinkSourceServer implements SourceServer {
     return (await this.#channel.ask(id => ({ kind: 'describe', id }), 'workload', DESCRIBE_MS, signal)).workload
   }
 
-  async prepare(jobId: string, volumes: readonly VolumeRoot[], signal: AbortSignal): Promise<{ captureEpoch: string }> {
-    const { captureEpoch } = await this.#channel.ask(id => ({ kind: 'prepare', id, jobId, volumes: [...volumes] }), 'prepared', PREPARE_MS, signal)
+  async prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal): Promise<{ captureEpoch: string }> {
+    const { captureEpoch } = await this.#channel.ask(id => ({ kind: 'prepare', id, jobId, volumes: [...volumes], rules: [...rules] }), 'prepared', PREPARE_MS, signal)
     this.#captureEpoch = captureEpoch
     this.#capturingJobId = jobId
     return { captureEpoch }
   }
 
-  async mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport> {
+  async mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal): Promise<MirrorReport> {
     this.#checkIdle(signal)
-    const marked = await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
-    const mirrored = await this.#withIntake(marked.trees, async inner => await paced(report, this.#clock, async reports => {
-      const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked.resume }), 'mirror-complete', control => {
-        if (control.kind === 'mirror-progress') reports.take(control.progress, control.findings)
+    let latest: MirrorProgress = NO_MIRROR_PROGRESS
+    // a preview writes nothing, no mark either
+    const marked = request.orphansPreview === true ? undefined : await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
+    const mirrored = await this.#withIntake(marked?.trees ?? targets, async inner => await paced<MirrorProgress, MirrorReport>((p, f) => { report(p, f, []) }, this.#clock, async reports => {
+      const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked?.resume ?? [] }), 'mirror-complete', control => {
+        if (control.kind === 'mirror-progress') {
+          latest = control.progress
+          reports.take(latest, control.findings)
+        } else if (control.kind === 'mirror-orphans') report(latest, [], control.orphans)
       }, inner)
       return { progress, findings: [] }
     }), signal, MIRROR_IDLE_MS)
-    await marked.complete(signal)
+    await marked?.complete(signal)
     return mirrored
   }
 

@@ -2,11 +2,17 @@
  * What a source keeps for its job whether it is connected or not: the opened volumes, the capture of changes, the frozen file systems. It
  * promises that nothing of a job is left after `release`, and that a frozen source thaws when nobody holds it. One job at a time.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { ChangeSource } from '../capture/change-source.ts'
+import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Frozen } from '../replication/freezer.ts'
+import { ruledChanges } from '../replication/ruled-changes.ts'
+import { ruledSourceTree } from '../tree/ruled-source-tree.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
+import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
+import { compileForVolumes } from './rules-of-volumes.ts'
 
 export interface CaptureSeams {
   /** where a volume that the appliance names by its mount point lies on this machine. @throws {AppError} SOURCE_MISSING */
@@ -20,7 +26,10 @@ export interface CaptureSeams {
 export interface Capturing {
   readonly jobId: string
   readonly roots: readonly VolumeRoot[]
+  readonly ruleList: readonly Rule[]
+  readonly rules: ReadonlyMap<number, VolumeRules>
   readonly paths: ReadonlyMap<number, string>
+  /** as the rules let them be seen, and so the changes */
   readonly volumes: ReadonlyMap<number, SourceTree>
   readonly changes: ChangeSource
 }
@@ -50,20 +59,22 @@ export class SourceCapture implements AsyncDisposable {
   }
 
   /**
-   * Opens the volumes and starts the capture; goes on when it runs for this job and these volumes already.
-   * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED; nothing is captured then
+   * Opens the volumes and starts the capture; goes on when it runs for this job, these volumes and rules already.
+   * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID; nothing is captured then
    */
-  async prepare(jobId: string, roots: readonly VolumeRoot[], signal: AbortSignal): Promise<Capturing> {
+  async prepare(jobId: string, roots: readonly VolumeRoot[], ruleList: readonly Rule[], signal: AbortSignal): Promise<Capturing> {
     return await this.#inTurn(async () => {
-      if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots)) return this.#capturing
+      if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots) && isDeepStrictEqual(this.#capturing.ruleList, ruleList)) return this.#capturing
+      checkRules(ruleList)
+      const rules = compileForVolumes(ruleList, roots)
       await this.#release()
       await using opening = new AsyncDisposableStack()
       const paths = new Map(roots.map(root => [root.index, this.#seams.resolve(root.path)]))
       // the trees first: they say what is missing or not supported; nothing is read before the capture runs
       const volumes = new Map<number, SourceTree>()
-      for (const [index, path] of paths) volumes.set(index, opening.use(await this.#seams.openTree(path, signal)))
-      const changes = opening.use(await this.#seams.openChanges(paths, signal))
-      this.#capturing = { jobId, roots, paths, volumes, changes, resources: opening.move() }
+      for (const [index, path] of paths) volumes.set(index, opening.use(ruledSourceTree(await this.#seams.openTree(path, signal), rules.get(index) ?? EVERYTHING)))
+      const changes = opening.use(ruledChanges(await this.#seams.openChanges(paths, signal), rules))
+      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, resources: opening.move() }
       return this.#capturing
     })
   }
@@ -139,5 +150,5 @@ export class SourceCapture implements AsyncDisposable {
 }
 
 function sameRoots(a: readonly VolumeRoot[], b: readonly VolumeRoot[]): boolean {
-  return a.length === b.length && a.every((root, i) => root.index === b[i]?.index && root.path === b[i].path)
+  return isDeepStrictEqual(a, b)
 }

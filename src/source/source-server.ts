@@ -4,7 +4,9 @@
  * ends every call fails with LINK_LOST and `ended` is aborted; the agent connects again by itself and a new object appears.
  */
 import type { Finding } from '../domain/finding.ts'
+import type { Orphan } from '../domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { Rule } from '../domain/rule.ts'
 import type { Difference, VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { TargetTree } from '../tree/target-tree.ts'
@@ -12,6 +14,9 @@ import type { MirrorRequest, VerifyRequest, VolumeRoot } from '../wire/messages.
 
 /** Where the operations of each volume go, by the volume's index on the wire. */
 export type Targets = ReadonlyMap<number, TargetTree>
+
+/** Told of the figures, and of findings and orphans since the last call. */
+export type MirrorListener = (progress: MirrorProgress, findings: readonly Finding[], orphans: readonly Orphan[]) => void
 
 export interface MirrorReport { progress: MirrorProgress, findings: readonly Finding[] }
 /** Takes what a verification tells. Differences that are not taken yet hold the agent up. */
@@ -30,10 +35,13 @@ export interface SourceServer extends AsyncDisposable {
   /** aborted when the connection has ended */
   readonly ended: AbortSignal
   describe(signal: AbortSignal): Promise<Workload>
-  /** Opens the volumes and starts the capture; when it runs for this job and these volumes already, goes on with it. @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED */
-  prepare(jobId: string, volumes: readonly VolumeRoot[], signal: AbortSignal): Promise<{ captureEpoch: string }>
+  /**
+   * Opens the volumes and starts the capture; when it runs for this job, these volumes and rules already, goes on with it.
+   * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID
+   */
+  prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal): Promise<{ captureEpoch: string }>
   /** Mirrors all prepared volumes; resolves when all is applied and flushed. @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
-  mirror(request: MirrorRequest, targets: Targets, report: (progress: MirrorProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<MirrorReport>
+  mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal): Promise<MirrorReport>
   /**
    * Compares all prepared volumes with their replicas and tells what differs; writes nothing to either. Resolves with the final figures.
    * @throws {AppError} LINK_LOST, SOURCE_UNREADABLE, REPLICA_WRITE when the replica cannot be read, and what the sink throws

@@ -146,7 +146,7 @@ class SourceSession implements AsyncDisposable {
     switch (request.kind) {
       case 'describe': return { kind: 'workload', id, workload: await describe(signal) }
       case 'prepare': {
-        const { changes } = await capture.prepare(request.jobId, request.volumes, signal)
+        const { changes } = await capture.prepare(request.jobId, request.volumes, request.rules, signal)
         return { kind: 'prepared', id, captureEpoch: changes.epoch }
       }
       case 'mirror': return await this.#flowOf('mirror', cancel, async () => await this.#mirror(request, signal))
@@ -162,19 +162,22 @@ class SourceSession implements AsyncDisposable {
         await capture.release()
         return { kind: 'released', id }
       case 'power-off': return { kind: 'powering-off', id }
-      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'drained':
+      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-orphans': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'drained':
       case 'held': case 'thawed': case 'powering-off': case 'released': case 'failed': case 'cancelled':
         throw new AppError('FRAME_INVALID', `the appliance sent ${request.kind}, which only an agent sends`)
     }
   }
 
   async #mirror({ id, request, resume }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
-    const { volumes } = this.#options.capture.current
+    const { volumes, rules } = this.#options.capture.current
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
     try {
-      const progress = await mirrorVolumes({ volumes, stream: this.#stream, request, resume, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) } }, signal)
+      const progress = await mirrorVolumes({
+        volumes, rules, stream: this.#stream, request, resume, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) },
+        reportOrphans: async orphans => { await this.#tell({ kind: 'mirror-orphans', id, orphans: [...orphans] }) },
+      }, signal)
       await reports.finish()
       return { kind: 'mirror-complete', id, progress }
     } finally {
@@ -183,11 +186,11 @@ class SourceSession implements AsyncDisposable {
   }
 
   async #verify({ id, request, roots }: Extract<Request, { kind: 'verify' }>, signal: AbortSignal): Promise<Answer> {
-    const { volumes } = this.#options.capture.current
+    const { volumes, rules } = this.#options.capture.current
     const reports = new ReportSender<VerifyProgress>(async progress => { await this.#tell({ kind: 'verify-progress', id, progress }) })
     try {
       const progress = await verifyVolumes({
-        volumes, roots: new Map(roots.map(({ volume, page }) => [volume, Buffer.from(page, 'base64')])), stream: this.#stream, by: request.by, clock: this.#options.clock,
+        volumes, rules, roots: new Map(roots.map(({ volume, page }) => [volume, Buffer.from(page, 'base64')])), stream: this.#stream, by: request.by, clock: this.#options.clock,
         differences: async differences => { await this.#tell({ kind: 'differences', id, differences: [...differences] }) }, report: p => { reports.report(p, []) },
       }, signal)
       await reports.finish()
@@ -232,9 +235,9 @@ class SourceSession implements AsyncDisposable {
   #replicator(): Replicator {
     const capturing = this.#options.capture.current
     if (this.#replication?.capturing !== capturing) {
-      const { volumes, changes } = capturing
+      const { volumes, rules, changes } = capturing
       const replicator = createReplicator({
-        volumes, changes, stream: this.#stream, clock: this.#options.clock,
+        volumes, rules, changes, stream: this.#stream, clock: this.#options.clock,
         report: (progress, findings) => { this.#reports?.report(progress, findings) },
       })
       this.#replication = { capturing, replicator }

@@ -1,11 +1,9 @@
 /** A verification with its report, and with the repair of what it finds when that is wanted: a mirror, and a second verification that proves it. */
 import type { Clock } from '../clock/clock.ts'
-import type { Finding } from '../domain/finding.ts'
-import type { MirrorProgress } from '../domain/progress.ts'
 import { NO_VERIFY_PROGRESS, type VerifyBy, type VerifyProgress } from '../domain/verification.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { MirrorRequest, VolumeRoot } from '../wire/messages.ts'
-import type { SourceServer, Targets } from './source-server.ts'
+import type { MirrorListener, SourceServer, Targets } from './source-server.ts'
 import { VerifyReport } from './verify-report.ts'
 
 export interface Verification {
@@ -17,7 +15,7 @@ export interface Verification {
   volumes: readonly VolumeRoot[]
   clock: Clock
   progress: (progress: VerifyProgress) => void
-  repairing: (progress: MirrorProgress, findings: readonly Finding[]) => void
+  repairing: MirrorListener
 }
 
 export interface VerificationResult {

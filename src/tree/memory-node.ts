@@ -93,6 +93,8 @@ export class MemoryNodes {
       case 'rename':
         this.#rename(path, operation.to)
         return
+      case 'set-aside':
+        throw new Refusal('EOPNOTSUPP', 'there is no folder for what is set aside')
       case 'remove':
         if (this.find(path) !== undefined) this.#remove(path)
         return

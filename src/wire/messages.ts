@@ -5,8 +5,9 @@
  *   agent       hello (version, agent id, capture epoch)
  *   appliance   welcome, or refuse (code, message) and close
  *   appliance   describe -> agent: workload
- *   appliance   prepare (job, volumes) -> agent: prepared (capture epoch); capture runs from here on
- *   appliance   mirror -> agent: list / hash / digests requests (answered by listing / hashes / same), operations, mirror-progress ..., mirror-complete
+ *   appliance   prepare (job, volumes, rules) -> agent: prepared (capture epoch); capture runs from here on, and all that follows obeys the rules
+ *   appliance   mirror -> agent: list / hash / digests requests (answered by listing / hashes / same), operations,
+ *               mirror-progress / mirror-orphans ..., mirror-complete
  *   appliance   verify -> agent: list / hash requests, verify-progress, differences ..., verify-complete; no operations
  *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
  *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
@@ -25,8 +26,10 @@
  */
 import { z } from 'zod'
 import { Finding } from '../domain/finding.ts'
+import { Orphan, OrphanPolicy } from '../domain/orphan.ts'
 import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { RelPath } from '../domain/rel-path.ts'
+import { MAX_RULES, Rule } from '../domain/rule.ts'
 import { Difference, VerifyBy, VerifyProgress } from '../domain/verification.ts'
 import { Workload } from '../domain/workload.ts'
 import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
@@ -43,10 +46,18 @@ const id = z.number().int().nonnegative()
 const control = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.strictObject({ kind: z.literal(kind), ...shape })
 const loose = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) => z.object({ kind: z.literal(kind), ...shape })
 
-export const VolumeRoot = z.object({ index: z.number().int().min(0).max(65535), path: z.string() })
+export const VolumeRoot = z.strictObject({
+  index: z.number().int().min(0).max(65535), path: z.string(),
+  /** where the volume is mounted for the rules, which name things from the root of the source; left out: at `path` */
+  mountPoint: z.string().startsWith('/').max(4096).optional(),
+})
 export type VolumeRoot = z.infer<typeof VolumeRoot>
 
-export const MirrorRequest = z.object({ compare: z.enum(['none', 'attributes', 'data']), orphans: z.enum(['keep', 'delete']) })
+export const MirrorRequest = OrphanPolicy.extend({
+  compare: z.enum(['none', 'attributes', 'data']),
+  /** nothing is changed: orphans are found and reported, with what would become of them */
+  orphansPreview: z.boolean().optional(),
+})
 export type MirrorRequest = z.infer<typeof MirrorRequest>
 
 export const VerifyRequest = z.strictObject({ by: VerifyBy })
@@ -78,9 +89,10 @@ export const Control = z.discriminatedUnion('kind', [
   control('welcome', { applianceVersion: z.string() }),
   loose('refuse', { code: z.string(), message: z.string() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
-  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot) }), control('prepared', { id, captureEpoch: label }),
+  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot), rules: z.array(Rule).max(MAX_RULES) }), control('prepared', { id, captureEpoch: label }),
   control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
   control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(SentFinding) }),
+  control('mirror-orphans', { id, orphans: z.array(Orphan) }),
   control('mirror-complete', { id, progress: MirrorProgress }),
   control('verify', { id, request: VerifyRequest, roots: z.array(z.strictObject({ volume: id, page: z.base64() })).max(1024) }),
   control('verify-progress', { id, progress: VerifyProgress }), control('differences', { id, differences: z.array(Difference).min(1).max(MAX_DIFFERENCES) }),

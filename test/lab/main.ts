@@ -1,14 +1,13 @@
 /** `npm run -s lab -- COMMAND`: the lab's commands, for people, tests and measurements. Results on standard output, everything else on standard error. */
 import { Command, CommanderError, Option } from 'commander'
-import { AppError, isAppError } from '../../src/errors/app-error.ts'
+import { isAppError } from '../../src/errors/app-error.ts'
 import { CODES } from '../../src/errors/codes.ts'
-import type { VerifyBy } from '../../src/domain/verification.ts'
 import { createLab } from './lab.ts'
 import { Interrupted, interruptible } from './interruption.ts'
-import type { TargetIdentity } from './open-target.ts'
 import { migrate } from './migrate.ts'
 import { progressLine } from './progress-line.ts'
-import { mirrorDirectories, replicateDirectories, verifyDirectories, type ProgressEvent, type TransferOptions, type VerifyOptions } from './transfer.ts'
+import { mirrorDirectories, replicateDirectories, verifyDirectories, type ProgressEvent } from './transfer.ts'
+import { transferOf, transferOptions, verificationOf, type TransferFlags, type VerifyFlags } from './transfer-options.ts'
 import { sweepStaleRuns } from './run-directory.ts'
 
 const WRONG_USE = 2
@@ -17,10 +16,6 @@ const INTERRUPTED = 130
 
 const say = (line: string): void => { process.stderr.write(`${line}\n`) }
 const print = (value: unknown): void => { process.stdout.write(`${JSON.stringify(value, null, 2)}\n`) }
-
-interface TransferFlags extends TargetIdentity { compare: 'none' | 'attributes' | 'data', orphans: 'keep' | 'delete', json?: boolean }
-
-interface VerifyFlags { verify?: VerifyBy, repair?: boolean, report?: string, progress?: boolean }
 
 async function main(args: readonly string[]): Promise<number> {
   using interruption = interruptible()
@@ -52,8 +47,8 @@ async function main(args: readonly string[]): Promise<number> {
     .option('--progress', 'tell now and then how far it is, on standard error')
     .argument('<src>').argument('<dst>')
     .action(async (src: string, dst: string, flags: TransferFlags & VerifyFlags) => {
-      const options = { ...transfer(src, dst, flags), progress: flags.progress === true ? (event: ProgressEvent) => { say(progressLine(event)) } : undefined }
-      const verify = verification(flags)
+      const options = { ...transferOf(src, dst, flags), progress: flags.progress === true ? (event: ProgressEvent) => { say(progressLine(event)) } : undefined }
+      const verify = verificationOf(flags)
       if (verify !== undefined) {
         const verified = await verifyDirectories({ ...options, verify }, signal)
         if (flags.json === true) print(verified)
@@ -70,7 +65,7 @@ async function main(args: readonly string[]): Promise<number> {
     .usage('[options] <src> <dst> -- <command...>').argument('<src>').argument('<dst>')
     .action(async (src: string, dst: string, flags: TransferFlags) => {
       if (command.length === 0) program.error('error: replicate needs a command after "--"')
-      const result = await replicateDirectories(transfer(src, dst, flags), command, signal)
+      const result = await replicateDirectories(transferOf(src, dst, flags), command, signal)
       if (flags.json === true) print(result)
       if (result.commandExitCode !== 0) {
         say(`error: the command ${command[0] ?? ''} ${result.commandExitCode === null ? 'was ended by a signal' : `exited ${String(result.commandExitCode)}`}; what it wrote was replicated`)
@@ -101,30 +96,6 @@ async function main(args: readonly string[]): Promise<number> {
     if (isAppError(error)) say(CODES[code].operator)
     return CODES[code].exitCode
   }
-}
-
-function transferOptions(command: Command): Command {
-  return command.addOption(new Option('--compare <how>', 'what is compared before it is sent').choices(['none', 'attributes', 'data']).default('none'))
-    .addOption(new Option('--orphans <what>', 'what DST has and SRC has not').choices(['keep', 'delete']).default('keep'))
-    .option('--volume-id <id>', 'refuse DST unless it is the root of the volume that bears this id')
-    .option('--mark', 'with --volume-id: give DST the id first, when it bears none and is empty')
-    .option('--json', 'print one JSON object')
-}
-
-/** @throws {AppError} REQUEST_INVALID */
-function verification({ verify, repair, report }: VerifyFlags): VerifyOptions['verify'] | undefined {
-  if (verify === undefined) {
-    if (repair === true || report !== undefined) throw new AppError('REQUEST_INVALID', '--repair and --report need --verify')
-    return undefined
-  }
-  if (report === undefined) throw new AppError('REQUEST_INVALID', '--verify needs --report FILE')
-  return { by: verify, repair: repair === true, reportFile: report }
-}
-
-/** @throws {AppError} REQUEST_INVALID */
-function transfer(source: string, target: string, { compare, orphans, volumeId, mark }: TransferFlags): TransferOptions {
-  if (mark === true && volumeId === undefined) throw new AppError('REQUEST_INVALID', '--mark needs --volume-id')
-  return { source, target, request: { compare, orphans }, volumeId, mark }
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -1,14 +1,18 @@
 /** What transfer.ts and its receiver say to each other. */
 import { z } from 'zod'
 import { Finding } from '../../src/domain/finding.ts'
+import { Orphan, OrphanTotals } from '../../src/domain/orphan.ts'
 import { MirrorProgress } from '../../src/domain/progress.ts'
+import { Rule } from '../../src/domain/rule.ts'
 import { VerifyBy, VerifyProgress } from '../../src/domain/verification.ts'
 import { MirrorRequest } from '../../src/wire/messages.ts'
 
 export const Task = z.object({
   /** absolute paths */
   source: z.string(), target: z.string(),
-  request: MirrorRequest,
+  request: MirrorRequest, rules: z.array(Rule),
+  /** where orphans are set aside */
+  orphansFolder: z.string().optional(),
   /** what DST has to be: open-target.ts */
   volumeId: z.string().optional(), mark: z.boolean().optional(),
   /** verify instead of mirroring; the report's file is absolute */
@@ -25,8 +29,11 @@ export type Task = z.infer<typeof Task>
 export const ReceiverEvent = z.discriminatedUnion('event', [
   /** the agent can be started */
   z.object({ event: z.literal('listening') }),
+  /** found since the last time */
+  z.object({ event: z.literal('orphans'), orphans: z.array(Orphan) }),
   z.object({
     event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding),
+    orphans: OrphanTotals,
     /** processor time that the whole machine spent meanwhile */
     machineCpuMs: z.number(),
     /** the most memory that the receiver had resident so far */

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { storeIdentity } from '../../src/agent/identity.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import type { Finding } from '../../src/domain/finding.ts'
+import { NO_ORPHANS, type Orphan } from '../../src/domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../../src/domain/progress.ts'
 import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { linkLog } from '../../src/logging/logger.ts'
@@ -49,14 +50,16 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   const keep = (more: readonly Finding[]): void => { findings.push(...more.slice(0, MAX_FINDINGS - findings.length)) }
   const startedAt = performance.now()
   const cpuBefore = machineCpuMs()
-  await server.prepare(JOB, [{ index: 0, path: task.source }], signal)
-  const mirroring = (progress: MirrorProgress, more: readonly Finding[]): void => {
+  const volumes = [{ index: 0, path: task.source, mountPoint: '/' }]
+  await server.prepare(JOB, volumes, task.rules, signal)
+  const mirroring = (progress: MirrorProgress, more: readonly Finding[], orphans: readonly Orphan[]): void => {
     keep(more)
-    if (task.progress) tell({ event: 'progress', progress })
+    if (orphans.length > 0) tell({ event: 'orphans', orphans: [...orphans] })
+    else if (task.progress) tell({ event: 'progress', progress })
   }
   if (task.verify !== undefined) {
     const result = await verifyReplica(server, targets, {
-      ...task.verify, repair: task.verify.repair ? task.request : undefined, volumes: [{ index: 0, path: task.source }], clock: systemClock, repairing: mirroring,
+      ...task.verify, repair: task.verify.repair ? task.request : undefined, volumes, clock: systemClock, repairing: mirroring,
       progress: progress => { if (task.progress) tell({ event: 'verifying', progress }) },
     }, signal)
     tell({ event: 'verified', ...result, durationMs: Math.round(performance.now() - startedAt), findings: findings.splice(0) })
@@ -68,7 +71,7 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   const { progress } = report
   tell({
     event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
-    machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
+    orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
   })
   if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
   await server.release(signal)

@@ -4,6 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { AppError } from '../../src/errors/app-error.ts'
 import { CODES, type ErrorCode } from '../../src/errors/codes.ts'
+import type { Orphan, OrphanTotals } from '../../src/domain/orphan.ts'
+import type { Rule } from '../../src/domain/rule.ts'
 import type { VerifyBy } from '../../src/domain/verification.ts'
 import type { MirrorRequest } from '../../src/wire/messages.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
@@ -15,6 +17,7 @@ import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirect
 
 export interface TransferOptions extends TargetIdentity {
   source: string, target: string, request: MirrorRequest
+  rules?: readonly Rule[], orphansFolder?: string | undefined
   /** told how far it is */
   progress?: ((event: ProgressEvent) => void) | undefined
 }
@@ -24,6 +27,8 @@ export type VerifyOptions = TransferOptions & { verify: { by: VerifyBy, repair: 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult {
   files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings
+  /** what DST has and SRC has not, all of it; of a preview: what would become of it */
+  orphans: OrphanTotals & { preview: boolean, list: Orphan[] }
   /** processor time of the whole machine while it ran, and the most memory that each side had resident */
   machineCpuMs: number, agentPeakBytes: number, receiverPeakBytes: number
 }
@@ -46,7 +51,7 @@ const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 /** @throws {AppError} SOURCE_MISSING, REPLICA_ROOT_MISSING, and what ended the mirror */
 export async function mirrorDirectories(options: TransferOptions, signal: AbortSignal): Promise<MirrorResult> {
   await using pair = await startPair(options, false, signal)
-  return mirrorOf(await pair.next('mirrored'), pair.agentPid)
+  return mirrorOf(await pair.next('mirrored'), pair, options)
 }
 
 /** Compares instead of mirroring, and repairs when it is to. @throws {AppError} as mirrorDirectories; REPORT_NOT_WRITTEN */
@@ -60,7 +65,7 @@ export async function verifyDirectories(options: VerifyOptions, signal: AbortSig
 /** Mirrors, replicates while the command runs, drains, however the command ended. @throws {AppError} as mirrorDirectories; TOOL_MISSING */
 export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
   await using pair = await startPair(options, true, signal)
-  const mirrored = mirrorOf(await pair.next('mirrored'), pair.agentPid)
+  const mirrored = mirrorOf(await pair.next('mirrored'), pair, options)
   const [program = '', ...args] = command
   // its output is not part of the result
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
@@ -71,13 +76,15 @@ export async function replicateDirectories(options: TransferOptions, command: re
   return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
 }
 
-function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, agentPid: number): MirrorResult {
+function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {
   const { files, bytesSent, bytesSkipped, durationMs, findings, machineCpuMs } = mirrored
-  return { files, bytesSent, bytesSkipped, durationMs, findings, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
+  return { files, bytesSent, bytesSkipped, durationMs, findings, orphans: { ...mirrored.orphans, preview: request.orphansPreview === true, list: [...list] }, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
 }
 
 interface Pair extends AsyncDisposable {
   readonly agentPid: number
+  /** found so far */
+  readonly orphans: readonly Orphan[]
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
   next<E extends 'mirrored' | 'verified' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
   drain(): void
@@ -96,7 +103,11 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
   stack.defer(async () => { await sweep(run) })
   try {
     const agentStateDirectory = join(run.path, 'agent')
-    const task: Task = { source, target, request: options.request, volumeId: options.volumeId, mark: options.mark, verify: options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }, progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory }
+    const verify = options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }
+    const task: Task = {
+      source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder, volumeId: options.volumeId, mark: options.mark, verify,
+      progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
+    }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {
       reject: false, detached: true, cleanup: false, buffer: false, stdin: 'pipe', stdout: 'pipe', stderr: { file: join(run.path, 'receiver.log') },
@@ -104,13 +115,16 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     })
     const events = receiver.iterable({ from: 'stdout' })[Symbol.asyncIterator]()
     stack.defer(() => { receiver.kill('SIGTERM') })
+    const orphans: Orphan[] = []
     const started: { agent?: LabProcess } = {}
     const next = async (): Promise<ReceiverEvent> => {
       const line = await Promise.race([events.next(), ended(signal), gone(started.agent)])
       if (line.done === true) throw new AppError('LINK_LOST', 'the receiver ended before its work was done')
       const event = ReceiverEvent.parse(JSON.parse(line.value))
       if (event.event === 'failed') throw new AppError(event.code in CODES ? event.code as ErrorCode : 'INTERNAL', event.message)
-      return event
+      if (event.event !== 'orphans') return event
+      for (const orphan of event.orphans) orphans.push(orphan)
+      return await next()
     }
     const listening = await next()
     if (listening.event !== 'listening') throw new AppError('INTERNAL', 'the receiver does not listen')
@@ -119,7 +133,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const agent = await startAgent(run, configFile)
     started.agent = agent
     return {
-      agentPid: agent.pid,
+      agentPid: agent.pid, orphans,
       next: async (wanted) => {
         let event = await next()
         for (; event.event === 'progress' || event.event === 'verifying'; event = await next()) options.progress?.(event)

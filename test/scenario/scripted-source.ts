@@ -118,14 +118,14 @@ class Connection implements SourceServer {
     return this.#machine.workload
   }
 
-  async prepare(jobId: string, _volumes: unknown, signal: AbortSignal): Promise<{ captureEpoch: string }> {
+  async prepare(jobId: string, _volumes: unknown, _rules: unknown, signal: AbortSignal): Promise<{ captureEpoch: string }> {
     this.#called('prepare', signal)
     return { captureEpoch: this.#machine.capture(jobId) }
   }
 
-  async mirror(request: { compare: string }, _targets: unknown, report: (progress: MirrorReport['progress'], findings: readonly []) => void, signal: AbortSignal): Promise<MirrorReport> {
+  async mirror(request: { compare: string }, _targets: unknown, report: (progress: MirrorReport['progress'], findings: readonly [], orphans: readonly []) => void, signal: AbortSignal): Promise<MirrorReport> {
     this.#called(`mirror ${request.compare}`, signal)
-    report({ ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 1 }, [])
+    report({ ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 1 }, [], [])
     if (this.#machine.holdMirror) await this.#end(signal)
     signal.throwIfAborted()
     Object.assign(this.#machine.replica, { writes: this.#machine.writes, foreign: false })

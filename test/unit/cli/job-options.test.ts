@@ -7,7 +7,7 @@ const flags = (changes: Record<string, unknown> = {}): CreateFlags => CreateFlag
 t.test('without flags everything has the product\'s defaults', async t => {
   t.same(await createRequest('move', flags()), {
     name: 'move', source: 'web1', vmware: 'vc1',
-    options: { volumes: [], datastore: 'ds1', vmName: 'move', networks: [], diskFormat: 'thin', compare: 'none', orphans: 'delete', cutover: 'manual', shutDownSource: true },
+    options: { volumes: [], datastore: 'ds1', vmName: 'move', networks: [], diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete', cutover: 'manual', shutDownSource: true },
   })
 })
 

@@ -7,7 +7,7 @@ export function jobView(changes: Partial<JobView> = {}): JobView {
   return {
     version: 1, id: 'j-1', name: 'move-web1', source: 'web1', vmware: 'vc1', state: 'created', health: 'ok', activity: 'waits to be validated',
     options: {
-      volumes: [], datastore: 'ds1', vmName: 'web1', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', orphans: 'delete',
+      volumes: [], datastore: 'ds1', vmName: 'web1', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete',
       cutover: 'manual', shutDownSource: true,
     },
     validation: [], findings: [], cutoverSteps: [], phases: [], createdAtUtc: '2026-01-02T03:00:00.000Z', updatedAtUtc: '2026-01-02T03:00:00.000Z',

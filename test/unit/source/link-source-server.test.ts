@@ -45,7 +45,7 @@ t.test('a mirror makes the replica equal, removes orphans, reports, and leaves t
   await using talk = await converse(source)
   const target = new MemoryTree()
   await change(target, file('orphan', 'x'), directory('etc'), file('etc/000', 'old and longer than it was'))
-  t.same(await talk.server.prepare('job-1', ROOTS, soon()), { captureEpoch: 'epoch-1' })
+  t.same(await talk.server.prepare('job-1', ROOTS, [], soon()), { captureEpoch: 'epoch-1' })
   const reports: MirrorProgress[] = []
   const report = await talk.server.mirror(EVERYTHING, targetsOf(target), progress => { reports.push(progress) }, soon())
   t.same(await contentOf(target), await contentOf(source.tree))
@@ -76,7 +76,7 @@ t.test('a mirror is flushed at its end, not at each of its pauses', async t => {
     await change(target, directory(path))
   }
   await using talk = await converse(source)
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
   t.same(await contentOf(target), await contentOf(source.tree))
   t.ok(target.flushes >= 1 && target.flushes <= 2, `${String(target.flushes)} flushes`)
@@ -86,7 +86,7 @@ t.test('replication brings changes until its signal aborts, and goes on later', 
   await using source = await filled(3)
   await using talk = await converse(source)
   const target = new MemoryTree()
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
   for (const name of ['first', 'second']) {
     const stop = new AbortController()
@@ -104,7 +104,7 @@ t.test('a drain freezes the source after its last changes, hold keeps it, thaw e
   await using source = await filled(3)
   await using talk = await converse(source)
   const target = new MemoryTree()
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
   await change(source.tree, file('late', 'late'))
   source.changes.mark({ kind: 'entry', volume: 1, path: at('late'), atMs: Date.now() })
@@ -120,7 +120,7 @@ t.test('a drain freezes the source after its last changes, hold keeps it, thaw e
 t.test('a drain without freezing freezes nothing', async t => {
   await using source = await filled(1)
   await using talk = await converse(source)
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   t.match(await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(new MemoryTree()), nothing, soon()), { frozenAtMs: undefined })
   t.equal(source.freezes.length, 0)
 })
@@ -130,7 +130,7 @@ t.test('a replica that is full ends the mirror with its code; the agent stops; t
   await using talk = await converse(source)
   const target = new FailingTree()
   target.failure = new AppError('REPLICA_FULL', 'no space left')
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REPLICA_FULL' })
   t.notOk(talk.server.ended.aborted)
   target.failure = undefined
@@ -143,7 +143,7 @@ t.test('a replica that cannot be flushed ends the mirror with its code', async t
   await using talk = await converse(source)
   const target = new FailingTree()
   target.flushFailure = new AppError('REPLICA_WRITE', 'input/output error')
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REPLICA_WRITE' })
 })
 
@@ -151,7 +151,7 @@ t.test('changes that a full replica dropped are sent when it has space again', a
   await using source = await filled(3)
   await using talk = await converse(source)
   const target = new FailingTree()
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
   target.failure = new AppError('REPLICA_FULL', 'no space left')
   await change(source.tree, file('late', 'late'))
@@ -167,7 +167,7 @@ t.test('a cut in the middle of a mirror fails both sides with LINK_LOST; a new c
   const target = new FailingTree()
   {
     await using talk = await converse(source)
-    await talk.server.prepare('job-1', ROOTS, soon())
+    await talk.server.prepare('job-1', ROOTS, [], soon())
     const cutting = target.apply.bind(target)
     target.apply = async (batch, signal) => {
       talk.links.cut()
@@ -180,7 +180,7 @@ t.test('a cut in the middle of a mirror fails both sides with LINK_LOST; a new c
   }
   await using talk = await converse(source)
   t.match(talk.server, { captureEpoch: 'epoch-1', capturingJobId: 'job-1' })
-  t.same(await talk.server.prepare('job-1', ROOTS, soon()), { captureEpoch: 'epoch-1' })
+  t.same(await talk.server.prepare('job-1', ROOTS, [], soon()), { captureEpoch: 'epoch-1' })
   const whole = new MemoryTree()
   await talk.server.mirror(EVERYTHING, targetsOf(whole), nothing, soon())
   t.same(await contentOf(whole), await contentOf(source.tree))
@@ -190,7 +190,7 @@ t.test('an aborted mirror stops the agent and leaves the connection usable', asy
   await using source = await filled()
   await using talk = await converse(source)
   const target = new FailingTree()
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   const stop = new AbortController()
   const going = target.apply.bind(target)
   target.apply = async (batch, signal) => {
@@ -206,7 +206,7 @@ t.test('an aborted mirror stops the agent and leaves the connection usable', asy
 t.test('what fails on the source arrives with its code', async t => {
   await using source = new TestSource({ openTree: async () => { throw new AppError('SOURCE_MISSING', '/gone is not there') } })
   await using talk = await converse(source)
-  await t.rejects(talk.server.prepare('job-1', ROOTS, soon()), { code: 'SOURCE_MISSING', message: '/gone is not there' })
+  await t.rejects(talk.server.prepare('job-1', ROOTS, [], soon()), { code: 'SOURCE_MISSING', message: '/gone is not there' })
   await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(new MemoryTree()), nothing, soon()), { code: 'REQUEST_INVALID' }, 'nothing is mirrored that was not prepared')
 })
 
@@ -220,7 +220,7 @@ t.test('two mirrors at once are refused, the first goes on', async t => {
   await using source = await filled()
   await using talk = await converse(source)
   const target = new MemoryTree()
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   const first = talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
   await t.rejects(talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon()), { code: 'REQUEST_INVALID' })
   await first
@@ -230,11 +230,11 @@ t.test('another job, or other volumes, begin the capture anew; release leaves no
   let opened = 0
   await using source = new TestSource({ openTree: async () => { opened++; return new MemoryTree() } })
   await using talk = await converse(source)
-  await talk.server.prepare('job-1', ROOTS, soon())
-  await talk.server.prepare('job-1', ROOTS, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
   t.equal(opened, 1)
-  await talk.server.prepare('job-2', ROOTS, soon())
-  await talk.server.prepare('job-2', [{ index: 1, path: '/srv' }], soon())
+  await talk.server.prepare('job-2', ROOTS, [], soon())
+  await talk.server.prepare('job-2', [{ index: 1, path: '/srv' }], [], soon())
   t.equal(opened, 3)
   await talk.server.release(soon())
   t.equal(source.capture.epoch, '')

@@ -28,7 +28,7 @@ t.test('a volume that cannot be opened leaves nothing open and nothing captured'
       return opened
     },
   })
-  await t.rejects(source.capture.prepare('job-1', [...ROOTS, { index: 2, path: '/bad' }], soon()), { code: 'SOURCE_MISSING' })
+  await t.rejects(source.capture.prepare('job-1', [...ROOTS, { index: 2, path: '/bad' }], [], soon()), { code: 'SOURCE_MISSING' })
   t.equal(opened.closed, 1)
   t.equal(source.capture.epoch, '')
   t.throws(() => source.capture.current, { code: 'REQUEST_INVALID' })
@@ -37,7 +37,7 @@ t.test('a volume that cannot be opened leaves nothing open and nothing captured'
 t.test('disposing thaws, ends the capture and closes the volumes', async t => {
   const tree = new ClosingTree()
   const source = new TestSource({ openTree: async () => tree })
-  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(1000, soon())
   await source[Symbol.asyncDispose]()
   t.equal(source.freezes[0]?.state, 'thawed')
@@ -47,7 +47,7 @@ t.test('disposing thaws, ends the capture and closes the volumes', async t => {
 
 t.test('freezing again thaws what was frozen before', async t => {
   await using source = new TestSource()
-  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(1000, soon())
   await source.capture.freeze(1000, soon())
   t.same(source.freezes.map(freeze => freeze.state), ['thawed', 'frozen'])
@@ -55,7 +55,7 @@ t.test('freezing again thaws what was frozen before', async t => {
 
 t.test('a source that holds itself goes on until it is thawed', async t => {
   await using source = new TestSource()
-  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(40, soon())
   source.capture.holdItself()
   const [freeze] = source.freezes
@@ -69,7 +69,7 @@ t.test('a source that holds itself goes on until it is thawed', async t => {
 
 t.test('a frozen source is switched off by the kernel and stays frozen', async t => {
   await using source = new TestSource()
-  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(1000, soon())
   const keys: string[] = []
   const { runner, ran } = notedRunner()
@@ -83,7 +83,7 @@ t.test('a source that is not frozen, or whose kernel refuses, is shut down in th
   await using source = new TestSource()
   const { runner, ran } = notedRunner()
   await powerOffSystem(source.capture, { runner, log, sysrq: async () => { t.fail('not without a freeze') } }, soon())
-  await source.capture.prepare('job-1', ROOTS, soon())
+  await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(1000, soon())
   await powerOffSystem(source.capture, { runner, log, sysrq: async () => { throw new Error('EACCES') } }, soon())
   t.same(ran, ['systemctl poweroff', 'systemctl poweroff'])

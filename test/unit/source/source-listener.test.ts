@@ -89,7 +89,7 @@ t.test('a whole mirror and drain over TLS makes the replica equal', async t => {
   const server = await port.registry.waitFor('source-1', soon())
   t.equal(port.registry.find('source-1'), server)
   const targets = new Map([[1, new MemoryTree()]])
-  await server.prepare('job-1', ROOTS, soon())
+  await server.prepare('job-1', ROOTS, [], soon())
   await server.mirror({ compare: 'none', orphans: 'delete' }, targets, () => undefined, AbortSignal.timeout(60_000))
   await server.mirror({ compare: 'attributes', orphans: 'delete' }, targets, () => undefined, AbortSignal.timeout(60_000))
   await server.mirror({ compare: 'data', orphans: 'delete' }, targets, () => undefined, AbortSignal.timeout(60_000))
@@ -105,7 +105,7 @@ t.test('a connection killed in the middle of a mirror fails it with LINK_LOST; t
   {
     await using agent = await serve(port, source)
     const server = await port.registry.waitFor('source-1', soon())
-    await server.prepare('job-1', ROOTS, soon())
+    await server.prepare('job-1', ROOTS, [], soon())
     const going = tree.apply.bind(tree)
     tree.apply = async (batch, signal) => {
       agent.cut()

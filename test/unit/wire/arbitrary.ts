@@ -42,6 +42,7 @@ export const operation: fc.Arbitrary<FileOperation> = fc.oneof(
   fc.record({ kind: kind('link'), path, existing: path }),
   fc.record({ kind: kind('rename'), path, to: path }),
   fc.record({ kind: kind('remove'), path }),
+  fc.record({ kind: kind('set-aside'), path }),
   fc.record({ kind: kind('metadata'), path, metadata }),
 )
 

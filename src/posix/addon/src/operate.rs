@@ -65,6 +65,7 @@ impl Writing {
             Body::Link { existing } => self.link(tree, path, existing),
             Body::Rename { to } => self.rename(tree, path, to),
             Body::Remove => self.remove(tree, path),
+            Body::SetAside => Err(failure(libc::EOPNOTSUPP, "there is no folder for what is set aside")),
             Body::Metadata(metadata) => self.metadata(tree, path, metadata),
         }
     }

@@ -13,6 +13,7 @@ pub const LINK: u8 = 8;
 pub const RENAME: u8 = 9;
 pub const REMOVE: u8 = 10;
 pub const METADATA: u8 = 11;
+pub const SET_ASIDE: u8 = 12;
 pub const FLAG_COMPLETE: u8 = 1;
 
 pub const BATCH_MAX: usize = 4 * 1024 * 1024;
@@ -54,6 +55,7 @@ pub enum Body<'a> {
     Link { existing: &'a [u8] },
     Rename { to: &'a [u8] },
     Remove,
+    SetAside,
     Metadata(Metadata<'a>),
 }
 
@@ -202,6 +204,7 @@ impl<'a> Reader<'a> {
             LINK => Body::Link { existing: self.path()? },
             RENAME => Body::Rename { to: self.path()? },
             REMOVE => Body::Remove,
+            SET_ASIDE => Body::SetAside,
             METADATA => Body::Metadata(self.metadata()?),
             _ => return Err("an operation of unknown kind"),
         })
