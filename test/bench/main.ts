@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
+import { Interrupted, interruptible } from '../lab/interruption.ts'
 import { PROJECT } from '../lab/paths.ts'
 import { tool } from '../lab/tool.ts'
 import { benchMirror, WORKS, type MirrorBench, type WorkName } from './mirror.ts'
@@ -38,7 +39,8 @@ program.command('mirror').description('the mirror against rsync and tar, alterna
       deltaMiB: part(flags.deltaMib), memoryFiles: part(flags.memoryFiles), root: flags.root, works: flags.works ?? WORKS,
     }
     const startedAt = new Date()
-    const result = await benchMirror(options, say)
+    using interruption = interruptible()
+    const result = await benchMirror(options, say, interruption.signal)
     const record = { at: startedAt.toISOString(), versions: await versions(), options, ...result }
     const folder = join(PROJECT, '.lab', 'bench')
     await mkdir(folder, { recursive: true })
@@ -46,7 +48,12 @@ program.command('mirror').description('the mirror against rsync and tar, alterna
     if (flags.json === true) print(JSON.stringify(record))
     else table(record.versions, options, result)
   })
-await program.parseAsync()
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error
+  process.exitCode = 130
+}
 
 async function versions(): Promise<Record<string, string>> {
   const firstLine = async (name: string, args: readonly string[]): Promise<string> => (await tool(name, args)).stdout.split('\n')[0] ?? ''

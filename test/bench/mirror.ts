@@ -25,11 +25,11 @@ export interface MirrorBench { rows: Row[], memory: MemoryRow[] }
 export const WORKS = ['small', 'unchanged', 'root', 'large', 'delta', 'memory'] as const
 export type WorkName = typeof WORKS[number]
 
-interface Bench { options: MirrorBenchOptions, say: (line: string) => void, result: MirrorBench }
+interface Bench { options: MirrorBenchOptions, say: (line: string) => void, result: MirrorBench, signal: AbortSignal }
 
-/** Runs the works that are asked for. Needs root, memory (or disk) for about four times the data of the largest, and leaves nothing behind. */
-export async function benchMirror(options: MirrorBenchOptions, say: (line: string) => void): Promise<MirrorBench> {
-  const bench: Bench = { options, say, result: { rows: [], memory: [] } }
+/** Runs the works that are asked for. Needs root, memory (or disk) for about four times the data of the largest, and leaves nothing behind, also when it is aborted. */
+export async function benchMirror(options: MirrorBenchOptions, say: (line: string) => void, signal: AbortSignal): Promise<MirrorBench> {
+  const bench: Bench = { options, say, result: { rows: [], memory: [] }, signal }
   for (const work of options.works) await MEASURES[work](bench)
   return bench.result
 }
@@ -44,13 +44,13 @@ const MEASURES: Record<WorkName, (bench: Bench) => Promise<void>> = {
   unchanged: async bench => {
     await using volumes = await smallVolumes(bench)
     await using archive = await rsync(volumes.scratch, ['-aHAXS'])
-    await compare(bench, `${count(bench.options.smallFiles)} small files, nothing changed`, volumes, landfall('attributes'), archive, async target => { await archive.copy(volumes.source, target) })
+    await compare(bench, `${count(bench.options.smallFiles)} small files, nothing changed`, volumes, landfall('attributes'), archive, async target => { await archive.copy(volumes.source, target, bench.signal) })
   },
   root: async bench => {
     const { root } = bench.options
     const sizeMiB = root === undefined ? 2048 : Math.ceil(Number((await tool('du', ['-sxm', '--', root], { timeoutMs: 600_000 })).stdout.split('\t')[0]) * 1.3) + 1024
     await using volumes = await openVolumes({ type: bench.options.type, on: bench.options.on, sizeMiB, files: 400_000 })
-    if (root === undefined) await tool('tar', ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner', '-xpf', await debianRoot(bench.say, new AbortController().signal), '-C', volumes.source], { timeoutMs: 600_000 })
+    if (root === undefined) await tool('tar', ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner', '-xpf', await debianRoot(bench.say, bench.signal), '-C', volumes.source], { timeoutMs: 600_000 })
     else await cp(root, volumes.source, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
     await settle(volumes)
     await using archive = await rsync(volumes.scratch, ['-aHAXS'])
@@ -83,7 +83,7 @@ const MEASURES: Record<WorkName, (bench: Bench) => Promise<void>> = {
     await settle(volumes)
     const target = await volumes.freshTarget()
     for (const [what, ours] of [['first mirror', landfall('none')], ['nothing changed', landfall('attributes')]] as const) {
-      const { ms, agentPeakBytes = NaN, receiverPeakBytes = NaN } = await ours.copy(volumes.source, target)
+      const { ms, agentPeakBytes = NaN, receiverPeakBytes = NaN } = await ours.copy(volumes.source, target, bench.signal)
       const row = { work: `${count(files)} files, ${what}`, agentMiB: Math.round(agentPeakBytes / 2 ** 20), receiverMiB: Math.round(receiverPeakBytes / 2 ** 20), ms }
       bench.say(`${row.work}: agent ${String(row.agentMiB)} MiB, receiver ${String(row.receiverMiB)} MiB, ${String(ms)} ms`)
       bench.result.memory.push(row)
@@ -106,15 +106,16 @@ async function settle(volumes: Volumes): Promise<void> {
 }
 
 /** Ours, peer, peer, ours, ...: what drifts, drifts for both. The source was just written: it is in memory for both. */
-async function compare({ options, say, result }: Bench, work: string, volumes: Volumes, ours: Peer, peer: Peer, prepare: (target: string) => Promise<unknown> = async () => undefined): Promise<void> {
+async function compare({ options, say, result, signal }: Bench, work: string, volumes: Volumes, ours: Peer, peer: Peer, prepare: (target: string) => Promise<unknown> = async () => undefined): Promise<void> {
   const runs: Row['runs'] = { ours: [], peer: [] }
   for (let run = 0; run < options.runs; run++) {
     const pair = [[ours, runs.ours], [peer, runs.peer]] as const
     for (const [who, costs] of run % 2 === 0 ? pair : pair.toReversed()) {
+      signal.throwIfAborted()
       const target = await volumes.freshTarget()
       await prepare(target)
       await tool('sync', ['-f', target], { timeoutMs: 600_000 })
-      costs.push(await who.copy(volumes.source, target))
+      costs.push(await who.copy(volumes.source, target, signal))
     }
   }
   const of = (costs: readonly Cost[], figure: 'ms' | 'cpuMs'): number => median(costs.map(cost => cost[figure]))

@@ -12,7 +12,7 @@ export interface Cost { ms: number, cpuMs: number, bytesSent?: number, agentPeak
 
 export interface Peer extends AsyncDisposable {
   readonly name: string
-  copy(source: string, target: string): Promise<Cost>
+  copy(source: string, target: string, signal: AbortSignal): Promise<Cost>
 }
 
 async function timed(work: () => Promise<unknown>): Promise<Cost> {
@@ -32,8 +32,8 @@ const keep = async (): Promise<void> => undefined
 export function landfall(compare: 'none' | 'attributes' | 'data'): Peer {
   return {
     name: `landfall, ${compare}`,
-    copy: async (source, target) => {
-      const result = await mirrorDirectories({ source, target, request: { compare, orphans: 'keep' } }, new AbortController().signal)
+    copy: async (source, target, signal) => {
+      const result = await mirrorDirectories({ source, target, request: { compare, orphans: 'keep' } }, signal)
       if (result.findings.length > 0) throw new Error(`findings: ${JSON.stringify(result.findings.slice(0, 10))}`)
       const { durationMs, machineCpuMs: cpuMs, bytesSent, agentPeakBytes, receiverPeakBytes } = result
       return { ms: durationMs, cpuMs, bytesSent, agentPeakBytes, receiverPeakBytes }
@@ -51,10 +51,10 @@ export async function rsync(directory: string, options: readonly string[]): Prom
   await listening(port)
   return {
     name: `rsync ${options.join(' ')}`,
-    copy: async (source, target) => {
+    copy: async (source, target, signal) => {
       let said = ''
       const cost = await timed(async () => {
-        const { stdout } = await execa('rsync', [...options, '--stats', `${source}/`, `rsync://127.0.0.1:${String(port)}/all${target}/`], { env: { LC_ALL: 'C' } })
+        const { stdout } = await execa('rsync', [...options, '--stats', `${source}/`, `rsync://127.0.0.1:${String(port)}/all${target}/`], { env: { LC_ALL: 'C' }, cancelSignal: signal })
         said = stdout
         await flush(target)
       })
@@ -74,12 +74,12 @@ const PACK = ['--xattrs', '--xattrs-include=*', '--acls']
 export function tarPipes(pipes: number): Peer {
   return {
     name: pipes === 1 ? 'tar \\| tar' : `${String(pipes)} × tar \\| tar at once`,
-    copy: async (source, target) => {
+    copy: async (source, target, signal) => {
       const names = (await readdir(source)).filter(name => name !== 'lost+found')
       const shares = Array.from({ length: pipes }, (_, pipe) => pipes === 1 ? ['.'] : names.filter((_name, i) => i % pipes === pipe))
       return await timed(async () => {
         await Promise.all(shares.map(async share => {
-          const pack = execa('tar', [...PACK, '-C', source, '-cf', '-', '--', ...share], { buffer: false })
+          const pack = execa('tar', [...PACK, '-C', source, '-cf', '-', '--', ...share], { buffer: false, cancelSignal: signal })
           await pack.pipe('tar', [...PACK, '-C', target, '-xpf', '-'])
         }))
         await flush(target)
