@@ -27,7 +27,8 @@ export interface ApplyResult { operations: number, bytesWritten: number, failure
 export interface TargetTree extends AsyncDisposable {
   /**
    * Applies a batch in order; a failing operation is reported and the next one goes on.
-   * @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE (EIO): nothing after the failing operation was applied;
+   * @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE (EIO): of what is after the failing operation at most something in other
+   * directories was applied;
    * FRAME_INVALID when the bytes are no operations (nothing is applied). Abort takes effect between batches only. The batch is borrowed.
    */
   apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult>

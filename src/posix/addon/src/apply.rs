@@ -5,6 +5,7 @@ use crate::inode::{LOCKS, get_flags, set_flags};
 use crate::operate::Writing;
 use crate::operation::{Body, Operation, parse};
 use crate::remove::{open_lockable, unlock};
+use crate::side_by_side;
 use crate::settle::{Done, Failure, ends_batch};
 use crate::sys::stat;
 use crate::tree::{TREES, Tree, lock, split};
@@ -116,7 +117,7 @@ fn operate(writing: &mut Writing, tree: &Tree, operation: &Operation) -> Done {
     }
 }
 
-/// Applies a batch in order. An operation that fails is noted; the next one goes on unless the failure ends the batch.
+/// Applies a batch in order, or as if: directories that have nothing to do with each other may be made at once. An operation that fails is noted; the next one goes on unless the failure ends the batch.
 #[napi]
 pub fn apply_operations(tree: u32, batch: Buffer) -> AsyncTask<Background<Applied>> {
     background(move || {
@@ -132,7 +133,10 @@ pub fn apply_operations(tree: u32, batch: Buffer) -> AsyncTask<Background<Applie
         let mut writing = lock(&tree.writing);
         writing.written = 0;
         writing.newborn = None;
-        for (index, operation) in operations.iter().enumerate() {
+        let left = side_by_side::apply(&mut writing, &tree, &operations).unwrap_or_else(|| (0..operations.len()).collect());
+        applied.operations = (operations.len() - left.len()) as u32;
+        for index in left {
+            let operation = &operations[index];
             applied.operations += 1;
             if let Err(Failure { errno, what, partial }) = operate(&mut writing, &tree, operation) {
                 let path = operation.path.to_vec().into();

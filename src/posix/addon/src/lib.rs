@@ -30,6 +30,7 @@ mod place;
 mod read;
 mod remove;
 mod settle;
+mod side_by_side;
 mod source_file;
 mod subvolume;
 mod sys;

@@ -37,7 +37,7 @@ impl Writing {
         let place = self.place(tree, path)?;
         let requested = metadata.mode & 0o777;
         let (fd, made) = match create_new(place.fd(), place.name, requested) {
-            Err(Errno(libc::EEXIST)) => match open_existing(&place, libc::O_WRONLY) {
+            Err(Errno(libc::EEXIST)) if !self.only_new => match open_existing(&place, libc::O_WRONLY) {
                 Ok(fd) => {
                     truncate(fd.as_raw_fd(), 0)?;
                     (fd, false)

@@ -37,6 +37,10 @@ pub struct Writing {
     pub current: Option<(Vec<u8>, OwnedFd)>,
     /// what the file system gives a file in the directory in which the last one was made
     pub newborn: Option<Newborn>,
+    /// what meets a name that is there already fails with EEXIST
+    pub only_new: bool,
+    /// batches to be applied in order before two threads are tried again
+    pub pause: u32,
 }
 
 impl Writing {
@@ -108,7 +112,7 @@ impl Writing {
             with_c(place.name, |name| check(unsafe { libc::mkdirat(place.fd(), name.as_ptr(), metadata.mode & 0o777) }).map(drop))
         };
         match make() {
-            Err(Errno(libc::EEXIST)) => match open_below(place.fd(), place.name, OPEN) {
+            Err(Errno(libc::EEXIST)) if !self.only_new => match open_below(place.fd(), place.name, OPEN) {
                 Err(Errno(libc::ENOTDIR | libc::ELOOP)) => {
                     self.clear(&place, path)?;
                     make()?;
@@ -203,7 +207,7 @@ impl Writing {
             })
         };
         match make() {
-            Err(Errno(libc::EEXIST)) => {
+            Err(Errno(libc::EEXIST)) if !self.only_new => {
                 // EINVAL: it is no symbolic link
                 if !read_link(place.fd(), place.name).is_ok_and(|existing| existing == target) {
                     self.clear(&place, path)?;
@@ -229,7 +233,7 @@ impl Writing {
             with_c(place.name, |name| check(unsafe { libc::mknodat(place.fd(), name.as_ptr(), node_type | metadata.mode & 0o777, number) }))
         };
         match make() {
-            Err(Errno(libc::EEXIST)) => {
+            Err(Errno(libc::EEXIST)) if !self.only_new => {
                 let found = stat(place.fd(), place.name)?;
                 if file_type(&found) != node_type || (found.stx_rdev_major, found.stx_rdev_minor) != device {
                     self.clear(&place, path)?;

@@ -25,6 +25,8 @@ pub struct Tree {
     /// While closing is put off (a frozen source), what should have been closed.
     kept: Mutex<Option<Vec<OwnedFd>>>,
     pub writing: Mutex<Writing>,
+    /// of the second thread of a batch
+    pub second: Mutex<Writing>,
     /// bytes of names that listers hold
     pub listed: AtomicUsize,
 }
@@ -74,6 +76,7 @@ impl Tree {
             _anchor: anchor,
             kept: Mutex::new(None),
             writing: Mutex::default(),
+            second: Mutex::default(),
             listed: AtomicUsize::new(0),
         })
     }
