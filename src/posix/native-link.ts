@@ -27,6 +27,8 @@ export interface NativeTaken {
   end?: [NativeEndKind, string] | null
 }
 
+export interface NativeFrames { kinds: number[], volumes: number[], lengths: number[], bodies: Buffer, atBoundary: boolean, invalid: string }
+
 export interface NativeLink {
   /** Hands a frame over; both buffers belong to the link until it was written. Gives `unsent`. */
   send(head: Buffer, body: Buffer): number
@@ -40,6 +42,8 @@ export interface NativeLink {
 }
 
 export interface NativeLinking {
+  /** The frame parser without a connection, for tests and fuzzing: a stream that comes in pieces of so many bytes. */
+  framesOf(stream: Buffer, piece: number): NativeFrames
   LinkIdentity: { open(keyPem: string, certificatePem: string, caPem: string): LinkIdentity }
   NativeLink: { open(identity: LinkIdentity, fd: number, isServer: boolean, highWaterBytes: number, wake: () => void): NativeLink }
 }

@@ -13,6 +13,7 @@ mod fanotify;
 mod fanotify_abi;
 mod file_system;
 pub mod frame;
+mod frames_of;
 mod freeze;
 mod handle;
 mod identity;
