@@ -25,7 +25,7 @@ export interface NativeTree {
   openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
   closeFile(tree: number, fd: number): void
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
-  readWrite(fd: number, path: Buffer, offset: number, length: number): Promise<Buffer>
+  readWrite(fd: number, path: Buffer, offset: number, length: number, into: Buffer): Promise<number>
   dataRanges(fd: number): Promise<number[]>
   hashBlocksOf(data: Buffer, block: number): Buffer
   blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>

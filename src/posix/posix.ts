@@ -209,9 +209,15 @@ export async function readFile(fd: number, path: RelPath, offset: number, length
   return await call(native.readFile(fd, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
-/** The `write` operation for path of up to lengthBytes at offset; empty at the end of the file. @throws {AppError} SOURCE_UNREADABLE */
-export async function readWrite(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<Buffer> {
-  return await call(native.readWrite(fd, path, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+/** What a `write` operation takes besides its path and its data. */
+export const WRITE_HEAD_BYTES = 20
+
+/**
+ * The `write` operation for path of up to lengthBytes at offset, in `into`, which must have room for WRITE_HEAD_BYTES, the path and the data.
+ * Resolves with its length: 0 at the end of the file. @throws {AppError} SOURCE_UNREADABLE
+ */
+export async function readWrite(fd: number, path: RelPath, offset: number, lengthBytes: number, into: Buffer): Promise<number> {
+  return await call(native.readWrite(fd, path, offset, lengthBytes, into), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** Runs of data of an open file, in order. @throws {AppError} SOURCE_UNREADABLE */

@@ -2,6 +2,7 @@
 import type { Finding } from '../domain/finding.ts'
 import { childPath, display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import * as posix from '../posix/posix.ts'
+import { outgoingBodies } from '../wire/body-pool.ts'
 import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
@@ -130,7 +131,9 @@ class PosixSourceFile implements SourceFile {
   }
 
   async readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch> {
-    return asOperationBatch(await this.#use(signal, fd => posix.readWrite(fd, this.#path, offset, lengthBytes)))
+    const into = outgoingBodies.take(posix.WRITE_HEAD_BYTES + this.#path.length + lengthBytes)
+    const used = await this.#use(signal, fd => posix.readWrite(fd, this.#path, offset, lengthBytes, into))
+    return asOperationBatch(into.subarray(0, used))
   }
 
   async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {

@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net'
 import { AppError } from '../errors/app-error.ts'
 import { openNativeLink } from '../posix/linking.ts'
 import type { LinkIdentity, NativeEndKind, NativeFrame, NativeLink } from '../posix/native-link.ts'
+import { outgoingBodies } from './body-pool.ts'
 import { invalid } from './byte-reader.ts'
 import { Credit, CONTROL_WINDOW_BYTES, creditClassOf, DATA_WINDOW_BYTES, type CreditClass } from './credit.ts'
 import { encodeFrameHead, frameType, HEADER_BYTES, type Frame } from './frame.ts'
@@ -97,6 +98,8 @@ class TlsLink implements Link {
   readonly #timer: NodeJS.Timeout
   readonly #idleMs: number
   #unsentBytes = 0
+  /** bodies that are not known to be written, with the count of bytes at which they are */
+  #unwritten: { atBytes: number, body: Buffer }[] = []
   #waitingForDrain: (() => void)[] = []
   #ended = false
   #heardBytes = 0
@@ -181,7 +184,7 @@ class TlsLink implements Link {
 
   #take(): void {
     const { frames, unsent, peer, end } = this.#native.take()
-    this.#unsentBytes = unsent
+    this.#noteUnsent(unsent)
     if (unsent <= HIGH_WATER_BYTES) for (const go of this.#waitingForDrain.splice(0)) go()
     if (peer != null) this.#handshake.resolve(peer)
     try {
@@ -232,9 +235,20 @@ class TlsLink implements Link {
     if (this.#ended) throw new AppError('LINK_LOST', 'the connection to the peer has ended')
     const sizeBytes = head.length + body.length
     this.bytesSent += sizeBytes
-    noteGarbage(sizeBytes)
     this.#ticksSinceSent = 0
-    this.#unsentBytes = this.#native.send(head, body)
+    const isPooled = outgoingBodies.isLent(body)
+    if (isPooled) this.#unwritten.push({ atBytes: this.bytesSent, body })
+    noteGarbage(isPooled ? head.length : sizeBytes)
+    this.#noteUnsent(this.#native.send(head, body))
+  }
+
+  /** Bodies that were written are free for others. */
+  #noteUnsent(unsentBytes: number): void {
+    this.#unsentBytes = unsentBytes
+    for (let first = this.#unwritten[0]; first !== undefined && first.atBytes <= this.bytesSent - unsentBytes; first = this.#unwritten[0]) {
+      this.#unwritten.shift()
+      outgoingBodies.giveBack(first.body)
+    }
   }
 
   async #drained(signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
 use crate::listing::encode_metadata;
 use crate::operation::{METADATA, SIZE_MAX, WRITE, begin, end};
-use crate::sys::{next_data, read_at, stat, sync_range};
+use crate::sys::{next_data, read_at, read_into, stat, sync_range};
 use crate::tree::{TREES, open_file as open_regular};
 use crate::xattr::Object;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -56,22 +56,26 @@ pub fn read_file(fd: i32, offset: f64, length: u32) -> AsyncTask<Background<Buff
     })
 }
 
-/// The `write` operation, for `path`, of up to `length` bytes at `offset`: empty at the end of the file.
+/// The `write` operation, for `path`, of up to `length` bytes at `offset`, written into `into`, which has 20 bytes more room than path and data
+/// take. Gives how many bytes it is: none at the end of the file.
 #[napi]
-pub fn read_write(fd: i32, path: Buffer, offset: f64, length: u32) -> AsyncTask<Background<Buffer>> {
+pub fn read_write(fd: i32, path: Buffer, offset: f64, length: u32, mut into: Buffer) -> AsyncTask<Background<u32>> {
     background(move || {
-        let mut out = Vec::with_capacity(32 + path.len() + length as usize);
-        let start = begin(&mut out, WRITE, 0, &path, b"");
-        out.extend_from_slice(&(offset as u64).to_le_bytes());
-        let length_at = out.len();
-        out.extend_from_slice(&[0; 4]);
-        let got = read_at(fd, offset as u64, length as usize, &mut out)?;
+        let mut head = Vec::with_capacity(32 + path.len());
+        begin(&mut head, WRITE, 0, &path, b"");
+        head.extend_from_slice(&(offset as u64).to_le_bytes());
+        let length_at = head.len();
+        let data_at = length_at + 4;
+        let room = into.get_mut(data_at..data_at + length as usize).ok_or(Errno(libc::EINVAL))?;
+        let got = read_into(fd, offset as u64, room)?;
         if got == 0 {
-            return Ok(Vec::new().into());
+            return Ok(0);
         }
-        out[length_at..length_at + 4].copy_from_slice(&(got as u32).to_le_bytes());
-        end(&mut out, start);
-        Ok(out.into())
+        into[..length_at].copy_from_slice(&head);
+        into[length_at..data_at].copy_from_slice(&(got as u32).to_le_bytes());
+        let end = data_at + got;
+        into[..4].copy_from_slice(&(end as u32 - 4).to_le_bytes());
+        Ok(end as u32)
     })
 }
 

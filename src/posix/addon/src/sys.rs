@@ -177,20 +177,34 @@ fn read_names(dir: RawFd, buffer: &mut [u8], each: &mut impl FnMut(&[u8])) -> Re
 pub fn read_at(fd: RawFd, offset: u64, length: usize, out: &mut Vec<u8>) -> Result<usize> {
     let start = out.len();
     out.reserve(length);
-    while out.len() - start < length {
-        let have = out.len() - start;
-        // SAFETY: reserve made room for `length` bytes behind start.
-        let got = unsafe {
-            libc::pread(fd, out.as_mut_ptr().add(start + have).cast(), length - have, (offset + have as u64) as i64)
-        };
+    // SAFETY: reserve made room for `length` bytes behind start.
+    let got = unsafe { read_raw(fd, offset, out.as_mut_ptr().add(start), length)? };
+    // SAFETY: the kernel has filled so many bytes.
+    unsafe { out.set_len(start + got) };
+    Ok(got)
+}
+
+/// Reads up to `room` at `offset`; less only at the end of the file.
+pub fn read_into(fd: RawFd, offset: u64, room: &mut [u8]) -> Result<usize> {
+    // SAFETY: room may be written to over its length.
+    unsafe { read_raw(fd, offset, room.as_mut_ptr(), room.len()) }
+}
+
+/// As `read_into`, to where `to` points.
+///
+/// # Safety
+/// `length` bytes may be written there.
+unsafe fn read_raw(fd: RawFd, offset: u64, to: *mut u8, length: usize) -> Result<usize> {
+    let mut have = 0;
+    while have < length {
+        // SAFETY: the caller has made room for `length` bytes.
+        let got = unsafe { libc::pread(fd, to.add(have).cast(), length - have, (offset + have as u64) as i64) };
         match got {
             0 => break,
-            // SAFETY: the kernel has filled so many bytes.
-            1.. => unsafe { out.set_len(start + have + got as usize) },
+            1.. => have += got as usize,
             _ if Errno::last() == Errno(libc::EINTR) => {}
             _ => {
                 let errno = Errno::last();
-                out.truncate(start);
                 if errno.0 == libc::EIO {
                     // no read-ahead from here on, and no folio that was read together with a bad block: both would make the neighbours
                     // of the block unreadable too
@@ -204,7 +218,7 @@ pub fn read_at(fd: RawFd, offset: u64, length: usize, out: &mut Vec<u8>) -> Resu
             }
         }
     }
-    Ok(out.len() - start)
+    Ok(have)
 }
 
 /// Bytes in one call of `pwrite`. For more at once the page cache takes larger pieces of memory, which in a virtual machine are those that it has
