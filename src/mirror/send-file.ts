@@ -16,6 +16,8 @@ import type { FileTally } from './tally.ts'
 export const BLOCK_BYTES = 4096
 /** Hashes asked for at once. */
 const WINDOW_BYTES = 8 * 1024 * 1024
+/** A larger hole is made without asking whether the replica has one: a file can have terabytes of it. */
+const MAX_COMPARED_HOLE_BYTES = 256 * 1024 * 1024
 /** Data in one `write`. */
 const PIECE_BYTES = 512 * 1024
 
@@ -94,7 +96,7 @@ function aligned(range: DataRange, sizeBytes: number): DataRange {
 async function differsInHole(sending: FileSending, gap: DataRange, replica: ReplicaFile, punch: boolean, signal: AbortSignal): Promise<boolean> {
   if (replica.allocatedBytes === 0 || gap.offset >= replica.sizeBytes) return false
   const { path, sender } = sending
-  if (!punch && !await holdsData(sending, { ...gap, lengthBytes: Math.min(gap.lengthBytes, replica.sizeBytes - gap.offset) }, signal)) return false
+  if (!punch && gap.lengthBytes <= MAX_COMPARED_HOLE_BYTES && !await holdsData(sending, { ...gap, lengthBytes: Math.min(gap.lengthBytes, replica.sizeBytes - gap.offset) }, signal)) return false
   await sender.add(encodeOperation({ kind: 'punch', path, offset: gap.offset, lengthBytes: gap.lengthBytes }), signal)
   return true
 }
