@@ -47,6 +47,7 @@ export const CODES = {
   // files
   PATH_INVALID: entry(400, 7, false, 'The path cannot be used below a replica root.'),
   RULE_INVALID: entry(400, 2, false, 'Correct the pattern of the include or exclude rule as the message says.'),
+  ORPHANS_FOLDER_INVALID: entry(409, 2, false, 'Name a folder for the orphans that lies outside of the source and the replica and can be written to.'),
   SOURCE_MISSING: entry(404, 3, false, 'Check the path of the source directory or volume.'),
   SOURCE_UNREADABLE: entry(500, 7, false, 'See the finding for the file and the reason; the rest was copied.'),
   SOURCE_UNSUPPORTED: entry(409, 4, false, 'Leave this volume out of the job, or convert it to ext4, XFS or btrfs.'),

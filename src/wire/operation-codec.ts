@@ -139,6 +139,21 @@ export function keptOperations(batch: OperationBatch, keep: (kind: OperationKind
   return start === 0 ? batch : Buffer.concat([...kept, batch.subarray(start)]) as OperationBatch
 }
 
+/** An operation of a batch as its bytes, of which only kind and path were looked at. */
+export interface OperationSlice { kind: OperationKind, path: RelPath, bytes: Buffer }
+
+/** The operations of a batch in order, without a look at their bodies. @throws {AppError} FRAME_INVALID */
+export function* operationSlices(batch: OperationBatch): Generator<OperationSlice, void, void> {
+  const from = new ByteReader(batch)
+  while (from.remaining > 0) {
+    const at = from.position
+    const one = from.part(from.u32())
+    const kind = operationKind(one.u8())
+    one.u8()
+    yield { kind, path: readPath(one), bytes: batch.subarray(at, from.position) }
+  }
+}
+
 /** How many bytes an operation of this path takes besides its body, for those who size batches. */
 export function operationOverheadBytes(path: RelPath): number {
   return HEAD_BYTES + path.length

@@ -65,6 +65,7 @@ async function main(args: readonly string[]): Promise<number> {
     .usage('[options] <src> <dst> -- <command...>').argument('<src>').argument('<dst>')
     .action(async (src: string, dst: string, flags: TransferFlags) => {
       if (command.length === 0) program.error('error: replicate needs a command after "--"')
+      if (flags.orphansPreview === true) program.error('error: --orphans-preview changes nothing, so there is nothing to replicate onto')
       const result = await replicateDirectories(transferOf(src, dst, flags), command, signal)
       if (flags.json === true) print(result)
       if (result.commandExitCode !== 0) {

@@ -15,6 +15,10 @@ import { linkLog } from '../../src/logging/logger.ts'
 import { openSourceListener } from '../../src/source/source-listener.ts'
 import { verifyReplica } from '../../src/source/verify-replica.ts'
 import type { SourceServer } from '../../src/source/source-server.ts'
+import { checkAsideFolder, openAsideFolder } from '../../src/tree/posix-aside-folder.ts'
+import { openPosixSourceTree } from '../../src/tree/posix-source-tree.ts'
+import { SetAsideTree } from '../../src/tree/set-aside-tree.ts'
+import type { TargetTree } from '../../src/tree/target-tree.ts'
 import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
 import { openLinkIdentity } from '../../src/posix/linking.ts'
@@ -42,7 +46,8 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   await storeIdentity(task.agentStateDirectory, {
     sourceId: JOB, applianceHost: '127.0.0.1', replicationPort: listener.port, keyPem, certificatePem: await authority.issueAgent(csrPem, JOB), caPem: authority.certificatePem,
   })
-  await using target = await openTarget(task.target, task, signal)
+  if (task.orphansFolder !== undefined) await checkAsideFolder(task.orphansFolder, [task.source, task.target])
+  await using target = await withFolder(await openTarget(task.target, task, signal), task, signal)
   tell({ event: 'listening' })
   await using server = await arrival
   const targets = new Map([[0, target]])
@@ -75,6 +80,13 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   })
   if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
   await server.release(signal)
+}
+
+/** The target with a folder for its orphans, where there is one. */
+async function withFolder(target: TargetTree, { target: path, orphansFolder }: Task, signal: AbortSignal): Promise<TargetTree> {
+  if (orphansFolder === undefined) return target
+  const replica = await openPosixSourceTree(path, signal)
+  return new SetAsideTree({ target, replica, openFolder: async inner => await openAsideFolder(orphansFolder, systemClock.now(), inner) })
 }
 
 async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], keep: (more: readonly Finding[]) => void, findings: Finding[], drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {

@@ -105,7 +105,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const agentStateDirectory = join(run.path, 'agent')
     const verify = options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }
     const task: Task = {
-      source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder, volumeId: options.volumeId, mark: options.mark, verify,
+      source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder === undefined ? undefined : resolve(options.orphansFolder), volumeId: options.volumeId, mark: options.mark, verify,
       progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
     }
     await mkdir(task.stateDirectory)
