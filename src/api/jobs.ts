@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { JobStreamEvent } from '../domain/api.ts'
 import { CreateJob, JobAction, JobEventRecord, JobView, type Job } from '../domain/job.ts'
+import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
 import { isHandedOver, offeredActions } from '../job/job-state.ts'
@@ -23,6 +24,7 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
 
     endpoint({ id: 'job.create', method: 'post', path: '/jobs', summary: 'Create a job; nothing is done yet', access: 'admin', status: 201, body: CreateJob, answer: JobView },
       async ({ body }) => {
+        checkRules(body.options.rules)
         const source = await sources.get(body.source)
         const server = await vmware.get(body.vmware)
         return await viewOf(parts, await engine.create({ ...body, source: source.id, vmware: server.id }))

@@ -1,6 +1,8 @@
 /** The flags of `job create` as the API's CreateJob. */
 import { z } from 'zod'
 import { CreateJob, type JobOptions } from '../domain/job.ts'
+import { parsePeriodMs } from '../domain/period.ts'
+import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError } from '../errors/app-error.ts'
 import { readNamed } from './settings.ts'
 
@@ -8,6 +10,8 @@ export const CreateFlags = z.object({
   source: z.string(), vmware: z.string(), datastore: z.string(), vmName: z.string().optional(),
   network: z.array(z.string()).default([]), discardNic: z.array(z.string()).default([]), volume: z.array(z.string()).default([]),
   diskFormat: z.string().optional(), compare: z.string().optional(), orphans: z.string().optional(),
+  include: z.array(z.string()).default([]), exclude: z.array(z.string()).default([]), includeFlat: z.array(z.string()).default([]), excludeFlat: z.array(z.string()).default([]),
+  orphansOlderThan: z.string().optional(), removeOutside: z.boolean().optional(),
   cpu: z.string().optional(), memory: z.string().optional(),
   postFailover: z.string().optional(), postFailoverArg: z.array(z.string()).default([]), postFailoverTimeout: z.string().default('600'),
   autoCutover: z.boolean().default(false), shutdown: z.boolean().default(true),
@@ -16,12 +20,13 @@ export type CreateFlags = z.infer<typeof CreateFlags>
 
 const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i
 
-/** @throws {AppError} REQUEST_INVALID; ZodError for values that the API would refuse */
+/** @throws {AppError} REQUEST_INVALID, RULE_INVALID; ZodError for values that the API would refuse */
 export async function createRequest(name: string, flags: CreateFlags): Promise<CreateJob> {
   const options: z.input<typeof JobOptions> = {
     volumes: flags.volume, datastore: flags.datastore, vmName: flags.vmName ?? name,
     ...networks(flags.network, flags.discardNic), ...processors(flags.cpu),
     ...(flags.memory === undefined ? {} : { memoryMiB: memoryMiB(flags.memory) }),
+    ...selection(flags),
     cutover: flags.autoCutover ? 'automatic' : 'manual', shutDownSource: flags.shutdown,
     ...(flags.postFailover === undefined ? {} : {
       postFailover: { content: await readNamed(flags.postFailover), arguments: flags.postFailoverArg, timeoutMs: Number(flags.postFailoverTimeout) * 1000 },
@@ -33,6 +38,17 @@ export async function createRequest(name: string, flags: CreateFlags): Promise<C
   // choices are checked by the schema, which names the allowed ones
   const chosen = { diskFormat: flags.diskFormat, compare: flags.compare, orphans: flags.orphans }
   return CreateJob.parse({ name, source: flags.source, vmware: flags.vmware, options: { ...options, ...Object.fromEntries(Object.entries(chosen).filter(([, v]) => v !== undefined)) } })
+}
+
+/** What of the source belongs to the replica, and what becomes of the rest. */
+function selection({ include, exclude, includeFlat, excludeFlat, orphansOlderThan, removeOutside }: CreateFlags): Pick<z.input<typeof JobOptions>, 'rules' | 'orphansOlderThanMs' | 'removeOutside'> {
+  const all = (kind: Rule['kind'], patterns: readonly string[], recursive: boolean): Rule[] => patterns.map(pattern => ({ kind, pattern, recursive }))
+  const rules = [...all('include', include, true), ...all('exclude', exclude, true), ...all('include', includeFlat, false), ...all('exclude', excludeFlat, false)]
+  checkRules(rules)
+  return {
+    ...(rules.length === 0 ? {} : { rules }), ...(removeOutside === undefined ? {} : { removeOutside }),
+    ...(orphansOlderThan === undefined ? {} : { orphansOlderThanMs: parsePeriodMs(orphansOlderThan, '--orphans-older-than') }),
+  }
 }
 
 /** "NAME" is for every adapter, "MAC=NAME" for one. Names of networks may hold an equals sign. */

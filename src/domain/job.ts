@@ -39,7 +39,7 @@ export const JobOptions = z.object({
   compare: z.enum(['none', 'attributes', 'data']).default('none'),
   /** what of the source belongs to the replica; without any, everything does */
   rules: z.array(Rule).max(MAX_RULES).default([]),
-  orphans: OrphanPolicy.shape.orphans.default('delete'),
+  orphans: z.enum(['keep', 'delete']).default('delete'),
   orphansOlderThanMs: OrphanPolicy.shape.orphansOlderThanMs,
   removeOutside: OrphanPolicy.shape.removeOutside,
   cutover: z.enum(['manual', 'automatic']).default('manual'),

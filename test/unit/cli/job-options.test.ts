@@ -15,14 +15,20 @@ t.test('every flag arrives where it belongs', async t => {
   const dir = t.testdir({ script: '#!/bin/sh\necho hi\n' })
   const request = await createRequest('move', flags({
     vmName: 'web1', network: ['VM Network', '52:54:00:AA:BB:CC=DMZ=1'], discardNic: ['52:54:00:00:00:01'], volume: ['/data'], diskFormat: 'thick', compare: 'data',
-    orphans: 'keep', cpu: '2x4', memory: '8G', postFailover: join(dir, 'script'), postFailoverArg: ['a b', '-x'], postFailoverTimeout: '30', autoCutover: true, shutdown: false,
+    orphans: 'keep', orphansOlderThan: '7d', removeOutside: true, include: ['/srv/**'], excludeFlat: ['-x\\xff'], cpu: '2x4', memory: '8G', postFailover: join(dir, 'script'), postFailoverArg: ['a b', '-x'], postFailoverTimeout: '30', autoCutover: true, shutdown: false,
   }))
   t.same(request.options, {
     volumes: ['/data'], datastore: 'ds1', vmName: 'web1', defaultNetwork: 'VM Network',
     networks: [{ sourceMac: '52:54:00:aa:bb:cc', network: 'DMZ=1' }, { sourceMac: '52:54:00:00:00:01', network: null }],
-    diskFormat: 'thick', compare: 'data', orphans: 'keep', sockets: 2, coresPerSocket: 4, memoryMiB: 8192, cutover: 'automatic', shutDownSource: false,
+    diskFormat: 'thick', compare: 'data', orphans: 'keep', orphansOlderThanMs: 7 * 86_400_000, removeOutside: true,
+    rules: [{ kind: 'include', pattern: '/srv/**', recursive: true }, { kind: 'exclude', pattern: '-x\\xff', recursive: false }], sockets: 2, coresPerSocket: 4, memoryMiB: 8192, cutover: 'automatic', shutDownSource: false,
     postFailover: { content: '#!/bin/sh\necho hi\n', arguments: ['a b', '-x'], timeoutMs: 30_000 },
   })
+})
+
+t.test('a rule that cannot be used, and a period that is none, are refused before the appliance is asked', async t => {
+  await t.rejects(createRequest('move', flags({ exclude: ['[a'] })), { code: 'RULE_INVALID' })
+  await t.rejects(createRequest('move', flags({ orphansOlderThan: '7 days' })), { code: 'REQUEST_INVALID' })
 })
 
 t.test('a network may have an equals sign in its name', t => {
