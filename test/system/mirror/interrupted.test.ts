@@ -1,0 +1,187 @@
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Ends, type MirrorTask } from '../../interrupted/ends.ts'
+import { changeTree, fillTree, Random } from '../../interrupted/random.ts'
+import { mountLoop, MOUNT_SKIP, type LoopFileSystem } from '../../zoo/loop-file-system.ts'
+import { buildZoo, differences, tameZoo } from '../../zoo/zoo.ts'
+
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
+const INTERRUPTIONS = 100
+const LANES = 2
+/** interruptions that one mirror suffers, at most */
+const MAX_IN_A_ROW = 6
+const COMPARES = ['none', 'attributes', 'data'] as const
+const KINDS = ['kill-agent', 'kill-receiver', 'cut', 'power', 'full'] as const
+type Kind = typeof KINDS[number]
+
+t.setTimeout(580_000)
+
+interface Lane { volume: LoopFileSystem, sources: LoopFileSystem, ends: Ends, random: Random }
+
+async function openLane(t: Test, type: 'ext4' | 'xfs', seed: number): Promise<Lane> {
+  const base = mkdtempSync(join(tmpdir(), 'landfall-interrupted-'))
+  t.teardown(() => { rmSync(base, { recursive: true }) })
+  const sources = mountLoop('ext4', 512)
+  t.teardown(() => { tameZoo(sources.path); sources[Symbol.dispose]() })
+  const volume = mountLoop(type, 512)
+  t.teardown(() => { tameZoo(volume.path); volume[Symbol.dispose]() })
+  const ends = await Ends.open(base)
+  t.teardown(async () => { await ends[Symbol.asyncDispose]() })
+  return { volume, sources, ends, random: new Random(seed) }
+}
+
+/** Fills the volume up to so many bytes. */
+function ballast(volume: LoopFileSystem, leftBytes: number): { remove: () => void } {
+  const path = join(volume.path, 'ballast')
+  const { bavail, bfree, bsize } = statfsSync(volume.path)
+  // root may use what is reserved for it, but for the 4096 blocks that ext4 keeps for itself
+  const sizeBytes = Math.max(bavail, bfree - 4096) * bsize - leftBytes
+  closeSync(openSync(path, 'w'))
+  if (sizeBytes > 0) execFileSync('fallocate', ['--length', String(sizeBytes), path], { stdio: 'ignore' })
+  return {
+    remove: () => {
+      // for good: a power loss must not bring it back
+      const fd = openSync(path, 'w')
+      fsyncSync(fd)
+      closeSync(fd)
+      rmSync(path)
+    },
+  }
+}
+
+/** One attempt that is interrupted at a random moment, unless it is complete before. Gives what happened, or undefined when the mirror is complete. */
+async function attempt({ ends, volume, random }: Lane, task: MirrorTask, kind: Kind, isFirst: boolean): Promise<string | undefined> {
+  const filled = kind === 'full' ? ballast(volume, random.below(6_000_000)) : undefined
+  const fire = Promise.withResolvers<undefined>()
+  let timer: NodeJS.Timeout | undefined
+  // in a first attempt by bytes, which spread over all its phases; later ones send little
+  const byBytes = isFirst && random.chance(0.7)
+  const moment = random.next()
+  if (kind !== 'full') ends.line.reset(byBytes ? moment * 14_000_000 : Infinity, () => { fire.resolve(undefined) })
+  else ends.line.reset()
+  ends.begin(task, () => { if (!byBytes && kind !== 'full') timer = setTimeout(() => { fire.resolve(undefined) }, moment * 400) })
+  const outcome = ends.outcome()
+  const first = await Promise.race([outcome, fire.promise.then(() => 'fire' as const)])
+  clearTimeout(timer)
+  ends.line.reset()
+  try {
+    if (first !== 'fire') {
+      if (first?.event === 'mirrored') return undefined
+      if (kind === 'full' && first?.event === 'failed' && first.code === 'REPLICA_FULL') return 'full'
+      throw new Error(`${kind}: ${JSON.stringify(first)}`)
+    }
+    switch (kind) {
+      case 'kill-agent': await ends.killAgent(); break
+      case 'kill-receiver': await ends.killReceiver(); break
+      case 'cut': ends.line.cut(); break
+      case 'power': await volume.powerLoss(async () => { await ends.killReceiver() }); break
+      case 'full': break
+    }
+    return kind
+  } finally {
+    filled?.remove()
+  }
+}
+
+async function complete({ ends }: Lane, task: MirrorTask): Promise<void> {
+  ends.begin(task, () => undefined)
+  const outcome = await ends.outcome()
+  if (outcome?.event !== 'mirrored') throw new Error(`the last attempt: ${JSON.stringify(outcome)}`)
+}
+
+t.test(`a mirror ends equal whatever interrupts it (SEED=${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
+  const counts: Record<string, number> = {}
+  let interruptions = 0
+  let number = 0
+  const lane = async (type: 'ext4' | 'xfs', seed: number): Promise<void> => {
+    const lane = await openLane(t, type, seed)
+    const { random, sources, volume } = lane
+    while (interruptions < INTERRUPTIONS) {
+      const name = `round-${String(number++)}`
+      const task: MirrorTask = { source: join(sources.path, name), target: join(volume.path, name), compare: random.pick(COMPARES) }
+      mkdirSync(task.source)
+      mkdirSync(task.target)
+      mkdirSync(join(task.source, 'zoo'))
+      // what ext4 has and XFS lacks would be differences of their own
+      if (type === 'ext4' && random.chance(0.3)) buildZoo(join(task.source, 'zoo'))
+      fillTree(task.source, random)
+      const happened: string[] = []
+      for (let i = 0; i < MAX_IN_A_ROW; i++) {
+        const kind = random.pick(KINDS)
+        const interrupted = await attempt(lane, task, kind, i === 0)
+        if (interrupted === undefined) break
+        happened.push(interrupted)
+        interruptions++
+        counts[interrupted] = (counts[interrupted] ?? 0) + 1
+        if (random.chance(0.25)) {
+          changeTree(task.source, random)
+          happened.push('changed')
+        }
+      }
+      await complete(lane, task)
+      await lane.ends.killReceiver()
+      if (random.chance(0.3)) {
+        await volume.powerLoss(async () => undefined)
+        happened.push('power when complete')
+      }
+      t.same(differences(task.source, task.target), [], `${name}, ${type}, ${task.compare}: ${happened.join(', ')}`)
+      for (const path of [task.source, task.target]) {
+        tameZoo(path)
+        rmSync(path, { recursive: true })
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, async (_, i) => { await lane(i === 0 ? 'ext4' : 'xfs', SEED + i) }))
+  t.comment(JSON.stringify(counts))
+  t.ok(interruptions >= INTERRUPTIONS)
+  for (const kind of KINDS) t.ok((counts[kind] ?? 0) > 0, kind)
+})
+
+for (const compare of COMPARES) {
+  t.test(`comparing ${compare}, what has safely arrived is not sent again`, { skip: MOUNT_SKIP }, async t => {
+    const lane = await openLane(t, 'ext4', SEED)
+    const task: MirrorTask = { source: join(lane.sources.path, 'source'), target: join(lane.volume.path, 'target'), compare }
+    mkdirSync(task.source)
+    mkdirSync(task.target)
+    for (let i = 0; i < 400; i++) writeFileSync(join(task.source, `file-${String(i)}`), randomBytes(30_000))
+    for (let i = 0; i < 7; i++) writeFileSync(join(task.source, `large-${String(i)}`), randomBytes(12_000_000))
+    // much more than what is on its way when the receiver is killed
+    const allBytes = 400 * 30_000 + 7 * 12_000_000
+    const fire = Promise.withResolvers<undefined>()
+    lane.ends.line.reset(allBytes * 0.75, () => { fire.resolve(undefined) })
+    lane.ends.begin(task, () => undefined)
+    await fire.promise
+    await lane.ends.killReceiver()
+    lane.ends.line.reset()
+    await complete(lane, task)
+    const resent = lane.ends.line.bytes
+    t.comment(`${String(resent)} of ${String(allBytes)} bytes`)
+    t.ok(resent < allBytes * 0.5, `${String(resent)} of ${String(allBytes)} bytes`)
+    t.ok(resent > allBytes * 0.1, 'it was interrupted')
+    t.same(differences(task.source, task.target), [])
+  })
+}
+
+t.test('a replica that is full or read-only ends the mirror with its code', { skip: MOUNT_SKIP }, async t => {
+  const lane = await openLane(t, 'ext4', SEED)
+  const task: MirrorTask = { source: join(lane.sources.path, 'source'), target: join(lane.volume.path, 'target'), compare: 'none' }
+  mkdirSync(task.source)
+  mkdirSync(task.target)
+  writeFileSync(join(task.source, 'file'), randomBytes(4_000_000))
+  const filled = ballast(lane.volume, 1_000_000)
+  lane.ends.begin(task, () => undefined)
+  t.match(await lane.ends.outcome(), { event: 'failed', code: 'REPLICA_FULL' })
+  filled.remove()
+  lane.volume.remount('ro')
+  await lane.ends.killReceiver()
+  lane.ends.begin(task, () => undefined)
+  t.match(await lane.ends.outcome(), { event: 'failed', code: 'REPLICA_READ_ONLY' })
+  lane.volume.remount('rw')
+  await lane.ends.killReceiver()
+  await complete(lane, task)
+  t.same(differences(task.source, task.target), [])
+})
