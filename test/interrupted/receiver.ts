@@ -9,9 +9,9 @@ import { linkLog } from '../../src/logging/logger.ts'
 import { openSourceListener } from '../../src/source/source-listener.ts'
 import type { SourceServer } from '../../src/source/source-server.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
+import { openLinkIdentity } from '../../src/posix/linking.ts'
 import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
-import { serverTls } from '../../src/trust/peer-tls.ts'
-import { tlsLink } from '../../src/wire/tls-link.ts'
+import { acceptTlsLink } from '../../src/wire/tls-link.ts'
 
 const Task = z.object({ source: z.string(), target: z.string(), compare: z.enum(['none', 'attributes', 'data']), stateDirectory: z.string(), sourceId: z.string() })
 
@@ -20,12 +20,12 @@ const signal = new AbortController().signal
 
 async function receive(task: z.infer<typeof Task>): Promise<void> {
   const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
-  const identity = { ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem }
+  const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
   const arrived: SourceServer[] = []
   let wake = (): void => undefined
   await using target = await openPosixTargetTree(task.target, signal)
   await using listener = await openSourceListener({
-    host: '127.0.0.1', port: 0, tls: serverTls(identity), openLink: socket => tlsLink(socket), isEnrolled: async () => true,
+    host: '127.0.0.1', port: 0, openLink: async (socket, inner) => await acceptTlsLink(identity, socket, inner), isEnrolled: async () => true,
     onConnected: async server => { arrived.push(server); wake() }, applianceVersion: 'test', clock: systemClock, log: linkLog,
   })
   tell({ event: 'listening', port: listener.port })
@@ -36,7 +36,7 @@ async function receive(task: z.infer<typeof Task>): Promise<void> {
       continue
     }
     try {
-      await server.prepare('interrupted', [{ index: 0, path: task.source }], signal)
+      await server.prepare('interrupted', [{ index: 0, path: task.source }], [], signal)
       tell({ event: 'began' })
       const { progress } = await server.mirror({ compare: task.compare, orphans: 'delete' }, new Map([[0, target]]), () => undefined, signal)
       tell({ event: 'mirrored', bytesSent: progress.bytesSent, findings: progress.findings })
