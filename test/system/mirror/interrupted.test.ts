@@ -10,7 +10,8 @@ import { mountLoop, MOUNT_SKIP, type LoopFileSystem } from '../../zoo/loop-file-
 import { buildZoo, differences, tameZoo } from '../../zoo/zoo.ts'
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
-const INTERRUPTIONS = 100
+/** fewer to look at something quickly */
+const INTERRUPTIONS = Number(process.env['INTERRUPTIONS'] ?? 100)
 const LANES = 2
 /** interruptions that one mirror suffers, at most */
 const MAX_IN_A_ROW = 6
@@ -138,7 +139,7 @@ t.test(`a mirror ends equal whatever interrupts it (SEED=${String(SEED)})`, { sk
   await Promise.all(Array.from({ length: LANES }, async (_, i) => { await lane(i === 0 ? 'ext4' : 'xfs', SEED + i) }))
   t.comment(JSON.stringify(counts))
   t.ok(interruptions >= INTERRUPTIONS)
-  for (const kind of KINDS) t.ok((counts[kind] ?? 0) > 0, kind)
+  if (INTERRUPTIONS >= 100) for (const kind of KINDS) t.ok((counts[kind] ?? 0) > 0, kind)
 })
 
 for (const compare of COMPARES) {
@@ -172,6 +173,7 @@ t.test('a replica that is full or read-only ends the mirror with its code', { sk
   mkdirSync(task.source)
   mkdirSync(task.target)
   writeFileSync(join(task.source, 'file'), randomBytes(4_000_000))
+  writeFileSync(join(task.source, 'second'), randomBytes(40_000_000))
   const filled = ballast(lane.volume, 1_000_000)
   lane.ends.begin(task, () => undefined)
   t.match(await lane.ends.outcome(), { event: 'failed', code: 'REPLICA_FULL' })
