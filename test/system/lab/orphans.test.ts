@@ -112,3 +112,16 @@ t.test('wrong rules and options are refused with their codes, and nothing is wri
     t.same(await readdir(target), [])
   }
 })
+
+t.test('replication obeys the rules: what is renamed out of them goes, what is renamed into them comes, excluded names of the replica stay', async t => {
+  const { source, target } = await directories(t)
+  await mkdir(join(source, 'a'))
+  await mkdir(join(target, 'a'))
+  await writeFile(join(source, 'a/x'), 'x')
+  await writeFile(join(source, 'a/t.tmp'), 't')
+  await writeFile(join(target, 'a/mine.tmp'), 'mine')
+  const script = 'sleep 1; echo n > a/n.tmp; echo in > in; mkdir secret; echo s > secret/s; sleep 1; mv a/x a/x2.tmp; mv secret open; mv a b; sleep 1; mv b/t.tmp b/t'
+  const ran = await lab('replicate', source, target, '--exclude', '*.tmp', '--exclude', '/secret', '--json', '--', 'sh', '-c', `cd ${source}; ${script}`)
+  t.equal(ran.exitCode, 0, ran.stderr)
+  t.same((await readdir(target, { recursive: true })).sort(), ['a', 'a/mine.tmp', 'b', 'b/t', 'in', 'open', 'open/s'])
+})
