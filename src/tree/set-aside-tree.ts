@@ -183,7 +183,12 @@ export class SetAsideTree implements TargetTree {
       await this.#write(encodeOperation(begin), signal)
     }
     for (const { offset, lengthBytes } of await file.extents(signal)) {
-      for (let at = offset; at < offset + lengthBytes; at += PIECE_BYTES) await this.#write(await file.readWrite(at, Math.min(PIECE_BYTES, offset + lengthBytes - at), signal), signal)
+      for (let at = offset; at < offset + lengthBytes;) {
+        const data = await file.read(at, Math.min(PIECE_BYTES, offset + lengthBytes - at), signal)
+        if (data.length === 0) throw new AppError('REPLICA_WRITE', `${display(path)} became shorter while it was copied`)
+        await this.#write(encodeOperation({ kind: 'write', path, offset: at, data }), signal)
+        at += data.length
+      }
     }
     await this.#write(await file.metadata(signal), signal)
   }
