@@ -2,7 +2,7 @@
  * Is the replica what the source was? Compares each volume of the frozen source with the same volume on the disks that the appliance handed
  * over, mounted read-only, with a tool that shares no code with the product: treecmp beside the project, or rsync where that is missing.
  */
-import { access, mkdir, rmdir } from 'node:fs/promises'
+import { access, mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { attachLoop, detachLoop } from './loop-devices.ts'
@@ -42,7 +42,7 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
     const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
     const replicaView = join(run.path, 'compare-replica')
     try {
-      await mountReplica(replicaView, loop.device, pair)
+      await mountUntouched(replicaView, pair.partition === 0 ? loop.device : `${loop.device}p${String(pair.partition)}`, pair)
       const found = judge === 'treecmp' ? await treecmp(sourceView, replicaView) : await rsync(sourceView, replicaView)
       result.entries += found.entries
       for (const difference of found.differences) {
@@ -54,6 +54,7 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
       await tool('umount', [replicaView], { allowedExitCodes: [32] })
       await detachLoop(loop)
       await tool('umount', [sourceView])
+      await rm(copyOf(run))
       await rmdir(sourceView)
       await rmdir(replicaView)
     }
@@ -68,19 +69,26 @@ function onPurpose({ path, what }: Difference, changed: readonly string[]): bool
   return holdsChanged && (what === 'mtime_ns' || what.startsWith('orphan') || what === '.d..t......')
 }
 
-/** The volume alone, without what is mounted on it: also what lies below mount points is compared. */
+/**
+ * A copy of the frozen volume, without what is mounted on it: also what lies below mount points is compared. The volume itself would not do:
+ * to look up an inode that fell out of memory can block on a frozen XFS until it is thawed (seen in xfs_iget), and nothing can end that.
+ */
 async function mountSourceView(run: RunDirectory, pair: VolumePair): Promise<string> {
   const view = join(run.path, 'compare-source')
-  await mkdir(view, { recursive: true })
-  await tool('mount', ['--bind', pair.sourceMount, view])
+  const { stdout } = await tool('findmnt', ['-n', '-o', 'SOURCE', '--mountpoint', pair.sourceMount])
+  const copy = copyOf(run)
+  // past the device's own cache, which knows nothing of what the file system wrote
+  await tool('dd', [`if=${stdout.trim()}`, `of=${copy}`, 'bs=4M', 'iflag=direct', 'conv=sparse', 'status=none'], { timeoutMs: 600_000 })
+  await mountUntouched(view, copy, pair, ['loop'])
   return view
 }
 
-async function mountReplica(view: string, loop: string, pair: VolumePair): Promise<void> {
+const copyOf = (run: RunDirectory): string => join(run.path, 'compare-source.img')
+
+/** Nothing is replayed and nothing written: what is there is what was handed over, or frozen. */
+async function mountUntouched(view: string, device: string, { type }: VolumePair, more: readonly string[] = []): Promise<void> {
   await mkdir(view, { recursive: true })
-  // nothing is replayed and nothing written: what is there is what was handed over
-  const options = pair.type === 'xfs' ? 'ro,norecovery,nouuid' : 'ro,noload'
-  await tool('mount', ['-t', pair.type, '-o', options, pair.partition === 0 ? loop : `${loop}p${String(pair.partition)}`, view])
+  await tool('mount', ['-t', type, '-o', ['ro', ...type === 'xfs' ? ['norecovery', 'nouuid'] : ['noload'], ...more].join(','), device, view])
 }
 
 type Found = Omit<Difference, 'volume'>

@@ -21,6 +21,7 @@ import { JobView } from '../../src/domain/job.ts'
 import { EnrolmentOffer, SourceRecord } from '../../src/domain/server.ts'
 import type { CaptureSeams } from '../../src/source/source-capture.ts'
 import { MemoryVolumeStack } from '../../src/storage/memory-volume-stack.ts'
+import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { ScriptedHypervisor } from '../scenario/scripted-hypervisor.ts'
 import { OPTIONS, WORKLOAD } from '../scenario/workload.ts'
 
@@ -76,6 +77,8 @@ t.test('a source enrols, is mirrored, replicated and cut over; the appliance is 
       const value: unknown = Reflect.get(target, key, target)
       return typeof value === 'function' ? value.bind(target) as unknown : value
     } }),
+    // volumes in memory keep their ids in memory, too: their folders bear none
+    openTarget: async (path, _volumeId, signal) => await openPosixTargetTree(path, signal),
     openHypervisor: async () => hypervisor, showCertificate: async () => ({ subject: 'CN=esx', thumbprint: 'AA', verified: true, reason: '' }),
     replica: { ...replicaWork(new ExecaRunner(), systemClock), makeBootable: async ({ mounted }) => {
       replica = mounted[0]?.mountPoint ?? ''
