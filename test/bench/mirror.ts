@@ -66,7 +66,8 @@ const MEASURES: Record<WorkName, (bench: Bench) => Promise<void>> = {
   },
   delta: async bench => {
     const { deltaMiB } = bench.options
-    await using volumes = await openVolumes({ type: bench.options.type, on: bench.options.on, sizeMiB: Math.ceil(deltaMiB * 1.1) + 512, files: 1000 })
+    // rsync writes the whole file beside the old one
+    await using volumes = await openVolumes({ type: bench.options.type, on: bench.options.on, sizeMiB: Math.ceil(deltaMiB * 2.2) + 512, files: 1000 })
     await makeLargeFiles(volumes.source, 1, deltaMiB * 2 ** 20)
     await settle(volumes)
     await using delta = await rsync(volumes.scratch, ['-aHAXS', '--no-whole-file'])
