@@ -18,7 +18,7 @@ import { GroupListings, NOTHING, readToEnd } from './group-listings.ts'
 import type { LinkGroup, LinkGroups } from './link-groups.ts'
 import type { Orphans } from './orphans.ts'
 import { keyOfFailure } from './refusals.ts'
-import { EntrySender, READ_OPTIONS, SMALL_FILE_BYTES, type VolumeSending } from './send-entries.ts'
+import { EntrySender, READ_OPTIONS, type VolumeSending } from './send-entries.ts'
 
 /** A directory to mirror; fresh: the replica had nothing there, so nothing needs to be asked. */
 export interface PendingDirectory { path: RelPath, fresh: boolean }
@@ -38,6 +38,8 @@ export interface VolumeMirror extends VolumeSending {
 const NONE = Buffer.alloc(0)
 /** of an entry that the source could not look at */
 const UNKNOWN_INODE = 0n
+/** A file up to this size is sent whole when it differs: cheaper than to ask which of its blocks do. */
+const WHOLE_BYTES = 256 * 1024
 /** Files whose blocks are compared at the same time. */
 const COMPARED_AT_ONCE = 16
 
@@ -188,7 +190,7 @@ export class GroupMirror {
         case 'metadata': await this.#entries.sendMetadata(path, source, signal); break
         case 'verify': compared.push({ pair, verdict }); break
         case 'content':
-          if (source.sizeBytes > SMALL_FILE_BYTES) compared.push({ pair, verdict })
+          if (source.sizeBytes > WHOLE_BYTES) compared.push({ pair, verdict })
           else whole.push(pair)
           break
         case 'replace': await this.#entries.remove(directory, source.name, signal); whole.push(pair); break

@@ -12,7 +12,7 @@ import { sendDifference, sendWhole, type Difference, type FileSending } from './
 import type { Tally } from './tally.ts'
 
 /** Regular files up to this size travel in one operation. */
-export const SMALL_FILE_BYTES = 256 * 1024
+const SMALL_FILE_BYTES = 1024 * 1024
 const BATCH_BYTES = 1024 * 1024
 export const READ_OPTIONS = { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }
 
