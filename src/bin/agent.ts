@@ -29,9 +29,20 @@ program.command('enrol').description('get a certificate from the appliance; the 
   })
 
 program.command('run').description('serve the appliance until a signal').option('--config <file>', 'configuration file').action(async (options: { config?: string }) => {
+  startSmall()
   await using agent = createAgent(await readAgentConfig(options.config))
   await agent.run(signal)
 })
+
+/**
+ * Becomes the same process with less room for V8's new objects, which can only be said at its start: the agent is a guest on a customer's
+ * server, and a mirror then takes some 30 MiB less there and no longer (npm run bench -- mirror --works memory).
+ */
+function startSmall(): void {
+  const flag = '--max-semi-space-size=2'
+  if (process.execArgv.includes(flag) || process.execve === undefined) return
+  process.execve(process.execPath, [process.execPath, ...process.execArgv, flag, ...process.argv.slice(1)], process.env)
+}
 
 program.command('describe').description('print what this source is, as JSON').option('--config <file>', 'configuration file').action(async (options: { config?: string }) => {
   await using agent = createAgent(await readAgentConfig(options.config))
