@@ -5,7 +5,6 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../src/clock/clock.ts'
-import type { Finding } from '../../../src/domain/finding.ts'
 import type { MirrorProgress } from '../../../src/domain/progress.ts'
 import { mirrorVolumes } from '../../../src/mirror/mirrorer.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
@@ -13,8 +12,9 @@ import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import type { MirrorRequest } from '../../../src/wire/messages.ts'
 import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
+import { mirrorBetween, type MirrorOutcome } from '../../zoo/mirror-between.ts'
 
-interface Pair { source: string, replica: string, mirror: (request: Partial<MirrorRequest>) => Promise<MirrorProgress & { all: Finding[] }> }
+interface Pair { source: string, replica: string, mirror: (request: Partial<MirrorRequest>) => Promise<MirrorOutcome> }
 
 async function pair(t: Test): Promise<Pair> {
   const base = await mkdtemp(join(tmpdir(), 'landfall-mirror-'))
@@ -25,17 +25,7 @@ async function pair(t: Test): Promise<Pair> {
   await mkdir(replica)
   return {
     source, replica,
-    mirror: async request => {
-      const signal = AbortSignal.timeout(60_000)
-      await using from = await openPosixSourceTree(source, signal)
-      await using to = await openPosixTargetTree(replica, signal)
-      const all: Finding[] = []
-      const progress = await mirrorVolumes({
-        volumes: new Map([[0, from]]), stream: new TreeStream(new Map([[0, to]])), request: { compare: 'attributes', orphans: 'delete', ...request },
-        report: (_, findings) => { all.push(...findings) }, clock: systemClock,
-      }, signal)
-      return { ...progress, all }
-    },
+    mirror: async request => await mirrorBetween(source, replica, request),
   }
 }
 
