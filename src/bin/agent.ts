@@ -36,7 +36,7 @@ program.command('run').description('serve the appliance until a signal').option(
 
 /**
  * Becomes the same process with less room for V8's new objects, which can only be said at its start: the agent is a guest on a customer's
- * server, and a mirror then takes some 30 MiB less there and no longer (npm run bench -- mirror --works memory).
+ * server, and a mirror then takes some 25 MiB less there and no longer (npm run bench -- mirror --works memory).
  */
 function startSmall(): void {
   const flag = '--max-semi-space-size=2'
