@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { execFileSync } from 'node:child_process'
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,14 +35,20 @@ async function openLane(t: Test, type: 'ext4' | 'xfs', seed: number): Promise<La
   return { volume, sources, ends, random: new Random(seed) }
 }
 
-/** Fills the volume up to so many bytes. */
+/** what a ballast that did not fit is tried smaller by */
+const BALLAST_STEP_BYTES = 1024 * 1024
+
+/** Fills the volume up to so many bytes, or somewhat more: XFS counts blocks as free that it keeps back for its own trees. */
 function ballast(volume: LoopFileSystem, leftBytes: number): { remove: () => void } {
   const path = join(volume.path, 'ballast')
   const { bavail, bfree, bsize } = statfsSync(volume.path)
-  // root may use what is reserved for it, but for the 4096 blocks that ext4 keeps for itself
-  const sizeBytes = Math.max(bavail, bfree - 4096) * bsize - leftBytes
   closeSync(openSync(path, 'w'))
-  if (sizeBytes > 0) execFileSync('fallocate', ['--length', String(sizeBytes), path], { stdio: 'ignore' })
+  // root may use what is reserved for it, but for the 4096 blocks that ext4 keeps for itself
+  let sizeBytes = Math.max(bavail, bfree - 4096) * bsize - leftBytes
+  while (sizeBytes > 0 && spawnSync('fallocate', ['--length', String(sizeBytes), path], { stdio: 'ignore' }).status !== 0) {
+    truncateSync(path)
+    sizeBytes -= BALLAST_STEP_BYTES
+  }
   return {
     remove: () => {
       // for good: a power loss must not bring it back
