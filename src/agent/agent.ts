@@ -100,7 +100,8 @@ function placeOf(root: string, mountPoint: string): string {
 }
 
 function captureTier(config: AgentConfig): Workload['capture'] {
-  if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes' }
+  if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes', unseen: [] }
   const reason = fanotifyUnsupportedReason([config.root])
-  return reason === undefined ? { tier: 'fanotify', reason: '' } : { tier: 'none', reason }
+  if (reason !== undefined) return { tier: 'none', reason, unseen: [] }
+  return { tier: 'B', reason: 'dirty pages are not followed yet', unseen: ['stores through mmap while the file stays mapped', 'direct writes by libaio', 'changes of inode flags (chattr)'] }
 }

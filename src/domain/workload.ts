@@ -49,7 +49,14 @@ export const Workload = z.object({
     commandLine: z.string(),
     initramfsTool: z.enum(['initramfs-tools', 'dracut', 'mkinitcpio', 'unknown']),
   }),
-  capture: z.object({ tier: z.enum(['fanotify', 'none']), reason: z.string() }),
+  /** how changes are captured: capture/change-source.ts has what the tiers mean */
+  capture: z.object({
+    tier: z.enum(['A', 'B', 'C', 'none']),
+    /** why it is no better tier; empty for the best */
+    reason: z.string().max(1000),
+    /** what it does not see when it happens, in words: it is found later by change time, in any case before the cutover */
+    unseen: z.array(z.string().max(300)).max(20),
+  }),
   findings: z.array(Finding),
 })
 export type Workload = z.infer<typeof Workload>

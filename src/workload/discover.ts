@@ -49,8 +49,8 @@ export async function discoverWorkload(options: DiscoverOptions): Promise<Worklo
   checkFstab(fstab, { volumes, disks }, report)
   const network = await discoverNetwork({ runner, root, namespace: networkNamespace, report, signal })
   const capture = probeCapture === undefined
-    ? { tier: 'none' as const, reason: 'the agent did not look whether changes can be captured' }
-    : await orFinding(report, 'capture of changes', 'See the log of the agent.', { tier: 'none' as const, reason: 'the check failed' }, async () => probeCapture(signal), signal)
+    ? { tier: 'none' as const, reason: 'the agent did not look whether changes can be captured', unseen: [] }
+    : await orFinding(report, 'capture of changes', 'See the log of the agent.', { tier: 'none' as const, reason: 'the check failed', unseen: [] }, async () => probeCapture(signal), signal)
   return {
     version: 1,
     ...await discoverOs(root, live ? kernel.proc : undefined, report),

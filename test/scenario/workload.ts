@@ -30,7 +30,7 @@ export const WORKLOAD = Workload.parse({
     loader: 'grub2', bootDisks: ['vda'], commandLine: 'root=UUID=11111111-1111-4111-8111-111111111111', initramfsTool: 'initramfs-tools',
     kernels: [{ version: '6.1.0', imagePath: '/boot/vmlinuz-6.1.0', initramfsPath: '/boot/initrd.img-6.1.0', drivers: ['vmw_pvscsi', 'vmxnet3', 'mptspi', 'e1000', 'e1000e', 'ahci', 'sd_mod'], running: true }],
   },
-  capture: { tier: 'fanotify', reason: '' }, findings: [],
+  capture: { tier: 'A', reason: '', unseen: [] }, findings: [],
 })
 
 export const OPTIONS: JobOptions = {

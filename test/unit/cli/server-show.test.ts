@@ -15,7 +15,7 @@ const workload: Workload = {
   adapters: [{ name: 'eth0', macAddress: '52:54:00:12:34:56', mtu: 1500, addresses: [{ family: 'inet', address: '192.0.2.10', prefixLength: 24 }] }],
   routes: [], dns: { servers: ['192.0.2.53'], search: [] },
   boot: { loader: 'grub2', bootDisks: ['sda'], commandLine: '', initramfsTool: 'initramfs-tools', kernels: [{ version: '6.1', imagePath: '/boot/vmlinuz-6.1', drivers: ['vmw_pvscsi'], running: true }] },
-  capture: { tier: 'none', reason: 'kernel too old' }, findings: [{ code: 'NETWORK_MOUNT', severity: 'warning', subject: '/nfs', message: 'stays there', advice: 'check' }],
+  capture: { tier: 'none', reason: 'kernel too old', unseen: [] }, findings: [{ code: 'NETWORK_MOUNT', severity: 'warning', subject: '/nfs', message: 'stays there', advice: 'check' }],
 }
 
 t.test('a connected source is shown with what runs on it', async t => {

@@ -66,7 +66,7 @@ export function debian12(): Workload {
       loader: 'grub2', bootDisks: ['vda'], commandLine: 'root=UUID=dd000000-0000-4000-8000-000000000002 ro quiet', initramfsTool: 'initramfs-tools',
       kernels: [{ version: '6.1.0-40-amd64', imagePath: '/boot/vmlinuz-6.1.0-40-amd64', initramfsPath: '/boot/initrd.img-6.1.0-40-amd64', drivers: ['vmw_pvscsi', 'mptspi', 'ahci', 'sd_mod', 'vmxnet3', 'e1000', 'e1000e'], running: true }],
     },
-    capture: { tier: 'fanotify', reason: '' }, findings: [],
+    capture: { tier: 'A', reason: '', unseen: [] }, findings: [],
   }
 }
 

@@ -53,7 +53,7 @@ export async function contentOf(tree: MemoryTree, below: RelPath = ROOT_PATH): P
 export const WORKLOAD: Workload = {
   version: 1, hostName: 'source', machineId: 'm', os: { id: 'debian', idLike: [], versionId: '12', prettyName: 'Debian', architecture: 'x86_64' }, firmware: 'bios',
   cpu: { sockets: 1, coresPerSocket: 1, model: 'x' }, memoryBytes: 1, disks: [], volumes: [], adapters: [], routes: [], dns: { servers: [], search: [] },
-  boot: { loader: 'grub2', bootDisks: [], kernels: [], commandLine: '', initramfsTool: 'initramfs-tools' }, capture: { tier: 'fanotify', reason: '' }, findings: [],
+  boot: { loader: 'grub2', bootDisks: [], kernels: [], commandLine: '', initramfsTool: 'initramfs-tools' }, capture: { tier: 'A', reason: '', unseen: [] }, findings: [],
 }
 
 /** A freeze that only counts. */

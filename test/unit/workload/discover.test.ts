@@ -24,7 +24,7 @@ t.test('a server without any tool, kernel or file is described with findings', a
 
 t.test('the capture is as its check says; a check that fails is a finding', async t => {
   const common = { ...places(t.testdir({ root: {} })), runner: missing, signal: AbortSignal.timeout(10_000) }
-  t.match(await discoverWorkload({ ...common, probeCapture: async () => ({ tier: 'fanotify', reason: '' }) }), { capture: { tier: 'fanotify' } })
+  t.match(await discoverWorkload({ ...common, probeCapture: async () => ({ tier: 'A', reason: '', unseen: [] }) }), { capture: { tier: 'A' } })
   const failing = await discoverWorkload({ ...common, probeCapture: async () => { throw new AppError('CAPTURE_UNSUPPORTED', 'kernel too old') } })
   t.match(failing.capture, { tier: 'none' })
   t.ok(failing.findings.some(f => f.subject === 'capture of changes'))
