@@ -1,7 +1,7 @@
 /** Jobs: what a user plans, starts, watches and cuts over. */
 import { z } from 'zod'
 import { JobStreamEvent } from '../domain/api.ts'
-import { CreateJob, JobAction, JobEventRecord, JobView, type Job } from '../domain/job.ts'
+import { CreateJob, JobAction, JobEventRecord, JobView, targetDataState, type Job } from '../domain/job.ts'
 import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
@@ -66,7 +66,7 @@ function lastEventId(value: string | undefined): number {
 async function viewOf({ sources, vmware, connected }: JobParts, job: Job): Promise<JobView> {
   const actions = offeredActions(job.state).filter(action => action !== 'retry' || !isHandedOver(job))
   return {
-    ...job, actions, sourceConnected: connected.find(job.source) !== undefined,
+    ...job, actions, sourceConnected: connected.find(job.source) !== undefined, targetData: targetDataState(job),
     source: await nameOf(sources, job.source), vmware: await nameOf(vmware, job.vmware),
   }
 }

@@ -2,6 +2,7 @@
  * Changes joined: at most one per path, the strongest kind wins (an entry looks at everything, data at metadata too), the oldest time
  * stays. Bounded in bytes: past the limit it forgets a volume's changes and says "rescan" instead.
  */
+import type { Degradation } from '../domain/degradation.ts'
 import type { Change } from './change-source.ts'
 
 const STRENGTH = { metadata: 1, data: 2, entry: 3 } as const
@@ -31,6 +32,7 @@ export class ChangeSet {
       case 'rescan':
         of.rescan = of.rescan === undefined ? change : {
           ...change, sinceMs: Math.min(change.sinceMs, of.rescan.sinceMs), atMs: Math.min(change.atMs, of.rescan.atMs),
+          why: [...new Set([...of.rescan.why, ...change.why])],
         }
         return
       case 'object': {
@@ -64,6 +66,12 @@ export class ChangeSet {
       oldest = Math.min(oldest, oldestOf(of), of.rescan?.atMs ?? Infinity)
     }
     return { count, oldestAtMs: count === 0 ? undefined : oldest }
+  }
+
+  /** What the changes take in memory, and the rescans among them, for each of their reasons. */
+  status(): { queueBytes: number, degraded: Degradation[] } {
+    const all = [...this.#volumes.values()]
+    return { queueBytes: all.reduce((sum, { bytes }) => sum + bytes, 0), degraded: all.flatMap(({ rescan }) => rescan === undefined ? [] : degradationsOf(rescan)) }
   }
 
   /** All changes; the set is empty then. */
@@ -100,8 +108,13 @@ export class ChangeSet {
     of.byPath = new Map()
     of.byInode = new Map()
     of.bytes = 0
-    this.add({ kind: 'rescan', volume, sinceMs: since, atMs: since })
+    this.add({ kind: 'rescan', volume, sinceMs: since, atMs: since, why: ['queue-full'] })
   }
+}
+
+/** What a rescan is to be shown as while it waits or is under way. Pure. */
+export function degradationsOf({ volume, sinceMs, why }: Extract<Change, { kind: 'rescan' }>): Degradation[] {
+  return why.map(kind => ({ kind, volume, sinceMs: Math.max(0, sinceMs) }))
 }
 
 function oldestOf(of: VolumeChanges): number {

@@ -2,6 +2,7 @@
  * Knowing what changed on the source. Events only mark: an entry (directory, name) to look up again, an object to read again. Marks are
  * by identity (file handle), so a directory that was renamed meanwhile is still found. It never reads data and never decides what to send.
  */
+import type { Degradation, DegradationKind } from '../domain/degradation.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 
 export type Change =
@@ -14,10 +15,13 @@ export type Change =
   /** data or metadata of the object with this inode changed, and the name it was changed through is gone; others may be there */
   | { kind: 'object', volume: number, inode: bigint, atMs: number }
   /** events were lost: everything on the volume that changed since `sinceMs` must be looked at (by ctime), and whatever was removed found */
-  | { kind: 'rescan', volume: number, sinceMs: number, atMs: number }
+  | { kind: 'rescan', volume: number, sinceMs: number, atMs: number, why: readonly DegradationKind[] }
 
 /** Which object it was that changed, and how many names it had when the change was taken. The name may be another's by the time of the look. */
 export interface ObjectIdentity { inode: bigint, linkCount: number }
+
+/** How the marks are kept, and what of the capture is less than it should be. A rescan that waits is among it, for each reason. */
+export interface CaptureStatus { queueBytes: number, diskQueueBytes: number, degraded: readonly Degradation[] }
 
 export interface ChangeSource extends AsyncDisposable {
   /** Names this run of the capture; another value after a restart means that changes in between were not seen. */
@@ -35,6 +39,8 @@ export interface ChangeSource extends AsyncDisposable {
   take(signal: AbortSignal): Promise<readonly Change[]>
   /** Puts changes back that could not be brought to safety (link lost). */
   putBack(changes: readonly Change[]): void
+  /** Cheap; asked a few times a second. */
+  status(): CaptureStatus
   /** How many marks wait, and since when the oldest one (epoch ms; undefined when none). */
   pending(): { count: number, oldestAtMs: number | undefined }
   /**

@@ -13,7 +13,7 @@ import { takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type Take
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
-import type { Change, ChangedObject, ChangeSource } from './change-source.ts'
+import type { CaptureStatus, Change, ChangedObject, ChangeSource } from './change-source.ts'
 
 /** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
 const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
@@ -117,7 +117,7 @@ class FanotifyChangeSource implements ChangeSource {
       // what was in the queue is lost: look at everything since the beginning
       captureLog.error({ err: error }, 'changes could not be read and everything since the start is looked at again')
       const sinceMs = Number(this.startedAtNs / NS_PER_MS)
-      for (const [volume] of this.#roots) this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: this.#clock.now() })
+      for (const [volume] of this.#roots) this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: this.#clock.now(), why: ['events-lost'] })
       return this.#back.take()
     }
     for (const mark of takenMarks(records)) this.#join(mark)
@@ -143,7 +143,7 @@ class FanotifyChangeSource implements ChangeSource {
       case 'rescan': {
         const sinceMs = Number(mark.number) - this.#setBackMs
         captureLog.warn({ volume, sinceMs }, 'changes were missed and everything since then is looked at again')
-        this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs })
+        this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why: ['events-lost'] })
       }
     }
   }
@@ -157,6 +157,11 @@ class FanotifyChangeSource implements ChangeSource {
     const back = this.#back.pending()
     const ages = [oldest < 0 ? undefined : oldest, back.oldestAtMs].filter(age => age !== undefined)
     return { count: count + back.count, oldestAtMs: ages.length === 0 ? undefined : Math.min(...ages) }
+  }
+
+  status(): CaptureStatus {
+    const { queueBytes, degraded } = this.#back.status()
+    return { queueBytes, diskQueueBytes: 0, degraded }
   }
 
   async settle(volume: number, signal: AbortSignal): Promise<bigint> {

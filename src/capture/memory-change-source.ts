@@ -48,6 +48,7 @@ export function createMemoryChangeSource(options: MemoryChangeOptions = {}): Mem
     },
     putBack: back => { for (const change of back) changes.add(change) },
     pending: () => changes.pending(),
+    status: () => ({ ...changes.status(), diskQueueBytes: 0 }),
     settle: async (_, signal) => {
       signal.throwIfAborted()
       return nowNs()

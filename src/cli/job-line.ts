@@ -38,6 +38,7 @@ function protectParts(view: JobView): string[] {
   return [
     `latency ${formatDuration(r.recoveryPointLatencyMs)}`, `(median ${formatDuration(r.latencyMsP50)}, 99 % ${formatDuration(r.latencyMsP99)})`,
     `queued ${String(r.queued)}`, `applied ${String(r.changesApplied)}`, `sent ${formatBytes(r.bytesSent)}`,
+    view.targetData === 'mirror-required' ? 'mirror required' : '', [...new Set((r.degraded ?? []).map(({ kind }) => kind))].join(', '),
   ]
 }
 

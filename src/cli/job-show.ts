@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { describeDegradation, type Degradation } from '../domain/degradation.ts'
 import { JobEventRecord, JobView } from '../domain/job.ts'
 import { step } from './client.ts'
 import { addCommand, type Surroundings } from './command.ts'
@@ -41,16 +42,29 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Shut the source down', o.shutDownSource ? 'yes' : 'no'],
       ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
       ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${formatBytes(m.bytesSent)} on the wire, ${String(m.findings)} findings`],
-      ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${formatBytes(r.bytesSent)}, latency ${formatDuration(r.recoveryPointLatencyMs)}`],
+      ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${formatBytes(r.bytesSent)}, latency ${formatDuration(r.recoveryPointLatencyMs)}${longest(r.latencyMsMax)}`],
+      ['Target data', job.targetData?.replaceAll('-', ' ')],
+      ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
       ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],
       ['Booted', proof === undefined ? undefined : `${proof.hostName} at ${formatTime(proof.bootedAtUtc)}${proof.systemState === '' ? '' : `, ${proof.systemState}`}`],
       ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],
     ]),
+    degradedTable(r?.degraded ?? [], colours),
     plan === undefined ? '' : `\n${table(['DISK', 'SIZE', 'FILE'], plan.disks.map(d => [d.sourceDisk, formatBytes(d.sizeBytes), d.path]), colours)}`,
     plan === undefined || plan.differences.length === 0 ? '' : `\nDifferent from the source:\n${plan.differences.map(d => `  ${clean(d)}\n`).join('')}`,
     ...[job.validation.filter(f => f.severity !== 'ok'), job.findings.slice(0, FINDINGS_SHOWN)].map(f => f.length === 0 ? '' : `\n${findingsTable(f, colours)}`),
     job.phases.length === 0 ? '' : `\n${table(['PHASE', 'STARTED', 'TOOK'], job.phases.map(p => [p.phase, formatTime(p.startedAtUtc), duration(p, nowMs)]), colours)}`,
   ].join('')
+}
+
+function longest(ms: number | undefined): string {
+  return ms === undefined ? '' : `, longest ${formatDuration(ms)}`
+}
+
+/** What of the capture is less than it should be; '' when nothing is. */
+function degradedTable(degraded: readonly Degradation[], colours: boolean): string {
+  if (degraded.length === 0) return ''
+  return `\n${table(['CAPTURE', 'VOLUME', 'SINCE', 'WHAT IT MEANS'], degraded.map(one => [one.kind, one.volume === undefined ? 'all' : String(one.volume), formatTime(new Date(one.sinceMs).toISOString()), describeDegradation(one)]), colours)}`
 }
 
 function duration(phase: JobView['phases'][number], nowMs: number): string {

@@ -1,5 +1,6 @@
 /** A job: the migration of one source to one replica. Records of the store and bodies of the API. */
 import { z } from 'zod'
+import { isMirrorRequired } from './degradation.ts'
 import { Finding } from './finding.ts'
 import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
@@ -95,8 +96,24 @@ export const Job = z.object({
 })
 export type Job = z.infer<typeof Job>
 
-/** What the API answers for a job: the record, the actions offered now, and whether the source is connected. */
-export const JobView = Job.extend({ actions: z.array(JobAction), sourceConnected: z.boolean() })
+/** Whether the replica has what the source has. */
+export const TargetDataState = z.enum(['not-ready', 'mirroring', 'mirror-required', 'ok', 'busy'])
+export type TargetDataState = z.infer<typeof TargetDataState>
+
+/** ok: it follows the source, as far behind as the recovery point latency says. Pure. */
+export function targetDataState({ state, mirrored, replication }: Pick<Job, 'state' | 'mirrored' | 'replication'>): TargetDataState {
+  switch (state) {
+    case 'created': case 'validating': case 'invalid': case 'ready': case 'removed': return 'not-ready'
+    case 'mirroring': return 'mirroring'
+    case 'protecting': return isMirrorRequired(replication?.degraded ?? []) ? 'mirror-required' : 'ok'
+    case 'cutting-over': case 'removing': return 'busy'
+    case 'completed': return 'ok'
+    case 'provisioning': case 'stopped': case 'failed': return mirrored === true ? 'mirror-required' : 'not-ready'
+  }
+}
+
+/** What the API answers for a job: the record, the actions offered now, whether the source is connected, and the state of the replica's data. */
+export const JobView = Job.extend({ actions: z.array(JobAction), sourceConnected: z.boolean(), targetData: TargetDataState.optional() })
 export type JobView = z.infer<typeof JobView>
 
 /** One line of a job's append-only history. */

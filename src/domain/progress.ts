@@ -1,5 +1,6 @@
 /** Figures that a job shows. Bytes, counts, milliseconds. */
 import { z } from 'zod'
+import { Degradation, MAX_DEGRADATIONS } from './degradation.ts'
 import { OrphanTotals } from './orphan.ts'
 
 const count = z.number().nonnegative()
@@ -27,6 +28,12 @@ export const ReplicationProgress = z.object({
   /** age of the oldest change not yet safe on the replica; 0 when there is none */
   recoveryPointLatencyMs: count,
   latencyMsP50: count, latencyMsP99: count,
+  /** the longest that any change took */
+  latencyMsMax: count.optional(),
+  /** what the waiting changes take in the source's memory, and on its disk */
+  queueBytes: count.optional(), diskQueueBytes: count.optional(),
+  /** what of the capture is less than it should be right now; left out: nothing */
+  degraded: z.array(Degradation).max(MAX_DEGRADATIONS).optional(),
 })
 export type ReplicationProgress = z.infer<typeof ReplicationProgress>
 

@@ -2,10 +2,12 @@
  * The cycles of one replicator: takes the changes, brings them to the replica volume by volume, remembers what is on the way, and looks
  * again at what the replica refused.
  */
+import { degradationsOf } from '../capture/change-set.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
 import { parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
+import { MAX_DEGRADATIONS, type Degradation } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
 import { mayHelpToSendAgain, refusedFinding } from '../tree/refused.ts'
 import { OrphanWalk } from '../tree/orphan-walk.ts'
@@ -59,6 +61,8 @@ export class Cycles {
   readonly #told = new Set<string>()
   #findings: Finding[] = []
   #steps = 0
+  /** what the rescans under way are shown as */
+  #rescanned: readonly Degradation[] = []
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
@@ -76,6 +80,7 @@ export class Cycles {
     if (full !== undefined) await stream.whenDurable(full, signal)
     this.#retryRefused()
     const taken = await changes.take(signal)
+    this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
     try {
       for (const [volume, tree] of this.#options.volumes) {
         const ofVolume = taken.filter(change => change.volume === volume)
@@ -86,6 +91,8 @@ export class Cycles {
       changes.putBack(taken)
       for (const { links } of this.#volumes.values()) links.forgetFresh()
       throw error
+    } finally {
+      this.#rescanned = []
     }
     this.#inFlight.durable(stream.durable)
   }
@@ -140,6 +147,7 @@ export class Cycles {
   progress(): ReplicationProgress {
     const { changes, clock, stream } = this.#options
     const waiting = changes.pending()
+    const { queueBytes, diskQueueBytes, degraded } = changes.status()
     const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity)
     return {
       queued: waiting.count + this.#inFlight.count,
@@ -148,6 +156,9 @@ export class Cycles {
       recoveryPointLatencyMs: oldest === Infinity ? 0 : Math.max(0, clock.now() - oldest),
       latencyMsP50: this.#inFlight.latencyMsP50,
       latencyMsP99: this.#inFlight.latencyMsP99,
+      latencyMsMax: this.#inFlight.latencyMsMax,
+      queueBytes, diskQueueBytes,
+      degraded: [...new Map([...degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}`, one])).values()].slice(0, MAX_DEGRADATIONS),
     }
   }
 

@@ -1,9 +1,11 @@
 /** Changes that were sent and are not durable on the replica yet, and the recovery point latency that follows from them. */
+import { degradationsOf } from '../capture/change-set.ts'
 import type { Change } from '../capture/change-source.ts'
+import type { Degradation } from '../domain/degradation.ts'
 import type { Clock } from '../clock/clock.ts'
 import { LatencyHistogram } from './latency.ts'
 
-interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number }
+interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, rescans: readonly Degradation[] }
 
 /** Changes on the way at most before the next cycle waits: bounds what is put back, and kept, when the link is lost. */
 const MAX_CHANGES = 200_000
@@ -23,6 +25,10 @@ export class InFlight {
   get count(): number { return this.#count }
   get latencyMsP50(): number { return this.#latency.percentile(0.5) }
   get latencyMsP99(): number { return this.#latency.percentile(0.99) }
+  get latencyMsMax(): number { return this.#latency.max }
+
+  /** What the rescans on the way are shown as. */
+  get degraded(): Degradation[] { return this.#sent.flatMap(({ rescans }) => rescans) }
 
   /** Time of the oldest change on the way, undefined when there is none. */
   get oldestAtMs(): number | undefined {
@@ -34,7 +40,8 @@ export class InFlight {
   /** These changes are safe when this sequence is durable. */
   add(changes: readonly Change[], sequence: number): void {
     if (changes.length === 0) return
-    this.#sent.push({ changes, sequence, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
+    const rescans = changes.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
+    this.#sent.push({ changes, sequence, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
     this.#count += changes.length
   }
 

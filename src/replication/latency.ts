@@ -8,9 +8,12 @@ const BUCKETS = 200
 export class LatencyHistogram {
   readonly #counts = new Float64Array(BUCKETS)
   #total = 0
+  /** the longest of all, exactly */
+  max = 0
 
   /** Counts one change that became durable after so many milliseconds. */
   add(latencyMs: number): void {
+    this.max = Math.max(this.max, latencyMs)
     const bucket = latencyMs < 1 ? 0 : 1 + Math.floor(Math.log(latencyMs) / Math.log(GROWTH))
     const at = Math.min(BUCKETS - 1, bucket)
     this.#counts[at] = (this.#counts[at] ?? 0) + 1

@@ -16,6 +16,7 @@ export function ruledChanges(changes: ChangeSource, rules: ReadonlyMap<number, V
     take: async signal => (await changes.take(signal)).flatMap(change => seen(change, of(change.volume), outsiders)),
     putBack: back => { changes.putBack(back) },
     pending: () => changes.pending(),
+    status: () => changes.status(),
     settle: async (volume, signal) => await changes.settle(volume, signal),
     changedSince: async function* (volume, sinceNs, options, signal) {
       for await (const page of changes.changedSince(volume, sinceNs, options, signal)) yield* insiders(page, of(volume))

@@ -39,3 +39,12 @@ void t.test('past its limit a volume is rescanned since its oldest change, the o
   t.ok(taken.some(change => change.kind === 'entry' && change.volume === 2))
   t.ok(taken.length < 50)
 })
+
+void t.test('a rescan says why until it is taken, each reason once', async t => {
+  const set = new ChangeSet(1e6)
+  set.add({ kind: 'rescan', volume: 1, sinceMs: 7, atMs: 9, why: ['events-lost'] })
+  set.add({ kind: 'rescan', volume: 1, sinceMs: -5, atMs: 10, why: ['agent-crashed', 'events-lost'] })
+  t.strictSame(set.status().degraded, [{ kind: 'events-lost', volume: 1, sinceMs: 0 }, { kind: 'agent-crashed', volume: 1, sinceMs: 0 }])
+  t.strictSame(set.take(), [{ kind: 'rescan', volume: 1, sinceMs: -5, atMs: 9, why: ['events-lost', 'agent-crashed'] }])
+  t.strictSame(set.status(), { queueBytes: 0, degraded: [] })
+})

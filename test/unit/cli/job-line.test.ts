@@ -29,6 +29,14 @@ t.test('protection shows the recovery point latency and the queue', t => {
   t.end()
 })
 
+t.test('protection says what of the capture is less than it should be, and that a mirror is required', t => {
+  const { replication } = protecting()
+  if (replication === undefined) throw new Error('protecting has figures')
+  const degraded = [{ kind: 'agent-crashed' as const, volume: 0, sinceMs: 1 }, { kind: 'agent-crashed' as const, volume: 1, sinceMs: 1 }]
+  t.match(jobLine(protecting({ targetData: 'mirror-required', replication: { ...replication, degraded } }), undefined, 300), /sent 2\.00 KiB {2}mirror required {2}agent-crashed$/)
+  t.end()
+})
+
 t.test('other states show the activity, and a source that is away is told where it matters', t => {
   t.equal(jobLine(jobView({ activity: 'waits\u001b[2J', sourceConnected: false }), undefined, 80), 'created  waits?[2J')
   t.match(jobLine(protecting({ sourceConnected: false }), undefined, 200), /source not connected$/)
