@@ -1,10 +1,8 @@
-/** `npm run bench -- mirror`: measures against named peers in the same run. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+/** `npm run bench -- mirror` and `npm run bench -- replicate`. */
 import { Command, Option } from 'commander'
 import { Interrupted, interruptible } from '../lab/interruption.ts'
-import { PROJECT } from '../lab/paths.ts'
-import { tool } from '../lab/tool.ts'
+import { addReplicate } from './replicate-command.ts'
+import { keepRecord, versions } from './record.ts'
 import { benchMirror, WORKS, type MirrorBench, type WorkName } from './mirror.ts'
 
 const print = (line: string): void => { process.stdout.write(`${line}\n`) }
@@ -42,26 +40,16 @@ program.command('mirror').description('the mirror against rsync and tar, alterna
     using interruption = interruptible()
     const result = await benchMirror(options, say, interruption.signal)
     const record = { at: startedAt.toISOString(), versions: await versions(), options, ...result }
-    const folder = join(PROJECT, '.lab', 'bench')
-    await mkdir(folder, { recursive: true })
-    await writeFile(join(folder, `mirror-${startedAt.toISOString().replaceAll(':', '')}.json`), `${JSON.stringify(record, null, 2)}\n`)
+    await keepRecord('mirror', startedAt, record)
     if (flags.json === true) print(JSON.stringify(record))
     else table(record.versions, options, result)
   })
+addReplicate(program, say, print)
 try {
   await program.parseAsync()
 } catch (error) {
   if (!(error instanceof Interrupted)) throw error
   process.exitCode = 130
-}
-
-async function versions(): Promise<Record<string, string>> {
-  const firstLine = async (name: string, args: readonly string[]): Promise<string> => (await tool(name, args)).stdout.split('\n')[0] ?? ''
-  const processors = /^model name\s*: (.*)$/m.exec((await tool('cat', ['/proc/cpuinfo'])).stdout)?.[1] ?? 'processor'
-  return {
-    commit: await firstLine('git', ['-C', PROJECT, 'describe', '--always', '--dirty']), kernel: await firstLine('uname', ['-r']), node: process.version,
-    rsync: await firstLine('rsync', ['--version']), tar: await firstLine('tar', ['--version']), processors: `${await firstLine('nproc', [])} × ${processors}`,
-  }
 }
 
 function table(about: Record<string, string>, { type, on, runs }: { type: string, on: string, runs: number }, { rows, memory }: MirrorBench): void {

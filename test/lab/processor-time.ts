@@ -16,3 +16,17 @@ export function peakBytes(pid: number): number {
   const [, kib = '0'] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8')) ?? []
   return Number(kib) * 1024
 }
+
+/** Memory that a living process has resident now, in bytes. */
+export function residentBytes(pid: number): number {
+  const [, kib = '0'] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8')) ?? []
+  return Number(kib) * 1024
+}
+
+/** Processor time of a living process and of its children that have ended, in ms. */
+export function processCpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+  // user and system time, own and of ended children: fields 14 to 17, counted behind the name in brackets
+  const times = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 15).map(Number)
+  return times.reduce((sum, ticks) => sum + ticks, 0) * TICK_MS
+}

@@ -42,7 +42,11 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
   z.object({ event: z.literal('progress'), progress: MirrorProgress }),
   z.object({ event: z.literal('verifying'), progress: VerifyProgress }),
   z.object({ event: z.literal('verified'), verified: VerifyProgress, found: z.number(), repaired: z.number(), durationMs: z.number(), findings: z.array(Finding) }),
-  z.object({ event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), findings: z.array(Finding) }),
+  z.object({
+    event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), bytesSent: z.number(),
+    /** how long the source was frozen, when it was */
+    frozenMs: z.number().optional(), findings: z.array(Finding),
+  }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
 ])
 export type ReceiverEvent = z.infer<typeof ReceiverEvent>

@@ -1,7 +1,8 @@
 /**
  * The receiving side of `lab -- mirror` and `lab -- replicate`: what the appliance uses to receive, without jobs and disks. It listens on
  * loopback, issues one agent its certificate, and has that agent mirror a directory into another one. Started by transfer.ts; reads its task as
- * JSON from its arguments, writes events as lines of JSON on standard output, and drains when its standard input says so or ends.
+ * JSON from its arguments, writes events as lines of JSON on standard output, and drains when its standard input says so or ends; with the
+ * source frozen, and thawed when all is drained, when it says "freeze".
  */
 import { mkdir } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -29,6 +30,8 @@ import { Task, type ReceiverEvent } from './receiver-task.ts'
 
 const MAX_FINDINGS = 10_000
 const JOB = 'lab'
+/** the line that asks for a drain with the source frozen */
+const FREEZE = 'freeze'
 
 const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
 
@@ -92,17 +95,20 @@ async function withFolder(target: TargetTree, { target: path, orphansFolder }: T
 async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], keep: (more: readonly Finding[]) => void, findings: Finding[], drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
   await server.replicate(targets, (_progress, more) => { keep(more) }, AbortSignal.any([drainAsked, signal]))
   signal.throwIfAborted()
-  // the source is not frozen: what is written during the drain may or may not arrive, as nobody writes any more
-  const drained = await server.drain({ freeze: false, holdMs: 60_000 }, targets, (_progress, more) => { keep(more) }, signal)
+  // where the source is not frozen, what is written during the drain may or may not arrive
+  const freeze = drainAsked.reason === FREEZE
+  const drained = await server.drain({ freeze, holdMs: 60_000 }, targets, (_progress, more) => { keep(more) }, signal)
+  const frozenMs = drained.frozenAtMs === undefined ? undefined : systemClock.now() - drained.frozenAtMs
+  if (freeze) await server.thaw(signal)
   const figures: ReplicationProgress = drained.progress
-  tell({ event: 'drained', changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, findings: findings.splice(0) })
+  tell({ event: 'drained', bytesSent: figures.bytesSent, frozenMs, changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, findings: findings.splice(0) })
 }
 
 const drain = new AbortController()
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { stop.abort(new AppError('LINK_LOST', 'the receiver was interrupted')) })
 const input = createInterface({ input: process.stdin })
-input.on('line', () => { drain.abort() })
+input.on('line', line => { drain.abort(line) })
 input.on('close', () => { drain.abort() })
 try {
   await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), drain.signal, stop.signal)

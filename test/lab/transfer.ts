@@ -62,6 +62,33 @@ export async function verifyDirectories(options: VerifyOptions, signal: AbortSig
   return { files: filesFound, filesCompared, bytesCompared, differences, moving, found, repaired, durationMs, findings, report: resolve(options.verify.reportFile) }
 }
 
+/** Replication that goes on until it is drained; disposing ends both processes. */
+export interface Replication extends AsyncDisposable {
+  readonly mirrored: MirrorResult
+  readonly agentPid: number
+  readonly receiverPid: number
+  /** Ends the replication. `freeze`: with the source's file system frozen for the last look, and thawed when it has answered. */
+  drain(freeze: boolean): Promise<Extract<ReceiverEvent, { event: 'drained' }>>
+}
+
+/** Mirrors; replicates when this resolves. @throws {AppError} as mirrorDirectories */
+export async function startReplication(options: TransferOptions, signal: AbortSignal): Promise<Replication> {
+  const pair = await startPair(options, true, signal)
+  try {
+    return {
+      mirrored: mirrorOf(await pair.next('mirrored'), pair, options), agentPid: pair.agentPid, receiverPid: pair.receiverPid,
+      drain: async (freeze) => {
+        pair.drain(freeze)
+        return await pair.next('drained')
+      },
+      [Symbol.asyncDispose]: async () => { await pair[Symbol.asyncDispose]() },
+    }
+  } catch (error) {
+    await pair[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 /** Mirrors, replicates while the command runs, drains, however the command ended. @throws {AppError} as mirrorDirectories; TOOL_MISSING */
 export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
   await using pair = await startPair(options, true, signal)
@@ -70,7 +97,7 @@ export async function replicateDirectories(options: TransferOptions, command: re
   // its output is not part of the result
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
   signal.throwIfAborted()
-  pair.drain()
+  pair.drain(false)
   const { changes, latencyMsP50, latencyMsP99, drainMs, findings } = await pair.next('drained')
   if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
   return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
@@ -83,11 +110,12 @@ function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { age
 
 interface Pair extends AsyncDisposable {
   readonly agentPid: number
+  readonly receiverPid: number
   /** found so far */
   readonly orphans: readonly Orphan[]
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
   next<E extends 'mirrored' | 'verified' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
-  drain(): void
+  drain(freeze: boolean): void
 }
 
 async function startPair(options: TransferOptions & Partial<VerifyOptions>, replicate: boolean, signal: AbortSignal): Promise<Pair> {
@@ -113,6 +141,8 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
       reject: false, detached: true, cleanup: false, buffer: false, stdin: 'pipe', stdout: 'pipe', stderr: { file: join(run.path, 'receiver.log') },
       env: { [RUN_VARIABLE]: run.id }, lines: true,
     })
+    const { pid: receiverPid } = receiver
+    if (receiverPid === undefined) throw new AppError('INTERNAL', 'the receiver could not be started')
     const events = receiver.iterable({ from: 'stdout' })[Symbol.asyncIterator]()
     stack.defer(() => { receiver.kill('SIGTERM') })
     const orphans: Orphan[] = []
@@ -133,14 +163,14 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const agent = await startAgent(run, configFile)
     started.agent = agent
     return {
-      agentPid: agent.pid, orphans,
+      agentPid: agent.pid, receiverPid, orphans,
       next: async (wanted) => {
         let event = await next()
         for (; event.event === 'progress' || event.event === 'verifying'; event = await next()) options.progress?.(event)
         if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)
         return event as Extract<ReceiverEvent, { event: typeof wanted }>
       },
-      drain: () => { receiver.stdin.end('drain\n') },
+      drain: (freeze) => { receiver.stdin.end(freeze ? 'freeze\n' : 'drain\n') },
       [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },
     }
   } catch (error) {

@@ -1,0 +1,64 @@
+/** The command `replicate` of the bench: its flags and its table. */
+import { Option, type Command } from 'commander'
+import { interruptible } from '../lab/interruption.ts'
+import { keepRecord, versions } from './record.ts'
+import { benchReplicate, REPLICATE_WORKS, type Figure, type ReplicateBenchOptions, type ReplicateRow, type ReplicateWork } from './replicate.ts'
+
+interface Flags { fs: 'ext4' | 'xfs', on: 'memory' | 'disk', files: number, largeMib: number, seconds: number, works?: ReplicateWork[], quick?: boolean, json?: boolean }
+
+const NOT_MET = 7
+
+const whole = (text: string): number => {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text} is no whole number above 0`)
+  return number
+}
+
+export function addReplicate(program: Command, say: (line: string) => void, print: (line: string) => void): void {
+  program.command('replicate').description('replication under load: latency, processor time, bytes sent, equality; also written to .lab/bench/. Exit code 7 when a replica differed')
+    .addOption(new Option('--fs <type>', 'file system of both ends').choices(['ext4', 'xfs']).default('ext4'))
+    .addOption(new Option('--on <place>', 'where the images lie; what does not fit into memory lies on disk').choices(['memory', 'disk']).default('memory'))
+    .option('--files <n>', 'small files', whole, 100_000)
+    .option('--large-mib <n>', 'size of the file with random writes', whole, 10_240)
+    .option('--seconds <n>', 'how long each load runs', whole, 60)
+    .addOption(new Option('--works <name...>', 'only these').choices(REPLICATE_WORKS))
+    .option('--quick', 'a tenth of the data for a quarter of the time').option('--json', 'print one JSON object')
+    .action(async (flags: Flags) => {
+      const part = (number: number, of: number): number => flags.quick === true ? Math.ceil(number / of) : number
+      const options: ReplicateBenchOptions = {
+        type: flags.fs, on: flags.on, files: part(flags.files, 10), largeMiB: part(flags.largeMib, 10), seconds: part(flags.seconds, 4), works: flags.works ?? REPLICATE_WORKS,
+      }
+      const startedAt = new Date()
+      using interruption = interruptible()
+      const rows: ReplicateRow[] = []
+      const record = { at: startedAt.toISOString(), versions: await versions(), options, rows }
+      for await (const row of benchReplicate(options, say, interruption.signal)) {
+        say(`${row.work}: ${row.figures.map(inWords).join(', ')}`)
+        rows.push(row)
+        await keepRecord('replicate', startedAt, record)
+      }
+      if (flags.json === true) print(JSON.stringify(record))
+      else table(record.versions, options, rows, print)
+      if (rows.some(row => row.figures.some(figure => figure.what === 'differences' && figure.value > 0))) process.exitCode = NOT_MET
+    })
+}
+
+function table(about: Record<string, string>, { type, on }: ReplicateBenchOptions, rows: readonly ReplicateRow[], print: (line: string) => void): void {
+  print(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join('; '))
+  print(`${type} on loop devices, images ${on === 'memory' ? 'in memory where they fit' : 'on disk'}\n`)
+  print('| work | figure | measured | at most | met |\n|---|---|---|---|---|')
+  for (const { work, figures } of rows) {
+    for (const [at, figure] of figures.entries()) {
+      const { most, value } = figure
+      print(`| ${at === 0 ? work : ''} | ${figure.what} | ${amount(figure)} | ${most === undefined ? '' : amount({ ...figure, value: most })} | ${most === undefined ? '' : value <= most ? 'yes' : '**no**'} |`)
+    }
+  }
+}
+
+function inWords(figure: Figure): string {
+  return `${figure.what} ${amount(figure)}${figure.most !== undefined && !(figure.value <= figure.most) ? ' (too much)' : ''}`
+}
+
+function amount({ value, unit }: Figure): string {
+  return `${Number.isInteger(value) ? String(value) : value.toFixed(2)}${unit === '' ? '' : ` ${unit}`}`
+}
