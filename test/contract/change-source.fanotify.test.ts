@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openFanotifyChangeSource } from '../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../src/clock/clock.ts'
-import { MOUNT_SKIP, mountLoop, type LoopType } from '../zoo/loop-file-system.ts'
+import { MOUNT_SKIP, mountLoop, mountSubvolume, type LoopType } from '../zoo/loop-file-system.ts'
 import { changeSourceContract, type Captured } from './change-source.contract.ts'
 
 async function open(directory: string, dispose: () => void): Promise<Captured> {
@@ -28,9 +28,16 @@ changeSourceContract('fanotify below a plain directory', async () => {
   return open(directory, () => { volume[Symbol.dispose]() })
 }, MOUNT_SKIP)
 
-for (const type of ['ext4', 'xfs'] as const satisfies readonly LoopType[]) {
+for (const [name, options] of [['a subvolume of btrfs', 'subvol=@'], ['the whole of a btrfs whose default is a subvolume', 'subvolid=5']] as const) {
+  changeSourceContract(`fanotify on ${name}`, async () => {
+    const volume = mountSubvolume(options)
+    return open(volume.path, () => { volume[Symbol.dispose]() })
+  }, MOUNT_SKIP)
+}
+
+for (const type of ['ext4', 'xfs', 'btrfs'] as const satisfies readonly LoopType[]) {
   changeSourceContract(`fanotify on ${type}`, async () => {
-    const volume = mountLoop(type, type === 'xfs' ? 400 : 64)
+    const volume = mountLoop(type, { ext4: 64, xfs: 400, btrfs: 256 }[type])
     return open(volume.path, () => { volume[Symbol.dispose]() })
   }, MOUNT_SKIP)
 }

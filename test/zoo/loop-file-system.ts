@@ -57,6 +57,36 @@ export function mountLoop(type: LoopType, sizeMiB = 512, options?: string, forma
   }
 }
 
+export interface Subvolumes extends Disposable {
+  /** where the subvolume is mounted */
+  readonly path: string
+  /** where the whole file system is */
+  readonly top: string
+}
+
+/** A btrfs with the subvolumes `@` and `@other`, the first one its default; what `options` say of it is mounted a second time. */
+export function mountSubvolume(options: string): Subvolumes {
+  const whole = mountLoop('btrfs', 800)
+  try {
+    for (const name of ['@', '@other']) execFileSync('btrfs', ['-q', 'subvolume', 'create', join(whole.path, name)])
+    execFileSync('btrfs', ['subvolume', 'set-default', join(whole.path, '@')])
+    const path = mkdtempSync(join(tmpdir(), 'landfall-subvolume-'))
+    const device = execFileSync('findmnt', ['-nvo', 'SOURCE', whole.path], { encoding: 'utf8' }).trim()
+    execFileSync('mount', ['-o', options, device, path])
+    return {
+      path, top: whole.path,
+      [Symbol.dispose]: () => {
+        execFileSync('umount', [path])
+        rmSync(path, { recursive: true })
+        whole[Symbol.dispose]()
+      },
+    }
+  } catch (error) {
+    whole[Symbol.dispose]()
+    throw error
+  }
+}
+
 /** Why tests that mount are skipped, or false. */
 export const MOUNT_SKIP: string | false = mountSkip()
 

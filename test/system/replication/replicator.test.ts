@@ -13,7 +13,7 @@ import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
-import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
+import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
 
 const CHURN = fileURLToPath(new URL('churn.py', import.meta.url))
 const HOLD_MS = 30_000
@@ -44,12 +44,12 @@ function churn(directory: string, seed: number, operations: number, perSecond: n
   }
 }
 
-for (const type of ['ext4', 'xfs'] as const) {
+for (const type of ['ext4', 'xfs', 'btrfs', 'btrfs subvolume'] as const) {
   for (let round = 0; round < ROUNDS; round++) {
     const seed = SEED + round
     void t.test(`a frozen and drained ${type} replica equals its source after random changes (seed ${String(seed)})`, { skip: MOUNT_SKIP }, async t => {
-      using source = mountLoop(type, 800)
-      using target = mountLoop(type, 800)
+      using source = type === 'btrfs subvolume' ? mountSubvolume('subvol=@') : mountLoop(type, 800)
+      using target = mountLoop(type === 'btrfs subvolume' ? 'btrfs' : type, 800)
       const root = join(target.path, 'replica')
       mkdirSync(root)
       await using before = churn(source.path, seed, Math.floor(OPERATIONS / 3), 0)

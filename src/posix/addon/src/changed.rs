@@ -5,6 +5,8 @@ use crate::errno::{Errno, Result, check};
 use crate::fanotify::locked;
 use crate::handle::{status, status_at};
 use crate::identity::{identity, split_device};
+use crate::inode::FileSystem;
+use crate::subvolume;
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
 use std::collections::{HashSet, VecDeque};
@@ -36,6 +38,7 @@ struct Open {
 struct Walk {
     root: OwnedFd,
     device: (u32, u32),
+    btrfs: bool,
     /// objects changed at or after this moment are wanted; none: only those of `inodes`
     since_ns: Option<i64>,
     inodes: HashSet<u64>,
@@ -105,12 +108,18 @@ impl Walk {
         let root = open_directory(open_root(&path)?.as_raw_fd(), c".")?;
         let device = split_device(status(root.as_raw_fd())?.st_dev);
         let directories = vec![Vec::new()];
-        Ok(Walk { root, device, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
+        let btrfs = FileSystem::of(root.as_raw_fd())?.btrfs;
+        Ok(Walk { root, device, btrfs, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
     }
 
     fn wanted(&self, stat: &libc::stat64) -> bool {
         let ctime = stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(stat.st_ctime_nsec);
-        self.since_ns.is_some_and(|since| ctime >= since) || self.inodes.contains(&self.identity(stat.st_dev, stat.st_ino))
+        self.since_ns.is_some_and(|since| ctime >= since || self.is_subvolume(stat)) || self.inodes.contains(&self.identity(stat.st_dev, stat.st_ino))
+    }
+
+    /// One that became read-only or writable has no new change time, and no event tells it: each is looked at.
+    fn is_subvolume(&self, stat: &libc::stat64) -> bool {
+        self.btrfs && stat.st_ino == subvolume::ROOT_INODE && split_device(stat.st_dev) != self.device
     }
 
     fn identity(&self, device: u64, inode: u64) -> u64 {

@@ -6,6 +6,7 @@ use crate::fanotify_abi::*;
 use crate::handle::{Handle, handle_of, open_handle, status};
 use crate::identity::split_device;
 use crate::taken;
+use crate::top_level::mount_top_level;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::ffi::CString;
@@ -78,6 +79,23 @@ fn file_system_id(fd: RawFd) -> Result<FileSystemId> {
     Ok(unsafe { std::mem::transmute::<libc::fsid_t, FileSystemId>(answer.f_fsid) })
 }
 
+/// Marks the file system that `root` is on; the id that its events carry.
+fn mark_file_system(fan: RawFd, root: RawFd) -> Result<FileSystemId> {
+    let mark = |fd: RawFd| {
+        // SAFETY: a null path marks the file system of the descriptor itself.
+        check(unsafe { libc::fanotify_mark(fan, MARK_ADD_FILE_SYSTEM, WANTED, fd, std::ptr::null()) })
+    };
+    match mark(root) {
+        Err(Errno(libc::EXDEV)) => {
+            let top = mount_top_level(root)?;
+            mark(top.as_raw_fd())?;
+            // the mark stays when the mount goes
+            file_system_id(top.as_raw_fd())
+        }
+        marked => marked.and_then(|_| file_system_id(root)),
+    }
+}
+
 impl Watch {
     fn open(roots: &[Vec<u8>], limit_bytes: usize) -> Result<Watch> {
         let fan = open_group()?;
@@ -85,14 +103,10 @@ impl Watch {
         let mut volumes = Vec::new();
         for path in roots {
             let root = open_directory(path)?;
-            let id = file_system_id(root.as_raw_fd())?;
             // events name directories by handle: a file system that cannot open them again is of no use
             let handle = handle_of(root.as_raw_fd(), c"")?;
             drop(open_handle(root.as_raw_fd(), &handle, libc::O_PATH)?);
-            // SAFETY: a null path marks the file system of the descriptor itself.
-            check(unsafe {
-                libc::fanotify_mark(fan.as_raw_fd(), MARK_ADD_FILE_SYSTEM, WANTED, root.as_raw_fd(), std::ptr::null())
-            })?;
+            let id = mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
             let index = file_systems.iter().position(|known| *known == id).unwrap_or_else(|| {
                 file_systems.push(id);
                 file_systems.len() - 1

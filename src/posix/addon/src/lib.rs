@@ -36,6 +36,7 @@ mod source_file;
 mod subvolume;
 mod sys;
 mod taken;
+mod top_level;
 mod tree;
 mod whole;
 mod window;

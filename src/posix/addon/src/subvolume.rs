@@ -12,7 +12,7 @@ pub const SUBVOLUME: u32 = 0x0100_0000;
 pub const READ_ONLY: u32 = 0x0400_0000;
 
 /// Inode number of the root of every subvolume.
-const ROOT_INODE: u64 = 256;
+pub const ROOT_INODE: u64 = 256;
 const NAME_MAX: usize = 255;
 const SUBVOL_CREATE: libc::Ioctl = 0x5000_940e;
 const SUBVOL_GETFLAGS: libc::Ioctl = 0x8008_9419;
