@@ -5,8 +5,8 @@
 set -euo pipefail
 
 PACKAGES=(
-  acl attr btrfs-progs build-essential ca-certificates dosfstools e2fsprogs fdisk grub-pc-bin grub2-common iproute2 jq
-  libcap2-bin lvm2 mmdebstrap mtools openssl psmisc python3 qemu-system-x86 qemu-utils rsync util-linux xfsprogs zstd
+  acl attr btrfs-progs build-essential ca-certificates dosfstools e2fsprogs fdisk fio grub-pc-bin grub2-common iproute2 jq
+  libcap2-bin lvm2 mmdebstrap mtools openssl postgresql psmisc python3 qemu-system-x86 qemu-utils rsync stress-ng util-linux xfsprogs zstd
 )
 FREE_GIB=8
 
@@ -45,6 +45,11 @@ done
 if [ ${#absent[@]} != 0 ]; then
   say "installing Debian packages: ${absent[*]}"
   export DEBIAN_FRONTEND=noninteractive
+  # tests run PostgreSQL servers of their own: its package is not to make and start one
+  if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+  fi
   log=$LAB/apt.log
   { apt-get -q update && apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${absent[@]}"; } >"$log" 2>&1 </dev/null \
     || { tail -n 5 "$log"; fail "Debian packages ${absent[*]}: apt-get could not install them (its end is above, all of it in .lab/apt.log)"; }
