@@ -16,8 +16,8 @@ import { preparePostgres, runPostgres } from './postgres.ts'
 export interface Workload {
   readonly name: string
   /** what it needs before the replication begins; the directory exists */
-  prepare?(directory: string): Promise<void>
-  run(directory: string, seconds: number, seed: number, signal: AbortSignal): Promise<void>
+  readonly prepare?: (directory: string) => Promise<void>
+  readonly run: (directory: string, seconds: number, seed: number, signal: AbortSignal) => Promise<void>
 }
 
 const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
