@@ -60,7 +60,9 @@ export const CODES = {
   CAPTURE_UNSUPPORTED: entry(409, 4, false, 'Run the agent as root on a kernel with fanotify (5.9 or newer).'),
   CAPTURE_OVERFLOW: entry(500, 7, true, 'Changes were missed; a new mirror is started by itself.'),
   SOURCE_THAWED: entry(409, 4, true, 'The source was not held still until the end; nothing is lost: cut over again when it is connected.'),
-  FREEZE_FAILED: entry(409, 4, true, 'Another program holds the file system frozen; end it and cut over again.'),
+  FREEZE_FAILED: entry(409, 4, true, 'See the message and the kernel log of the source, then cut over again; the source runs on.'),
+  FREEZE_BUSY: entry(409, 4, true, 'Another program (a backup?) holds the file system frozen: wait for its end, or thaw it with "fsfreeze --unfreeze", then cut over again.'),
+  FREEZE_TIMEOUT: entry(504, 6, true, 'Look for a disk or network storage of the source that does not answer, or a process that hangs in writing, then cut over again.'),
   // tools
   TOOL_MISSING: entry(500, 2, false, 'Install the tool named in the message.'),
   TOOL_FAILED: entry(500, 1, false, 'The message shows the end of the output of the tool; the log has all of it.'),

@@ -1,6 +1,7 @@
 /** All loggers, made once. Object first, then a fixed sentence: `jobLog.warn({ err, volume }, 'volume could not be unmounted')`. */
 import pino, { type Logger } from 'pino'
 import { isAppError } from '../errors/app-error.ts'
+import { HeldLines } from './held-lines.ts'
 
 export type { Logger } from 'pino'
 
@@ -24,13 +25,24 @@ export function serialiseError(error: unknown, depth = 0): LoggedError {
   }
 }
 
+const standardError = pino.destination({ dest: 2, sync: true })
+const lines = new HeldLines(line => { standardError.write(line) })
+
 const root: Logger = pino({
   level: process.env['LANDFALL_LOG_LEVEL'] ?? 'info',
   base: { pid: process.pid },
   timestamp: pino.stdTimeFunctions.isoTime,
   serializers: { err: (error: unknown) => serialiseError(error) },
   redact: { paths: SECRETS.flatMap(k => [k, `*.${k}`, `*.*.${k}`]), censor: '[secret]' },
-}, pino.destination({ dest: 2, sync: true }))
+}, lines)
+
+/**
+ * Keeps what is logged in memory (the last of it) until the answer is called: a line that goes to a frozen file system, or into a pipe that
+ * nobody there empties, would stop the process. Calling the answer again does nothing.
+ */
+export function holdLogs(): () => void {
+  return lines.hold()
+}
 
 export const agentLog = root.child({ part: 'agent' })
 export const applianceLog = root.child({ part: 'appliance' })

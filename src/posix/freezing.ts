@@ -1,18 +1,21 @@
-/** Typed face of the addon's freezing of file systems through the watchdog process `landfall-thaw` (bin/landfall-thaw.rs says the bytes). */
+/**
+ * Typed face of the addon's freezing of file systems through the watchdog `landfall-thaw` (bin/landfall-thaw says the messages). Nothing of it
+ * waits for libuv's pool, in which looks at files of a frozen file system may hang.
+ */
 export interface NativeWatchdog {
-  /** `R`, or `N` with index (u16) and errno (i32) of the mount point that failed */
-  ready(): Promise<Buffer>
-  /** Answers the watchdog's answer; rejects with `errno 32` when the watchdog is gone. */
-  order(order: number): Promise<Buffer>
-  /** Thaws without the watchdog. */
-  thawOurselves(): Promise<void>
-  /** Lets the watchdog go (it thaws unless it was told to leave) and waits for its end; twice is fine. */
-  end(): Promise<void>
+  /** The next message, 7 bytes: letter, index (u16), errno (i32). Rejects when the watchdog is gone; all that it had frozen is thawed then. */
+  message(): Promise<Buffer>
+  /** Gives an order, and does not wait. */
+  order(order: number): void
+  /** Begins to thaw without the watchdog, and ends it. */
+  abandon(): void
+  /** Lets the watchdog go: it thaws unless it was told to leave. */
+  end(): void
   pid(): number
 }
 
 export interface NativeFreezing {
-  FreezeWatchdog: { start(program: Buffer, holdMs: number, mountPoints: readonly Buffer[]): NativeWatchdog }
+  FreezeWatchdog: { start(program: Buffer, holdMs: number, freezeMs: number, mountPoints: readonly Buffer[]): NativeWatchdog }
 }
 
 /** Where `npm run addon` puts the watchdog. */

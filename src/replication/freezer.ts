@@ -1,7 +1,8 @@
 /**
- * Freezing the source's file systems, so that what is on them is one point in time. A watchdog in another process, prepared before
- * anything is frozen, does the freezing and thaws when nobody held for `holdMs` or this process ended in whatever way; should the watchdog
- * die first, the next `hold` thaws. Never a state in which the source is frozen and nobody thaws it.
+ * Freezing the source's file systems, so that what is on them is one point in time. A watchdog in other processes, prepared before anything
+ * is frozen, does the freezing and thaws when nobody held for `holdMs` or this process ended in whatever way; should the watchdog be killed,
+ * this process thaws at once. Never a state in which the source is frozen and nobody thaws it. While frozen nothing is logged: the log may
+ * lie on what is frozen.
  *
  *   const frozen = await freeze(['/srv', '/'], { holdMs: 30_000 }, signal)   // deepest first, the root last
  *   await frozen.hold()    // every few seconds; false: it has thawed
@@ -10,20 +11,21 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError, isAppError } from '../errors/app-error.ts'
-import { captureLog } from '../logging/logger.ts'
-import { WATCHDOG_PROGRAM, type NativeWatchdog } from '../posix/freezing.ts'
-import { native } from '../posix/native.ts'
+import { captureLog, holdLogs } from '../logging/logger.ts'
+import { Watchdog, type WatchdogAnswer } from './watchdog.ts'
 
 export interface Frozen extends AsyncDisposable {
-  /** when the last file system was frozen, milliseconds since the epoch */
+  /** when the first file system was frozen, milliseconds since the epoch */
   readonly frozenAtMs: number
   readonly holdMs: number
+  /** aborted when the file systems are thawed, by `thaw` or because nobody held */
+  readonly thawed: AbortSignal
   /** Starts the watchdog's time again. False when the file systems have thawed: what was read since is no point in time. */
   hold(): Promise<boolean>
   /** Thaws; twice is fine. Disposing thaws too, unless `leave` was called. */
   thaw(): Promise<void>
-  /** Leaves everything frozen for ever, for a source that is switched off now. */
-  leave(): Promise<void>
+  /** Leaves everything frozen for ever, for a source that is switched off now. False when it has thawed. */
+  leave(): Promise<boolean>
   /** Disposes the resource after the thaw: a source descriptor must not be closed while frozen (it may wait for the thaw). */
   keep(resource: AsyncDisposable): void
 }
@@ -31,37 +33,73 @@ export interface Frozen extends AsyncDisposable {
 export interface FreezeOptions {
   /** the watchdog thaws when nobody called hold() for so long */
   holdMs: number
+  /** longest time for the freezing itself, before which all is written back; default 15 s */
+  freezeMs?: number
   /** the watchdog program; the built one when left out */
   program?: string
 }
 
-const ORDER = { freeze: 0x46, hold: 0x48, thaw: 0x54, leave: 0x4c } as const
-const READY = 0x52
-const FROZEN = 0x46
-const HELD = 0x48
 const EBUSY = 16
+const ETIMEDOUT = 110
+const FREEZE_MS = 15_000
+/** what a watchdog that was let go gets to end */
+const ENDING_MS = 15_000
+
+/** Watchdogs that were let go: as long as one is there it may thaw, so nothing is frozen. */
+const ending = new Set<Promise<void>>()
 
 /**
- * Freezes the file systems of these mount points, the deepest first, so that the root comes last. All or none is frozen afterwards.
- * @throws {AppError} FREEZE_FAILED when a path is no mount point, somebody else has frozen one, or a file system cannot be frozen;
- * TOOL_MISSING without the watchdog program. Abort is heeded before the freezing, not within it.
+ * Freezes the file systems of these mount points, the deepest first, so that the root comes last. All or none is frozen afterwards; one that
+ * did not answer in time is thawed as soon as it does.
+ * @throws {AppError} FREEZE_BUSY when somebody else has frozen one, FREEZE_TIMEOUT when one does not answer, FREEZE_FAILED when a path is no
+ * mount point or a file system cannot be frozen; TOOL_MISSING without the watchdog program. Abort is heeded before the freezing, not in it.
  */
 export async function freeze(mountPoints: readonly string[], options: FreezeOptions, signal: AbortSignal): Promise<Frozen> {
   const ordered = await inFreezingOrder(mountPoints)
-  const watchdog = startWatchdog(ordered, options)
+  const freezeMs = options.freezeMs ?? FREEZE_MS
+  await formerEnded(ordered)
+  const thawed = new AbortController()
+  // only the watchdog keeps its memory locked: V8 ends the process when it cannot give locked pages back, and reading works while frozen
+  const watchdog = Watchdog.start(ordered, { holdMs: options.holdMs, freezeMs, program: options.program }, () => { thawed.abort() })
+  const speak = holdLogs()
   try {
-    // only the watchdog keeps its memory locked: V8 ends the process when it cannot give locked pages back, and reading works while frozen
     const ready = await watchdog.ready()
-    if (ready[0] !== READY) throw refused(ordered, ready)
+    if (ready?.kind !== 'R') throw refused(ordered, ready, freezeMs)
     signal.throwIfAborted()
-    const answer = await watchdog.order(ORDER.freeze)
-    if (answer[0] !== FROZEN) throw refused(ordered, answer)
+    const answer = await watchdog.ask('F')
+    if (answer === undefined) watchdog.abandon()
+    if (answer?.kind !== 'F') throw refused(ordered, answer, freezeMs)
+    return new WatchedFreeze(watchdog, { holdMs: options.holdMs, frozenAtMs: Date.now() - answer.errno, speak }, thawed)
   } catch (error) {
-    await watchdog.end()
-    if (isAppError(error) || signal.aborted) throw error
-    throw new AppError('FREEZE_FAILED', `cannot freeze ${ordered.join(', ')}: the watchdog ended`, { cause: error })
+    letGo(watchdog)
+    speak()
+    if (!isAppError(error, 'FREEZE_TIMEOUT')) await endsWithin(watchdog.gone, ENDING_MS)
+    throw error
   }
-  return new WatchedFreeze(watchdog, options.holdMs)
+}
+
+function letGo(watchdog: Watchdog): void {
+  watchdog.end()
+  ending.add(watchdog.gone)
+  void (async () => {
+    await watchdog.gone
+    ending.delete(watchdog.gone)
+  })()
+}
+
+async function formerEnded(ordered: readonly string[]): Promise<void> {
+  const ended = await endsWithin(Promise.all(ending), ENDING_MS)
+  if (!ended) throw new AppError('FREEZE_TIMEOUT', `cannot freeze ${ordered.join(', ')}: a file system still has not answered the freezing before`)
+}
+
+async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, ms, false)
+  try {
+    return await Promise.race([late, (async () => { await work; return true })()])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** One path per file system, deepest first. */
@@ -79,54 +117,57 @@ async function inFreezingOrder(mountPoints: readonly string[]): Promise<string[]
   return [...byDevice.values()].sort((a, b) => depth(b) - depth(a))
 }
 
-function startWatchdog(ordered: readonly string[], options: FreezeOptions): NativeWatchdog {
-  const program = options.program ?? WATCHDOG_PROGRAM
-  try {
-    return native.FreezeWatchdog.start(Buffer.from(program), options.holdMs, ordered.map(path => Buffer.from(path)))
-  } catch (error) {
-    throw new AppError('TOOL_MISSING', `cannot start the freeze watchdog ${program}; run "npm run addon"`, { cause: error })
-  }
-}
-
-function refused(ordered: readonly string[], answer: Buffer): AppError {
-  const path = answer.length < 7 ? ordered.join(', ') : ordered[answer.readUInt16LE(1)] ?? ''
-  const errno = answer.length < 7 ? 0 : answer.readInt32LE(3)
-  const why = errno === EBUSY ? 'it is frozen already by another program' : `the kernel refuses it (errno ${String(errno)})`
-  return new AppError('FREEZE_FAILED', `cannot freeze ${path}: ${why}`)
+function refused(ordered: readonly string[], answer: WatchdogAnswer | undefined, freezeMs: number): AppError {
+  if (answer === undefined) return new AppError('FREEZE_FAILED', `cannot freeze ${ordered.join(', ')}: the watchdog ended or does not answer`)
+  const path = ordered[answer.index] ?? ordered.join(', ')
+  if (answer.errno === EBUSY) return new AppError('FREEZE_BUSY', `cannot freeze ${path}: it is frozen already by another program`)
+  if (answer.errno === ETIMEDOUT) return new AppError('FREEZE_TIMEOUT', `cannot freeze ${path}: it did not answer within ${String(freezeMs / 1000)} s; it is thawed as soon as it does`)
+  return new AppError('FREEZE_FAILED', `cannot freeze ${path}: the kernel refuses it (errno ${String(answer.errno)})`)
 }
 
 class WatchedFreeze implements Frozen {
-  readonly frozenAtMs = Date.now()
+  readonly frozenAtMs: number
   readonly holdMs: number
-  readonly #watchdog: NativeWatchdog
+  readonly #watchdog: Watchdog
+  readonly #thawed: AbortController
   readonly #kept: AsyncDisposable[] = []
   #ended: Promise<void> | undefined
-  #thawed = false
 
-  constructor(watchdog: NativeWatchdog, holdMs: number) {
+  /** @param of speak: lets the logs go, called when it is thawed */
+  constructor(watchdog: Watchdog, of: { holdMs: number, frozenAtMs: number, speak: () => void }, thawed: AbortController) {
     this.#watchdog = watchdog
-    this.holdMs = holdMs
+    this.#thawed = thawed
+    this.holdMs = of.holdMs
+    this.frozenAtMs = of.frozenAtMs
+    const over = (): void => {
+      of.speak()
+      if (this.#ended === undefined) captureLog.error('the file systems thawed because nobody held them frozen, or the watchdog ended')
+    }
+    thawed.signal.addEventListener('abort', over, { once: true })
+    if (thawed.signal.aborted) over()
   }
 
+  get thawed(): AbortSignal { return this.#thawed.signal }
+
   async hold(): Promise<boolean> {
-    if (this.#ended !== undefined || this.#thawed) return false
-    try {
-      const answer = await this.#watchdog.order(ORDER.hold)
-      this.#thawed = answer[0] !== HELD
-    } catch (error) {
-      captureLog.error({ err: error }, 'the freeze watchdog ended and the file systems are thawed')
-      this.#thawed = true
-      await this.#watchdog.thawOurselves()
-    }
-    return !this.#thawed
+    if (this.#ended !== undefined || this.#thawed.signal.aborted) return false
+    const answer = await this.#watchdog.ask('H')
+    if (answer?.kind === 'H') return true
+    if (answer === undefined) await this.#withoutWatchdog()
+    this.#thawed.abort()
+    return false
   }
 
   async thaw(): Promise<void> {
-    await (this.#ended ??= this.#end(ORDER.thaw))
+    await (this.#ended ??= this.#thaw())
   }
 
-  async leave(): Promise<void> {
-    await (this.#ended ??= this.#end(ORDER.leave))
+  async leave(): Promise<boolean> {
+    if (this.#ended !== undefined || this.#thawed.signal.aborted) return false
+    const left = await this.#watchdog.ask('L')
+    // the descriptors end with the source: closing them could wait for ever
+    if (left?.kind === 'L') this.#ended = Promise.resolve()
+    return left?.kind === 'L'
   }
 
   keep(resource: AsyncDisposable): void {
@@ -137,16 +178,17 @@ class WatchedFreeze implements Frozen {
     await this.thaw()
   }
 
-  async #end(order: number): Promise<void> {
-    try {
-      await this.#watchdog.order(order)
-    } catch (error) {
-      captureLog.error({ err: error }, 'the freeze watchdog ended and the file systems are thawed')
-      await this.#watchdog.thawOurselves()
-    }
-    await this.#watchdog.end()
-    // after leave() closing could wait for ever: the descriptors end with the source
-    if (order === ORDER.leave) return
+  async #thaw(): Promise<void> {
+    if (!this.#thawed.signal.aborted && await this.#watchdog.ask('T') === undefined) await this.#withoutWatchdog()
+    letGo(this.#watchdog)
+    this.#thawed.abort()
+    await endsWithin(this.#watchdog.gone, ENDING_MS)
     for (const resource of this.#kept) await resource[Symbol.asyncDispose]()
+  }
+
+  /** It is gone, and what it froze was thawed by its end; or it hangs. */
+  async #withoutWatchdog(): Promise<void> {
+    this.#watchdog.abandon()
+    await endsWithin(this.#watchdog.gone, ENDING_MS)
   }
 }

@@ -104,9 +104,7 @@ export class SourceCapture implements AsyncDisposable {
 
   /** Leaves the file systems frozen for ever: the source is about to be switched off. @returns false when it is not frozen */
   async leave(): Promise<boolean> {
-    const frozen = await this.hold() ? this.#frozen : undefined
-    await frozen?.leave()
-    return frozen !== undefined
+    return await this.#frozen?.leave() ?? false
   }
 
   async thaw(): Promise<void> {

@@ -105,7 +105,7 @@ t.test('a source enrols, is mirrored, replicated and cut over; the appliance is 
     frozen++
     const kept = new AsyncDisposableStack()
     return {
-      frozenAtMs: Date.now(), holdMs: 60_000, hold: async () => true, thaw: async () => undefined, leave: async () => undefined,
+      frozenAtMs: Date.now(), holdMs: 60_000, thawed: new AbortController().signal, hold: async () => true, thaw: async () => undefined, leave: async () => true,
       keep: resource => { kept.use(resource) }, [Symbol.asyncDispose]: async () => { await kept.disposeAsync() },
     }
   }

@@ -63,13 +63,19 @@ export class CountedFreeze implements Frozen {
   holds = 0
   state: 'frozen' | 'thawed' | 'left' = 'frozen'
   readonly #kept: AsyncDisposable[] = []
+  readonly #thawed = new AbortController()
   constructor(holdMs: number) { this.holdMs = holdMs }
+  get thawed(): AbortSignal { return this.#thawed.signal }
   async hold(): Promise<boolean> { this.holds++; return this.state === 'frozen' }
   async thaw(): Promise<void> {
     if (this.state === 'frozen') this.state = 'thawed'
+    this.#thawed.abort()
     for (const kept of this.#kept.splice(0)) await kept[Symbol.asyncDispose]()
   }
-  async leave(): Promise<void> { this.state = 'left' }
+  async leave(): Promise<boolean> {
+    if (this.state === 'frozen') this.state = 'left'
+    return this.state === 'left'
+  }
   keep(resource: AsyncDisposable): void { this.#kept.push(resource) }
   async [Symbol.asyncDispose](): Promise<void> { await this.thaw() }
 }

@@ -1,9 +1,11 @@
-//! Freezing through the watchdog process (bin/landfall-thaw.rs), and what the agent needs so that it never waits for a frozen file system.
-use crate::background::{Background, background};
+//! Freezing through the watchdog processes (bin/landfall-thaw). What they say is read by a thread of its own, never by libuv's pool: looks at
+//! files of a frozen file system may hang there, and the thaw must not wait for them.
 use crate::errno::{Errno, Result};
 use crate::fanotify::locked;
-use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi::bindgen_prelude::{Buffer, Object};
+use napi::{Env, JsDeferred};
 use napi_derive::napi;
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,73 +13,93 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 const FITHAW: libc::c_ulong = 0xC004_5878;
-const ANSWER_TAIL_BYTES: usize = 6;
+const MESSAGE_BYTES: usize = 7;
+
+type Deferred = JsDeferred<Buffer, Box<dyn FnOnce(Env) -> napi::Result<Buffer>>>;
 
 struct Ends {
     input: Option<ChildStdin>,
-    output: ChildStdout,
-    child: Child,
-    /// the mount points once more, in freezing order: when the watchdog itself dies, the agent thaws
-    roots: Vec<File>,
+    /// messages that nobody has asked for yet
+    messages: VecDeque<[u8; MESSAGE_BYTES]>,
+    waiting: VecDeque<Deferred>,
+    /// all processes of the watchdog are gone
+    gone: bool,
+    /// something may be frozen for which the watchdog answers
+    answers: bool,
 }
 
 impl Ends {
-    /// The answer to the last order: its byte, and six more for a failure. EPIPE when the watchdog is gone.
-    fn answer(&mut self, fails_with: u8) -> Result<Vec<u8>> {
-        let mut bytes = vec![0u8; 1];
-        self.output.read_exact(&mut bytes).map_err(|_| Errno(libc::EPIPE))?;
-        if bytes[0] == fails_with {
-            bytes.resize(1 + ANSWER_TAIL_BYTES, 0);
-            self.output.read_exact(&mut bytes[1..]).map_err(|_| Errno(libc::EPIPE))?;
+    fn take(&mut self, message: [u8; MESSAGE_BYTES]) {
+        let errno = i32::from_le_bytes([message[3], message[4], message[5], message[6]]);
+        // given up, it may freeze yet
+        if matches!(message[0], b'T' | b'E' | b'L') || (message[0] == b'X' && errno != libc::ETIMEDOUT) {
+            self.answers = false;
         }
-        Ok(bytes)
-    }
-
-    fn order(&mut self, order: u8) -> Result<Vec<u8>> {
-        let input = self.input.as_mut().ok_or(Errno(libc::EPIPE))?;
-        input.write_all(&[order]).map_err(|_| Errno(libc::EPIPE))?;
-        self.answer(if order == b'F' { b'X' } else { 0 })
-    }
-
-    fn thaw_ourselves(&self) {
-        for root in self.roots.iter().rev() {
-            // SAFETY: the descriptor is ours; FITHAW takes no argument; EINVAL says that it is not frozen.
-            while unsafe { libc::ioctl(root.as_raw_fd(), FITHAW, 0) } < 0 && Errno::last().0 == libc::EINTR {}
+        match self.waiting.pop_front() {
+            Some(waiting) => resolve(waiting, message),
+            None => self.messages.push_back(message),
         }
-    }
-
-    fn end(&mut self) {
-        self.input = None;
-        let _ = self.child.wait();
-        self.roots.clear();
     }
 }
 
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.end();
+fn resolve(waiting: Deferred, message: [u8; MESSAGE_BYTES]) {
+    waiting.resolve(Box::new(move |_| Ok(Buffer::from(message.as_slice()))));
+}
+
+fn thaw(roots: &[File]) {
+    for root in roots.iter().rev() {
+        // SAFETY: the descriptor is ours; FITHAW takes no argument; EINVAL says that it is not frozen.
+        while unsafe { libc::ioctl(root.as_raw_fd(), FITHAW, 0) } < 0 && Errno::last().0 == libc::EINTR {}
     }
 }
 
-/// The watchdog process of one freeze. Its mount points are frozen in the order given.
+/// Hears the watchdog until all its processes are gone; thaws then what they may have left.
+fn hear(ends: &Mutex<Ends>, mut output: ChildStdout, mut child: Child, roots: &Mutex<Vec<File>>) {
+    let mut message = [0u8; MESSAGE_BYTES];
+    while output.read_exact(&mut message).is_ok() {
+        locked(ends).take(message);
+    }
+    {
+        let mut roots = locked(roots);
+        if locked(ends).answers {
+            thaw(&roots);
+        }
+        // whoever waits for the end wants to unmount
+        roots.clear();
+    }
+    {
+        let mut ends = locked(ends);
+        ends.gone = true;
+        for waiting in std::mem::take(&mut ends.waiting) {
+            waiting.reject(Errno(libc::EPIPE).into());
+        }
+    }
+    let _ = child.wait();
+}
+
+/// The watchdog of one freeze. Its mount points are frozen in the order given.
 #[napi]
 pub struct FreezeWatchdog {
     ends: Arc<Mutex<Ends>>,
+    /// the mount points once more: when the watchdog is gone, the agent thaws
+    roots: Arc<Mutex<Vec<File>>>,
+    pid: u32,
 }
 
 #[napi]
 impl FreezeWatchdog {
-    /// Starts the program, which opens everything it needs; `ready` says whether it could.
+    /// Starts the program, which opens everything it needs; its first message says whether it could.
     #[napi(factory)]
-    pub fn start(program: Buffer, hold_ms: f64, mount_points: Vec<Buffer>) -> napi::Result<Self> {
+    pub fn start(program: Buffer, hold_ms: f64, freeze_ms: f64, mount_points: Vec<Buffer>) -> napi::Result<Self> {
         let errno = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
         let paths: Vec<OsString> = mount_points.iter().map(|path| OsString::from_vec(path.to_vec())).collect();
         let roots: Result<Vec<File>> = paths.iter().map(|path| File::open(path).map_err(errno)).collect();
-        let roots = roots?;
+        let roots = Arc::new(Mutex::new(roots?));
         let mut child = Command::new(OsString::from_vec(program.to_vec()))
-            .arg(format!("{}", hold_ms as u64))
+            .args([hold_ms, freeze_ms].map(|ms| format!("{}", ms as u64)))
             .args(&paths)
             .env_clear()
             .current_dir("/")
@@ -86,48 +108,64 @@ impl FreezeWatchdog {
             .stderr(Stdio::null())
             .spawn()
             .map_err(errno)?;
+        let pid = child.id();
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or(Errno(libc::EPIPE))?;
-        Ok(FreezeWatchdog { ends: Arc::new(Mutex::new(Ends { input, output, child, roots })) })
+        let ends = Arc::new(Mutex::new(Ends { input, messages: VecDeque::new(), waiting: VecDeque::new(), gone: false, answers: false }));
+        let (heard, kept) = (Arc::clone(&ends), Arc::clone(&roots));
+        thread::Builder::new().name("freeze".into()).spawn(move || hear(&heard, output, child, &kept)).map_err(errno)?;
+        Ok(FreezeWatchdog { ends, roots, pid })
     }
 
-    /// The watchdog's first word: R, or N with index and errno of the mount point.
+    /// The watchdog's next message: 7 bytes. Rejects with EPIPE when the watchdog is gone and everything is thawed that it had frozen.
     #[napi]
-    pub fn ready(&self) -> AsyncTask<Background<Buffer>> {
-        let ends = Arc::clone(&self.ends);
-        background(move || Ok(Buffer::from(locked(&ends).answer(b'N')?)))
+    pub fn message<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (waiting, promise): (Deferred, Object) = env.create_deferred()?;
+        let mut ends = locked(&self.ends);
+        match ends.messages.pop_front() {
+            Some(message) => resolve(waiting, message),
+            None if ends.gone => waiting.reject(Errno(libc::EPIPE).into()),
+            None => ends.waiting.push_back(waiting),
+        }
+        Ok(promise)
     }
 
-    /// Gives an order (its byte) and answers the watchdog's answer; EPIPE when the watchdog is gone.
+    /// Gives an order, which never waits. To a watchdog that is gone it says nothing: the end of its messages does.
     #[napi]
-    pub fn order(&self, order: u8) -> AsyncTask<Background<Buffer>> {
-        let ends = Arc::clone(&self.ends);
-        background(move || Ok(Buffer::from(locked(&ends).order(order)?)))
+    pub fn order(&self, order: u8) {
+        let mut ends = locked(&self.ends);
+        if order == b'F' {
+            ends.answers = true;
+        }
+        if let Some(input) = ends.input.as_mut() {
+            let _ = input.write_all(&[order]);
+        }
     }
 
-    /// Thaws without the watchdog, for when it is gone.
+    /// Thaws without the watchdog, on a thread of its own, and ends it: it does not answer.
     #[napi]
-    pub fn thaw_ourselves(&self) -> AsyncTask<Background<()>> {
-        let ends = Arc::clone(&self.ends);
-        background(move || {
-            locked(&ends).thaw_ourselves();
-            Ok(())
-        })
+    pub fn abandon(&self) -> napi::Result<()> {
+        let roots = Arc::clone(&self.roots);
+        let pid = libc::pid_t::try_from(self.pid).map_err(|_| Errno(libc::ESRCH))?;
+        let mut ends = locked(&self.ends);
+        ends.input = None;
+        if !ends.gone {
+            // SAFETY: takes numbers; nobody waits for the child before it is gone, so the number is still its.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        thread::Builder::new().name("thaw".into()).spawn(move || thaw(&locked(&roots))).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+        Ok(())
     }
 
-    /// Lets the watchdog go, which thaws unless it was told to leave, and waits for its end.
+    /// Lets the watchdog go, which thaws unless it was told to leave. The end of its messages says when it is gone.
     #[napi]
-    pub fn end(&self) -> AsyncTask<Background<()>> {
-        let ends = Arc::clone(&self.ends);
-        background(move || {
-            locked(&ends).end();
-            Ok(())
-        })
+    pub fn end(&self) {
+        locked(&self.ends).input = None;
     }
 
     /// Process id of the watchdog.
     #[napi]
     pub fn pid(&self) -> u32 {
-        locked(&self.ends).child.id()
+        self.pid
     }
 }
