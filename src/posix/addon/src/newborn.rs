@@ -5,7 +5,7 @@ use crate::operate::Writing;
 use crate::operation::{Extent, Metadata};
 use crate::place::{Place, open_existing};
 use crate::settle::{Before, Done, failure, settle};
-use crate::sys::{create_new, stat, sync_range, truncate};
+use crate::sys::{create_new, stat, truncate};
 use crate::tree::Tree;
 use crate::xattr::Object;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -27,6 +27,12 @@ fn choose_nocow(file_system: &FileSystem, fd: RawFd, known: Option<(u32, u32)>, 
         return Ok((flags, project));
     }
     Ok((flags ^ NOCOW, project))
+}
+
+/// Whether the extents, in their order, leave a part of the file without data.
+fn has_hole(size: u64, extents: &[Extent]) -> bool {
+    let mut end = 0;
+    extents.iter().any(|extent| extent.offset != std::mem::replace(&mut end, extent.offset + extent.data.len() as u64)) || end < size
 }
 
 impl Writing {
@@ -55,20 +61,12 @@ impl Writing {
         if tree.file_system.btrfs {
             before.flags = Some(choose_nocow(&tree.file_system, raw, before.flags, metadata.flags)?);
         }
-        if !complete {
-            // the whole size at once: XFS then preallocates nothing behind the data that follow
+        if !complete || has_hole(size, extents) {
+            // the whole size at once: XFS preallocates behind data that make a file grow, and what it preallocated stays when a hole follows
             truncate(raw, size)?;
         }
-        let mut end = 0;
         for extent in extents {
             self.put(raw, extent)?;
-            end = end.max(extent.offset + extent.data.len() as u64);
-        }
-        if complete && end < size {
-            truncate(raw, size)?;
-            if end > 0 {
-                sync_range(raw, 0, 0, true)?;
-            }
         }
         if !complete {
             self.unsettle(tree.identity(&stat(raw, b"")?));

@@ -62,6 +62,11 @@ impl Writing {
             Body::Punch { offset, length } => self.punch(tree, path, *offset, *length),
             Body::Resize(size) => {
                 let fd = self.writable(tree, path)?;
+                let before = stat(fd, b"")?.stx_size;
+                if before > 0 && before < *size {
+                    // XFS preallocates behind data that made the file grow: without this it would stay in the hole
+                    truncate(fd, before)?;
+                }
                 Ok(truncate(fd, *size)?)
             }
             Body::Symlink { target, metadata } => self.symlink(tree, path, target, metadata),
