@@ -1,9 +1,9 @@
-import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
-import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { fillUp } from '../../interrupted/ballast.ts'
 import { Ends, type MirrorTask } from '../../interrupted/ends.ts'
 import { changeTree, fillTree, Random } from '../../interrupted/random.ts'
 import { mountLoop, MOUNT_SKIP, type LoopFileSystem } from '../../zoo/loop-file-system.ts'
@@ -35,34 +35,9 @@ async function openLane(t: Test, type: 'ext4' | 'xfs', seed: number): Promise<La
   return { volume, sources, ends, random: new Random(seed) }
 }
 
-/** what a ballast that did not fit is tried smaller by */
-const BALLAST_STEP_BYTES = 1024 * 1024
-
-/** Fills the volume up to so many bytes, or somewhat more: XFS counts blocks as free that it keeps back for its own trees. */
-function ballast(volume: LoopFileSystem, leftBytes: number): { remove: () => void } {
-  const path = join(volume.path, 'ballast')
-  const { bavail, bfree, bsize } = statfsSync(volume.path)
-  closeSync(openSync(path, 'w'))
-  // root may use what is reserved for it, but for the 4096 blocks that ext4 keeps for itself
-  let sizeBytes = Math.max(bavail, bfree - 4096) * bsize - leftBytes
-  while (sizeBytes > 0 && spawnSync('fallocate', ['--length', String(sizeBytes), path], { stdio: 'ignore' }).status !== 0) {
-    truncateSync(path)
-    sizeBytes -= BALLAST_STEP_BYTES
-  }
-  return {
-    remove: () => {
-      // for good: a power loss must not bring it back
-      const fd = openSync(path, 'w')
-      fsyncSync(fd)
-      closeSync(fd)
-      rmSync(path)
-    },
-  }
-}
-
 /** One attempt that is interrupted at a random moment, unless it is complete before. Gives what happened, or undefined when the mirror is complete. */
 async function attempt({ ends, volume, random }: Lane, task: MirrorTask, kind: Kind, isFirst: boolean): Promise<string | undefined> {
-  const filled = kind === 'full' ? ballast(volume, random.below(6_000_000)) : undefined
+  const filled = kind === 'full' ? fillUp(volume.path, random.below(6_000_000)) : undefined
   const fire = Promise.withResolvers<undefined>()
   let timer: NodeJS.Timeout | undefined
   // in a first attempt by bytes, which spread over all its phases; later ones send little
@@ -180,7 +155,7 @@ t.test('a replica that is full or read-only ends the mirror with its code', { sk
   mkdirSync(task.target)
   writeFileSync(join(task.source, 'file'), randomBytes(4_000_000))
   writeFileSync(join(task.source, 'second'), randomBytes(40_000_000))
-  const filled = ballast(lane.volume, 1_000_000)
+  const filled = fillUp(lane.volume.path, 1_000_000)
   lane.ends.begin(task, () => undefined)
   t.match(await lane.ends.outcome(), { event: 'failed', code: 'REPLICA_FULL' })
   filled.remove()

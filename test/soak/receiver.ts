@@ -1,0 +1,109 @@
+/**
+ * The receiving end of the soak: the product's own parts, in a process that can be killed at any moment and started again. It does what a job
+ * does: a mirror when there was none or the capture began anew, then replication, over as many connections as it takes, and a drain when its
+ * standard input says so. What it has to remember is in its state directory. Writes events as lines of JSON.
+ */
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
+import { systemClock } from '../../src/clock/clock.ts'
+import type { Finding } from '../../src/domain/finding.ts'
+import { isAppError } from '../../src/errors/app-error.ts'
+import { linkLog } from '../../src/logging/logger.ts'
+import { openLinkIdentity } from '../../src/posix/linking.ts'
+import { openSourceListener } from '../../src/source/source-listener.ts'
+import type { SourceServer, Targets } from '../../src/source/source-server.ts'
+import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
+import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
+import { acceptTlsLink } from '../../src/wire/tls-link.ts'
+import { ReceiverTask, SOURCE_ID, type SoakEvent } from './protocol.ts'
+
+const JOB = 'soak'
+const FULL_PAUSE_MS = 300
+const HOLD_MS = 60_000
+
+const tell = (event: SoakEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
+const signal = new AbortController().signal
+const drainAsked = new AbortController()
+createInterface({ input: process.stdin }).on('line', () => { drainAsked.abort() })
+
+/** Which capture the replica goes with; a mirror that is not complete goes with none. */
+class Memory {
+  readonly #file: string
+  readonly #mirrored: string
+  constructor(directory: string) {
+    this.#file = join(directory, 'epoch')
+    this.#mirrored = join(directory, 'mirrored')
+  }
+
+  async epoch(): Promise<string | undefined> { return await readFile(this.#file, 'utf8').catch(() => undefined) }
+  async mirrored(): Promise<boolean> { return await readFile(this.#mirrored).then(() => true, () => false) }
+  async forget(): Promise<void> { await rm(this.#file, { force: true }) }
+  async keep(epoch: string): Promise<void> {
+    await writeFile(this.#mirrored, '')
+    await writeFile(this.#file, epoch)
+  }
+}
+
+async function serve(server: SourceServer, source: string, targets: Targets, memory: Memory): Promise<boolean> {
+  const found = (_: unknown, findings: readonly Finding[]): void => {
+    for (const finding of findings) tell({ event: 'finding', text: `${finding.code} ${finding.subject}: ${finding.message}` })
+  }
+  const { captureEpoch } = await server.prepare(JOB, [{ index: 0, path: source, mountPoint: '/' }], [], signal)
+  if (captureEpoch !== await memory.epoch()) {
+    await memory.forget()
+    const compare = await memory.mirrored() ? 'attributes' : 'none'
+    tell({ event: 'mirroring', compare })
+    const { findings } = await server.mirror({ compare, orphans: 'delete' }, targets, found, signal)
+    found(undefined, findings)
+    await memory.keep(captureEpoch)
+  }
+  tell({ event: 'replicating' })
+  if (!drainAsked.signal.aborted) await server.replicate(targets, found, drainAsked.signal)
+  const { changes, drainMs, progress } = await server.drain({ freeze: false, holdMs: HOLD_MS }, targets, found, signal)
+  tell({ event: 'drained', changes, drainMs, latencyMsP99: progress.latencyMsP99 })
+  return true
+}
+
+async function receive(task: ReceiverTask): Promise<void> {
+  const authority = await openCertificateAuthority(task.authority, systemClock.now())
+  const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
+  const memory = new Memory(task.stateDirectory)
+  const arrived: SourceServer[] = []
+  let wake = (): void => undefined
+  await using listener = await openSourceListener({
+    host: '127.0.0.1', port: 0, openLink: async (socket, inner) => await acceptTlsLink(identity, socket, inner), isEnrolled: async id => id === SOURCE_ID,
+    onConnected: async server => { arrived.push(server); wake() }, applianceVersion: 'test', clock: systemClock, log: linkLog,
+  })
+  tell({ event: 'listening', port: listener.port })
+  for (;;) {
+    const server = arrived.shift()
+    if (server === undefined) {
+      await new Promise<void>(resolve => { wake = resolve })
+      continue
+    }
+    for (let over = false; !over;) {
+      // opened for each attempt, as a job's step does
+      await using target = await openPosixTargetTree(task.target, signal)
+      try {
+        if (await serve(server, task.source, new Map([[0, target]]), memory)) return
+      } catch (error) {
+        if (!isAppError(error)) throw error
+        tell({ event: 'interrupted', code: error.code, message: error.message })
+        if (error.code === 'CAPTURE_OVERFLOW') await memory.forget()
+        else if (error.code === 'LINK_LOST' || server.ended.aborted) over = true
+        else if (error.code !== 'REPLICA_FULL') throw error
+        await pause(FULL_PAUSE_MS)
+      }
+    }
+  }
+}
+
+try {
+  await receive(ReceiverTask.parse(JSON.parse(process.argv[2] ?? '')))
+  process.exit(0)
+} catch (error) {
+  tell({ event: 'failed', code: isAppError(error) ? error.code : 'INTERNAL', message: error instanceof Error ? error.stack ?? error.message : String(error) })
+  process.exit(1)
+}
