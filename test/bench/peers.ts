@@ -42,29 +42,43 @@ export function landfall(compare: 'none' | 'attributes' | 'data'): Peer {
   }
 }
 
-/** rsync to an rsync daemon on loopback, without TLS. */
-export async function rsync(directory: string, options: readonly string[]): Promise<Peer> {
+export interface RsyncDaemon extends AsyncDisposable {
+  /** of a directory, for rsync's command line */
+  url(directory: string): string
+}
+
+/** An rsync daemon on loopback, without TLS; its configuration lies in the directory. */
+export async function rsyncDaemon(directory: string): Promise<RsyncDaemon> {
   const port = await freePort()
   const config = join(directory, `rsyncd-${randomUUID()}.conf`)
   await writeFile(config, 'use chroot = no\n[all]\npath = /\nread only = no\nuid = 0\ngid = 0\n')
   const daemon = execa('rsync', ['--daemon', '--no-detach', `--port=${String(port)}`, `--config=${config}`, '--address=127.0.0.1'], { reject: false, stdin: 'ignore' }) // a socket there would mean inetd
   await listening(port)
   return {
-    name: `rsync ${options.join(' ')}`,
-    copy: async (source, target, signal) => {
-      let said = ''
-      const cost = await timed(async () => {
-        const { stdout } = await execa('rsync', [...options, '--stats', `${source}/`, `rsync://127.0.0.1:${String(port)}/all${target}/`], { env: { LC_ALL: 'C' }, cancelSignal: signal })
-        said = stdout
-        await flush(target)
-      })
-      return { ...cost, bytesSent: Number((/^Total bytes sent: ([\d,]+)/m.exec(said)?.[1] ?? 'NaN').replaceAll(',', '')) }
-    },
+    url: path => `rsync://127.0.0.1:${String(port)}/all${path}/`,
     [Symbol.asyncDispose]: async () => {
       daemon.kill()
       await daemon
       await rm(config, { force: true })
     },
+  }
+}
+
+/** rsync to an rsync daemon. */
+export async function rsync(directory: string, options: readonly string[]): Promise<Peer> {
+  const daemon = await rsyncDaemon(directory)
+  return {
+    name: `rsync ${options.join(' ')}`,
+    copy: async (source, target, signal) => {
+      let said = ''
+      const cost = await timed(async () => {
+        const { stdout } = await execa('rsync', [...options, '--stats', `${source}/`, daemon.url(target)], { env: { LC_ALL: 'C' }, cancelSignal: signal })
+        said = stdout
+        await flush(target)
+      })
+      return { ...cost, bytesSent: Number((/^Total bytes sent: ([\d,]+)/m.exec(said)?.[1] ?? 'NaN').replaceAll(',', '')) }
+    },
+    [Symbol.asyncDispose]: async () => { await daemon[Symbol.asyncDispose]() },
   }
 }
 

@@ -4,7 +4,7 @@ import { interruptible } from '../lab/interruption.ts'
 import { keepRecord, versions } from './record.ts'
 import { benchReplicate, REPLICATE_WORKS, type Figure, type ReplicateBenchOptions, type ReplicateRow, type ReplicateWork } from './replicate.ts'
 
-interface Flags { fs: 'ext4' | 'xfs', on: 'memory' | 'disk', files: number, largeMib: number, seconds: number, works?: ReplicateWork[], quick?: boolean, json?: boolean }
+interface Flags { fs: 'ext4' | 'xfs', on: 'memory' | 'disk', files: number, largeMib: number, seconds: number, runs: number, memoryFiles: number, memorySeconds: number, works?: ReplicateWork[], quick?: boolean, json?: boolean }
 
 const NOT_MET = 7
 
@@ -21,12 +21,15 @@ export function addReplicate(program: Command, say: (line: string) => void, prin
     .option('--files <n>', 'small files', whole, 100_000)
     .option('--large-mib <n>', 'size of the file with random writes', whole, 10_240)
     .option('--seconds <n>', 'how long each load runs', whole, 60)
+    .option('--runs <n>', 'runs of each work with and without an agent', whole, 5)
+    .option('--memory-files <n>', 'files for the row of memory', whole, 2_000_000).option('--memory-seconds <n>', 'how long a day takes there', whole, 300)
     .addOption(new Option('--works <name...>', 'only these').choices(REPLICATE_WORKS))
     .option('--quick', 'a tenth of the data for a quarter of the time').option('--json', 'print one JSON object')
     .action(async (flags: Flags) => {
       const part = (number: number, of: number): number => flags.quick === true ? Math.ceil(number / of) : number
       const options: ReplicateBenchOptions = {
-        type: flags.fs, on: flags.on, files: part(flags.files, 10), largeMiB: part(flags.largeMib, 10), seconds: part(flags.seconds, 4), works: flags.works ?? REPLICATE_WORKS,
+        type: flags.fs, on: flags.on, files: part(flags.files, 10), largeMiB: part(flags.largeMib, 10), seconds: part(flags.seconds, 4), runs: flags.quick === true ? Math.min(3, flags.runs) : flags.runs, size: flags.quick === true ? 0.25 : 1,
+        memoryFiles: part(flags.memoryFiles, 10), memorySeconds: part(flags.memorySeconds, 4), works: flags.works ?? REPLICATE_WORKS,
       }
       const startedAt = new Date()
       using interruption = interruptible()
@@ -46,17 +49,26 @@ export function addReplicate(program: Command, say: (line: string) => void, prin
 function table(about: Record<string, string>, { type, on }: ReplicateBenchOptions, rows: readonly ReplicateRow[], print: (line: string) => void): void {
   print(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join('; '))
   print(`${type} on loop devices, images ${on === 'memory' ? 'in memory where they fit' : 'on disk'}\n`)
-  print('| work | figure | measured | at most | met |\n|---|---|---|---|---|')
+  print('| work | figure | measured | wanted | met |\n|---|---|---|---|---|')
   for (const { work, figures } of rows) {
     for (const [at, figure] of figures.entries()) {
-      const { most, value } = figure
-      print(`| ${at === 0 ? work : ''} | ${figure.what} | ${amount(figure)} | ${most === undefined ? '' : amount({ ...figure, value: most })} | ${most === undefined ? '' : value <= most ? 'yes' : '**no**'} |`)
+      print(`| ${at === 0 ? work : ''} | ${figure.what} | ${amount(figure)} | ${limitOf(figure)} | ${isMet(figure) ? limitOf(figure) === '' ? '' : 'yes' : '**no**'} |`)
     }
   }
 }
 
 function inWords(figure: Figure): string {
-  return `${figure.what} ${amount(figure)}${figure.most !== undefined && !(figure.value <= figure.most) ? ' (too much)' : ''}`
+  return `${figure.what} ${amount(figure)}${isMet(figure) ? '' : ' (not met)'}`
+}
+
+/** What was not measured is not met. */
+function isMet({ value, most = Infinity, least = -Infinity }: Figure): boolean {
+  return value <= most && value >= least
+}
+
+function limitOf(figure: Figure): string {
+  const { most, least } = figure
+  return most !== undefined ? `≤ ${amount({ ...figure, value: most })}` : least !== undefined ? `≥ ${amount({ ...figure, value: least })}` : ''
 }
 
 function amount({ value, unit }: Figure): string {

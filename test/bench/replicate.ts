@@ -6,28 +6,33 @@ import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { differences } from '../oracle.ts'
-import { processCpuMs } from '../lab/processor-time.ts'
+import { processCpuMs, residentBytes } from '../lab/processor-time.ts'
 import { startReplication, type Replication } from '../lab/transfer.ts'
 import { makeLargeFiles, makeSmallFiles } from './corpus.ts'
 import { runLoad, type Load, type LoadReport } from './load.ts'
+import { needLsyncd, startLsyncd } from './lsyncd.ts'
 import { Probe, type ProbeReport } from './probe.ts'
+import { slowDowns, type SlowDown } from './slow-down.ts'
 import { openVolumes, type FileSystemType, type Volumes } from './volumes.ts'
 
 export interface ReplicateBenchOptions {
   type: FileSystemType, on: 'memory' | 'disk'
   files: number, largeMiB: number, seconds: number
+  /** of the slow-down, with and without an agent each; and how much of its work is done, 1 for all */
+  runs: number, size: number
+  memoryFiles: number, memorySeconds: number
   works: readonly ReplicateWork[]
 }
 
-export const REPLICATE_WORKS = ['steady', 'random', 'names', 'freeze'] as const
+export const REPLICATE_WORKS = ['steady', 'random', 'names', 'slow-down', 'lsyncd', 'freeze', 'memory'] as const
 export type ReplicateWork = typeof REPLICATE_WORKS[number]
 
-/** One thing that was measured; `most`: what the issue allows. */
-export interface Figure { what: string, value: number, unit: string, most?: number }
+/** One thing that was measured; `most` or `least`: what the issue allows. */
+export interface Figure { what: string, value: number, unit: string, most?: number, least?: number }
 export interface ReplicateRow { work: string, figures: Figure[], raw: object }
 
 /** What a load under replication came to. */
-interface Outcome { load: LoadReport, probe: ProbeReport, agentCpuShare: number, receiverCpuShare: number, drained: Awaited<ReturnType<Replication['drain']>>, differences: readonly string[] }
+interface Outcome { load: LoadReport, probe: ProbeReport, agentCpuShare: number, receiverCpuShare: number, agentCpuMs: number, drained: Awaited<ReturnType<Replication['drain']>>, differences: readonly string[] }
 
 interface Bench { options: ReplicateBenchOptions, say: (line: string) => void, signal: AbortSignal }
 
@@ -37,6 +42,11 @@ const NAMES_PER_S = 10_000
 /** how long a stamp may take after the load has ended before it counts as what it has waited */
 const PROBE_DEADLINE_MS = 60_000
 const DRAIN_DEADLINE_MS = 300_000
+const LSYNCD_DEADLINE_MS = 300_000
+/** of a day: what a busy server changes */
+const CHANGES_PER_S = 20
+const DAY_S = 86_400
+const SAMPLE_MS = 1000
 
 /** Runs the works that are asked for and gives each row when it is done. Needs root, memory or disk for about three times the data, and leaves nothing behind, also when it is aborted. */
 export async function* benchReplicate(options: ReplicateBenchOptions, say: (line: string) => void, signal: AbortSignal): AsyncGenerator<ReplicateRow, void, void> {
@@ -73,6 +83,37 @@ const MEASURES: Record<ReplicateWork, (bench: Bench) => Promise<ReplicateRow>> =
       figures: [{ what: 'drained after', value: outcome.drained.drainMs, unit: 'ms', most: 30_000 }, ...latencies(outcome), { what: 'agent, of one core', value: outcome.agentCpuShare * 100, unit: '%' }, ...common(outcome)],
     }
   },
+  'slow-down': async bench => {
+    const { type, on, runs, size } = bench.options
+    await using volumes = await openVolumes({ type, on, sizeMiB: 4096, files: 60_000 })
+    const raw: SlowDown[] = []
+    for await (const one of slowDowns(volumes, runs, size, bench.signal)) {
+      bench.say(`${one.work}: without ${one.withoutMs.join(' ')} ms, with ${one.withMs.join(' ')} ms`)
+      raw.push(one)
+    }
+    return { work: `slow-down of the work on the source, median of ${String(runs)}`, raw, figures: raw.map(({ work, withMs, withoutMs }) => ({ what: work, value: (median(withMs) / median(withoutMs) - 1) * 100, unit: '%', most: 10 })) }
+  },
+  lsyncd: async bench => {
+    await needLsyncd(bench.say)
+    await using volumes = await mixedVolumes(bench)
+    const ours = await replicateUnder(bench, volumes, volumes.source, mixedLoad(bench))
+    const target = await volumes.freshTarget()
+    await using lsyncd = await startLsyncd(volumes.scratch, volumes.source, target)
+    const probe = Probe.start(volumes.source, target)
+    const before = lsyncd.cpuMs()
+    const load = await runLoad(volumes.source, mixedLoad(bench), bench.signal)
+    const theirs = { load, probe: await probe.stop(LSYNCD_DEADLINE_MS), cpuMs: lsyncd.cpuMs() - before }
+    return {
+      work: 'lsyncd+rsync under the same load, theirs / ours', raw: { ours, theirs },
+      figures: [
+        { what: 'our probe p50', value: ours.probe.msP50, unit: 'ms' }, { what: 'their probe p50', value: theirs.probe.msP50, unit: 'ms' },
+        { what: 'our processor time', value: ours.agentCpuMs, unit: 'ms' }, { what: 'their processor time', value: theirs.cpuMs, unit: 'ms' },
+        { what: 'latency, times', value: theirs.probe.msP50 / ours.probe.msP50, unit: '', least: 5 }, { what: 'processor time, times', value: theirs.cpuMs / ours.agentCpuMs, unit: '', least: 5 },
+        { what: 'differences', value: ours.differences.length, unit: '', most: 0 },
+      ],
+    }
+  },
+  memory: measureMemory,
   freeze: async bench => {
     const work = `freeze to drained at ${String(MIXED_BYTES_PER_S / 1e6)} MB/s`
     await using volumes = await mixedVolumes(bench)
@@ -130,7 +171,7 @@ async function replicateUnder({ say, signal }: Bench, volumes: Volumes, place: s
   const drained = replication.drain(false)
   const seen = await probe.stop(PROBE_DEADLINE_MS)
   const outcome = { load: did, probe: seen, agentCpuShare: (after.agent - before.agent) / ms, receiverCpuShare: (after.receiver - before.receiver) / ms, drained: await drained }
-  return { ...outcome, differences: await differences(volumes.source, target) }
+  return { ...outcome, agentCpuMs: processCpuMs(replication.agentPid) - before.agent, differences: await differences(volumes.source, target) }
 }
 
 function latencies({ drained, probe }: Outcome, mostP99?: number): Figure[] {
@@ -145,6 +186,45 @@ function common({ load, drained, differences: found }: Outcome): Figure[] {
     { what: 'load behind', value: load.behindMs, unit: 'ms' }, { what: 'drain', value: drained.drainMs, unit: 'ms' },
     { what: 'differences', value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 },
   ]
+}
+
+/** A day's changes in so many seconds, on many files: what the agent holds in memory. */
+async function measureMemory({ options: { type, on, memoryFiles: files, memorySeconds: seconds }, say, signal }: Bench): Promise<ReplicateRow> {
+  await using volumes = await openVolumes({ type, on, sizeMiB: Math.ceil(files * 0.006) + 1024, files })
+  say(`making ${count(files)} files`)
+  makeSmallFiles(volumes.source, files, 0)
+  const target = await volumes.freshTarget()
+  await using replication = await startReplication({ source: volumes.source, target, request: { compare: 'none', orphans: 'keep' } }, signal)
+  const over = new AbortController()
+  const samples: number[] = []
+  const sampling = (async () => {
+    while (!over.signal.aborted) {
+      samples.push(residentBytes(replication.agentPid) / 2 ** 20)
+      await pause(SAMPLE_MS)
+    }
+  })()
+  const rate = CHANGES_PER_S * DAY_S / seconds
+  try {
+    const load = await runLoad(volumes.source, { kind: 'touch', rate, seconds, files }, signal)
+    const quarter = Math.floor(samples.length / 4)
+    const [early, late] = [samples.slice(quarter, 2 * quarter), samples.slice(3 * quarter)].map(part => Math.max(...part)) as [number, number]
+    const drained = await replication.drain(false)
+    const found = await differences(volumes.source, target)
+    return {
+      work: `memory of the agent, ${count(files)} files, ${count(load.operations)} changes in ${String(seconds)} s`, raw: { load, samples, drained },
+      figures: [
+        { what: 'most resident', value: Math.max(...samples), unit: 'MiB', most: 256 }, { what: 'growth, last quarter against the second', value: (late / early - 1) * 100, unit: '%', most: 10 },
+        { what: 'drain', value: drained.drainMs, unit: 'ms' }, { what: 'differences', value: found.length, unit: '', most: 0 },
+      ],
+    }
+  } finally {
+    over.abort()
+    await sampling
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 const count = (number: number): string => number.toLocaleString('en')
