@@ -7,11 +7,13 @@ export interface LinkIdentity { readonly [linkIdentity]: true }
 export interface NativeFrame {
   kind: number
   volume: number
-  /** of the body; behind it `body` may be longer */
+  /** where in `memory` the body begins */
+  start: number
+  /** of the body */
   length: number
-  /** `body` is memory to give back with `supply` when nobody looks at it any more */
+  /** `memory` is to be given back with `supply` when nobody looks at it any more */
   pooled: boolean
-  body: Buffer
+  memory: Buffer
 }
 
 /** Why it ended: `closed` by us, `lost`, `invalid` (the peer sent what are no frames), `untrusted` (somebody's certificate). */

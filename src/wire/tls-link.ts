@@ -200,10 +200,11 @@ class TlsLink implements Link {
     }
   }
 
-  #receive({ kind, volume, length, pooled, body }: NativeFrame): void {
-    if (pooled) this.#lent.add(body.buffer)
+  #receive({ kind, volume, start, length, pooled, memory }: NativeFrame): void {
+    if (pooled) this.#lent.add(memory.buffer)
     else noteGarbage(length)
-    const frame: Frame = { type: frameType(kind), volume, body: pooled ? body.subarray(0, length) : body }
+    const body = memory.subarray(start, start + length)
+    const frame: Frame = { type: frameType(kind), volume, body }
     switch (frame.type) {
       case 'credit':
         if (length !== 8 || !this.#credit.data.give(body.readUInt32LE(0)) || !this.#credit.control.give(body.readUInt32LE(4))) throw invalid('credit for more than was sent')

@@ -6,6 +6,7 @@ mod background;
 mod batch;
 mod changed;
 mod digest;
+mod direct;
 mod directories;
 mod dirty_set;
 mod errno;

@@ -9,7 +9,7 @@ mod tls;
 
 use crate::errno::{Errno, Result, check};
 use crate::frame::Head;
-use bodies::Body;
+use bodies::{Body, Memory};
 use conversation::Conversation;
 pub use identity::LinkIdentity;
 use napi::bindgen_prelude::{Buffer, Function};
@@ -21,14 +21,15 @@ use std::sync::Arc;
 /// enough for rustls and aws-lc, little for hundreds of strangers
 const STACK_BYTES: usize = 512 * 1024;
 
-/// One frame that arrived. `body` may be longer than `length`: it is then memory to give back with `supply`.
+/// One frame that arrived: its body has `length` bytes from `start` in `memory`, which is to be given back with `supply` where it is pooled.
 #[napi(object, object_from_js = false)]
 pub struct ArrivedFrame {
     pub kind: u8,
     pub volume: u16,
+    pub start: u32,
     pub length: u32,
     pub pooled: bool,
-    pub body: Body,
+    pub memory: Memory,
 }
 
 /// The other end, once the handshake is through.
@@ -94,8 +95,9 @@ impl NativeLink {
     pub fn take(&self) -> Taken {
         let taken = self.shared.take();
         let frame = |(head, body): (Head, Body)| {
-            let pooled = !matches!(body, Body::Small(_));
-            ArrivedFrame { kind: head.kind, volume: head.volume, length: head.length as u32, pooled, body }
+            let Body { memory, start } = body;
+            let pooled = !matches!(memory, Memory::Small(_));
+            ArrivedFrame { kind: head.kind, volume: head.volume, start: start as u32, length: head.length as u32, pooled, memory }
         };
         let peer = taken.peer.map(|peer| LinkPeer { distrust: peer.distrust, certificate: peer.certificate.into() });
         let end = taken.end.map(|end| vec![end.kind.to_owned(), end.what]);

@@ -1,4 +1,5 @@
 //! One operation on a replica. Each begins at a held directory, acts on one name in it, and never follows what has that name.
+use crate::direct::write_directly;
 use crate::directories::Directories;
 use crate::errno::{Errno, check};
 use crate::inode::NOCOW;
@@ -170,9 +171,15 @@ impl Writing {
 
     fn write(&mut self, tree: &Tree, path: &[u8], extent: &Extent) -> Done {
         let fd = self.writable(tree, path)?;
-        self.put(fd, extent)?;
-        if extent.data.len() >= EARLY_WRITE {
-            sync_range(fd, extent.offset, extent.data.len() as u64, false)?;
+        let directly = write_directly(fd, extent.offset, extent.data)?;
+        self.written += directly as u64;
+        let rest = Extent { offset: extent.offset + directly as u64, data: &extent.data[directly..] };
+        if rest.data.is_empty() {
+            return Ok(());
+        }
+        self.put(fd, &rest)?;
+        if rest.data.len() >= EARLY_WRITE {
+            sync_range(fd, rest.offset, rest.data.len() as u64, false)?;
         }
         Ok(())
     }

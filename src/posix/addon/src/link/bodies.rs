@@ -1,5 +1,6 @@
 //! Memory for the bodies of frames. Large ones lie in memory that JavaScript gives back when it is done, so that a stream makes no garbage
-//! and touches no new memory.
+//! and touches no new memory. They end where a page ends: the data of a large `write`, which ends its body, can then be written directly.
+use crate::direct::ALIGNMENT;
 use crate::frame::{Frames, Head};
 use napi::bindgen_prelude::{Buffer, BufferSlice, ToNapiValue, TypeName};
 use napi::{Env, ValueType, sys};
@@ -9,22 +10,39 @@ const POOLED_BYTES: usize = 64 * 1024;
 /// What may wait to be used again: more than one link's window.
 const SPARE_BYTES: usize = 16 * 1024 * 1024;
 
-pub enum Body {
+pub enum Memory {
     Small(Vec<u8>),
     Own(Vec<u8>),
     Lent(Buffer),
 }
 
-impl AsMut<[u8]> for Body {
-    fn as_mut(&mut self) -> &mut [u8] {
+impl Memory {
+    fn bytes(&mut self) -> &mut [u8] {
         match self {
-            Body::Small(bytes) | Body::Own(bytes) => bytes,
-            Body::Lent(buffer) => buffer,
+            Memory::Small(bytes) | Memory::Own(bytes) => bytes,
+            Memory::Lent(buffer) => buffer,
         }
     }
 }
 
-impl TypeName for Body {
+/// A body lies at `start` in its memory.
+pub struct Body {
+    pub memory: Memory,
+    pub start: usize,
+}
+
+impl AsMut<[u8]> for Body {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.memory.bytes()[self.start..]
+    }
+}
+
+/// Where in the memory something of this length begins that ends at the end of a page.
+fn start_of(memory: &[u8], length: usize) -> usize {
+    memory[length..].as_ptr().align_offset(ALIGNMENT)
+}
+
+impl TypeName for Memory {
     fn type_name() -> &'static str {
         "Buffer"
     }
@@ -33,15 +51,15 @@ impl TypeName for Body {
     }
 }
 
-impl ToNapiValue for Body {
-    unsafe fn to_napi_value(env: sys::napi_env, body: Self) -> napi::Result<sys::napi_value> {
+impl ToNapiValue for Memory {
+    unsafe fn to_napi_value(env: sys::napi_env, memory: Self) -> napi::Result<sys::napi_value> {
         let of = Env::from_raw(env);
         // SAFETY: the caller promises that `env` is the one of this thread.
         unsafe {
-            match body {
-                Body::Small(bytes) => ToNapiValue::to_napi_value(env, &BufferSlice::copy_from(&of, bytes)?),
-                Body::Own(memory) => ToNapiValue::to_napi_value(env, &BufferSlice::from_data(&of, memory)?),
-                Body::Lent(buffer) => ToNapiValue::to_napi_value(env, buffer),
+            match memory {
+                Memory::Small(bytes) => ToNapiValue::to_napi_value(env, &BufferSlice::copy_from(&of, bytes)?),
+                Memory::Own(memory) => ToNapiValue::to_napi_value(env, &BufferSlice::from_data(&of, memory)?),
+                Memory::Lent(buffer) => ToNapiValue::to_napi_value(env, buffer),
             }
         }
     }
@@ -67,16 +85,18 @@ impl Spare {
 
     pub fn body(&mut self, length: usize) -> Body {
         if length < POOLED_BYTES {
-            return Body::Small(vec![0; length]);
+            return Body { memory: Memory::Small(vec![0; length]), start: 0 };
         }
-        let room = length.next_power_of_two();
-        match self.buffers.iter().rposition(|spare| spare.len() == room) {
+        let room = (length + ALIGNMENT).next_power_of_two();
+        let mut memory = match self.buffers.iter().rposition(|spare| spare.len() == room) {
             Some(at) => {
                 self.bytes -= room;
-                Body::Lent(self.buffers.swap_remove(at))
+                Memory::Lent(self.buffers.swap_remove(at))
             }
-            None => Body::Own(vec![0; room]),
-        }
+            None => Memory::Own(vec![0; room]),
+        };
+        let start = start_of(memory.bytes(), length);
+        Body { memory, start }
     }
 }
 
