@@ -18,8 +18,11 @@ export const BLOCK_BYTES = 4096
 const WINDOW_BYTES = 8 * 1024 * 1024
 /** A larger hole is made without asking whether the replica has one: a file can have terabytes of it. */
 const MAX_COMPARED_HOLE_BYTES = 256 * 1024 * 1024
-/** Data in one `write`: large, so that what JavaScript does for each costs little (npm run bench -- mirror --works large; 512 KiB took an eighth longer). */
-const PIECE_BYTES = 2 * 1024 * 1024
+/**
+ * Data in one `write`: large, so that what JavaScript does for each costs little (npm run bench -- mirror --works large; 512 KiB took an eighth
+ * longer); whole blocks; and with its path and a page of alignment not above 2 MiB, because memory for it comes in powers of two.
+ */
+const PIECE_BYTES = 2 * 1024 * 1024 - 4 * BLOCK_BYTES
 
 export interface FileSending { volume: number, path: RelPath, file: SourceFile, sender: BatchSender, stream: OperationStream, tally: Pick<FileTally, 'sent' | 'equal'> }
 
