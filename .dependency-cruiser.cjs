@@ -12,7 +12,7 @@ const LAYERS = [
   ['agent', 'appliance', 'cli', 'console'],
   ['bin'],
 ]
-const ADAPTERS = '^src/[^/]+/(posix-|fanotify-|tls-|link-|execa-|linux-|vsphere-|sqlite-|memory-|scripted-)[^/]+[.]ts$'
+const ADAPTERS = '^src/[^/]+/(posix-|fanotify-|inotify-|tls-|link-|execa-|linux-|vsphere-|sqlite-|memory-|scripted-)[^/]+[.]ts$'
 const upward = LAYERS.map((row, i) => ({
   name: `layer-${row[0]}`, severity: 'error',
   from: { path: `^src/(${row.join('|')})/` },

@@ -3,8 +3,10 @@
  * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
  */
 import { join, posix } from 'node:path'
-import { fanotifyUnsupportedReason, openFanotifyChangeSource } from '../capture/fanotify-change-source.ts'
+import { chosenTier, openChosenCapture } from '../capture/choose-capture.ts'
+import { fanotifyUnsupportedReason } from '../capture/fanotify-change-source.ts'
 import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
+import type { ChangeSource } from '../capture/change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { ExecaRunner } from '../command/execa-runner.ts'
 import type { Runner } from '../command/runner.ts'
@@ -15,6 +17,7 @@ import { agentLog, captureLog, linkLog } from '../logging/logger.ts'
 import { freeze } from '../replication/freezer.ts'
 import { SourceCapture, type CaptureSeams } from '../source/source-capture.ts'
 import { runSourceSession } from '../source/source-session.ts'
+import { watchedMounts } from '../source/watched-mounts.ts'
 import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
 import { openLinkIdentity } from '../posix/linking.ts'
 import type { LinkIdentity } from '../posix/native-link.ts'
@@ -49,7 +52,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
   const capture = new SourceCapture({
     resolve: mountPoint => placeOf(config.root, mountPoint),
     openTree: openPosixSourceTree,
-    openChanges: async (volumes, signal) => config.capture === 'none' ? createMemoryChangeSource() : await openFanotifyChangeSource({ volumes, clock }, signal),
+    openChanges: async (volumes, signal) => await openChanges(config, volumes, clock, signal),
     freeze,
     ...overrides.capture,
   })
@@ -93,6 +96,12 @@ async function dial(identity: LinkIdentity, host: string, port: number, signal: 
   }
 }
 
+async function openChanges({ root, capture, watches, rescanSeconds }: AgentConfig, volumes: ReadonlyMap<number, string>, clock: Clock, signal: AbortSignal): Promise<ChangeSource> {
+  if (capture === 'none') return createMemoryChangeSource()
+  const changes = await openChosenCapture(capture, { volumes, clock, maxWatches: watches, rescanMs: rescanSeconds * 1000 }, signal)
+  return await watchedMounts(changes, { volumes, root, clock })
+}
+
 /** @throws {AppError} SOURCE_MISSING when it is no absolute path without steps back */
 function placeOf(root: string, mountPoint: string): string {
   if (!mountPoint.startsWith('/') || mountPoint.includes('\0') || posix.normalize(mountPoint) !== mountPoint) throw new AppError('SOURCE_MISSING', `${mountPoint} is no mount point`)
@@ -101,7 +110,11 @@ function placeOf(root: string, mountPoint: string): string {
 
 function captureTier(config: AgentConfig): Workload['capture'] {
   if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes', unseen: [] }
-  const reason = fanotifyUnsupportedReason([config.root])
+  return chosenTier(config.capture, [config.root], () => fanotifyTier(config.root))
+}
+
+function fanotifyTier(root: string): Workload['capture'] {
+  const reason = fanotifyUnsupportedReason([root])
   if (reason !== undefined) return { tier: 'none', reason, unseen: [] }
   return { tier: 'B', reason: 'dirty pages are not followed yet', unseen: ['stores through mmap while the file stays mapped', 'direct writes by libaio', 'changes of inode flags (chattr)'] }
 }

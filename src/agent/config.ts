@@ -18,8 +18,14 @@ export const AgentConfig = z.strictObject({
   networkNamespace: z.string().min(1).optional(),
   /** what switching the source off means: the machine goes off, or (lab) it stays frozen until it is thawed or the agent ends */
   powerOff: z.enum(['system', 'none']).default('system'),
-  /** none: changes are not captured (to mirror from a file system that does not allow it); every job then needs a quiet source */
-  capture: z.enum(['fanotify', 'none']).default('fanotify'),
+  /**
+   * auto: fanotify, or where the kernel or the rights do not allow it, inotify; fanotify, inotify: this one or a refusal; none: changes are not captured (to mirror from
+   * a file system that does not allow it), and every job needs a quiet source
+   */
+  capture: z.enum(['auto', 'fanotify', 'inotify', 'none']).default('auto'),
+  /** inotify: directories that are watched at most (about 1 KiB of the kernel's memory each), and how often all is compared while some are not */
+  watches: z.number().int().min(1).max(10_000_000).default(100_000),
+  rescanSeconds: z.number().int().min(10).max(86_400).default(300),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>

@@ -64,7 +64,7 @@ function longest(ms: number | undefined): string {
 /** What of the capture is less than it should be; '' when nothing is. */
 function degradedTable(degraded: readonly Degradation[], colours: boolean): string {
   if (degraded.length === 0) return ''
-  return `\n${table(['CAPTURE', 'VOLUME', 'SINCE', 'WHAT IT MEANS'], degraded.map(one => [one.kind, one.volume === undefined ? 'all' : String(one.volume), formatTime(new Date(one.sinceMs).toISOString()), describeDegradation(one)]), colours)}`
+  return `\n${table(['CAPTURE', 'VOLUME', 'SINCE', 'WHAT IT MEANS'], degraded.map(one => [one.kind, one.subject ?? (one.volume === undefined ? 'all' : String(one.volume)), formatTime(new Date(one.sinceMs).toISOString()), describeDegradation(one)]), colours)}`
 }
 
 function duration(phase: JobView['phases'][number], nowMs: number): string {

@@ -43,13 +43,22 @@ function describeWorkload(w: Workload, colours: boolean): string {
     fields([
       ['Firmware', w.firmware === 'bios' ? 'BIOS' : 'UEFI'], ['Boot loader', w.boot.loader], ['CPU', `${String(w.cpu.sockets)} × ${String(w.cpu.coresPerSocket)} ${w.cpu.model}`],
       ['Memory', formatBytes(w.memoryBytes)], ['Disks', w.disks.map(d => `${d.name} ${formatBytes(d.sizeBytes)} ${d.table}`).join(', ')],
-      ['DNS', w.dns.servers.join(' ')], ['Capture', w.capture.tier === 'none' ? `not possible: ${w.capture.reason}` : w.capture.tier],
+      ['DNS', w.dns.servers.join(' ')], ['Capture', describeTier(w.capture)], ['Seen later', w.capture.unseen.join('; ')],
     ]),
     `\n${table(['VOLUME', 'DEVICE', 'TYPE', 'SIZE', 'USED', ''], volumes, colours)}`,
     `\n${table(['ADAPTER', 'MAC', 'ADDRESSES'], adapters, colours)}`,
     `\n${table(['KERNEL', 'DRIVERS FOR VMWARE'], kernels, colours)}`,
     w.findings.length === 0 ? '' : `\n${table(['FINDING', 'ABOUT', 'MESSAGE'], w.findings.map(f => [{ text: f.severity, ...colourOf(f.severity) }, f.subject, f.message]), colours)}`,
   ].join('')
+}
+
+const TIERS = {
+  A: 'names, attributes and ranges of data as they change', B: 'names, attributes and files as they change; ranges by checksum', C: 'directories are watched one by one',
+} as const
+
+function describeTier({ tier, reason }: Workload['capture']): string {
+  if (tier === 'none') return `not possible: ${reason}`
+  return `tier ${tier}: ${TIERS[tier]}${reason === '' ? '' : ` (${reason})`}`
 }
 
 function colourOf(severity: Parameters<typeof severityColour>[0]): { colour?: 'red' | 'yellow' | 'green' | 'bold' | 'dim' } {

@@ -21,6 +21,8 @@ export const Degradation = z.object({
   kind: DegradationKind,
   /** index of the volume on the wire; left out: all volumes, or none in particular */
   volume: z.number().int().min(0).max(65535).optional(),
+  /** what it is about, for people: a mount point */
+  subject: z.string().max(4096).optional(),
   /** since when it is so, milliseconds since the epoch */
   sinceMs: z.number().min(0).max(MAX_TIME_MS),
 })

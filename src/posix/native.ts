@@ -9,13 +9,14 @@ import type { NativeCapture } from './capture.ts'
 import type { NativeFreezing } from './freezing.ts'
 import type { NativeLinking } from './native-link.ts'
 import type { NativeTree } from './native-tree.ts'
+import type { NativeWatching } from './watching.ts'
 
 export interface NativeFileSystem {
   syncFileSystem(fd: number): Promise<void>
 }
 
 /** All that the addon exports; a new family joins here. */
-export type Native = NativeFileSystem & NativeTree & NativeCapture & NativeFreezing & NativeLinking
+export type Native = NativeFileSystem & NativeTree & NativeCapture & NativeFreezing & NativeLinking & NativeWatching
 
 function load(): Native {
   const path = fileURLToPath(new URL('addon/landfall-posix.node', import.meta.url))

@@ -62,6 +62,8 @@ export const RULES: readonly Rule[] = [
     return when(v.fileSystem.type !== 'swap' && free < Math.min(MARGIN_BYTES, v.sizeBytes * MARGIN_PART), v.name, `${v.name} has only ${String(Math.floor(free / MIB))} MiB free of ${String(Math.floor(v.sizeBytes / MIB))} MiB`)
   }) },
   { code: 'CAPTURE_UNSUPPORTED', severity: 'error', title: 'changes on the source can be captured', advice: CODES.CAPTURE_UNSUPPORTED.operator, check: ({ workload }) => when(workload.capture.tier === 'none', 'capture', `changes cannot be captured: ${workload.capture.reason}`) },
+  { code: 'CAPTURE_TIER', severity: 'warning', title: 'changes are captured with the ranges of files in which they are', advice: 'Nothing is lost: what is not seen at once is found by change time every ten minutes and at the cutover, whose last drain takes longer for it. A newer kernel, or an agent with more rights, sees more.', check: ({ workload: { capture } }) =>
+    when(capture.tier === 'B' || capture.tier === 'C', 'capture', `capture is of tier ${capture.tier}: ${capture.reason}. Not seen when it happens: ${capture.unseen.join('; ')}`) },
   ...BOOT_RULES,
 ]
 

@@ -158,7 +158,7 @@ export class Cycles {
       latencyMsP99: this.#inFlight.latencyMsP99,
       latencyMsMax: this.#inFlight.latencyMsMax,
       queueBytes, diskQueueBytes,
-      degraded: [...new Map([...degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}`, one])).values()].slice(0, MAX_DEGRADATIONS),
+      degraded: [...new Map([...degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}/${one.subject ?? ''}`, one])).values()].slice(0, MAX_DEGRADATIONS),
     }
   }
 

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ChangeSource } from '../capture/change-source.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Frozen } from '../replication/freezer.ts'
 import { ruledChanges } from '../replication/ruled-changes.ts'
 import { ruledSourceTree } from '../tree/ruled-source-tree.ts'
@@ -59,12 +59,13 @@ export class SourceCapture implements AsyncDisposable {
   }
 
   /**
-   * Opens the volumes and starts the capture; goes on when it runs for this job, these volumes and rules already.
+   * Opens the volumes and starts the capture; goes on when it runs for this job, these volumes and rules already, and they are still there.
    * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID; nothing is captured then
    */
   async prepare(jobId: string, roots: readonly VolumeRoot[], ruleList: readonly Rule[], signal: AbortSignal): Promise<Capturing> {
     return await this.#inTurn(async () => {
-      if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots) && isDeepStrictEqual(this.#capturing.ruleList, ruleList)) return this.#capturing
+      if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots) && isDeepStrictEqual(this.#capturing.ruleList, ruleList)
+        && !await hasLostVolume(this.#capturing.changes, signal)) return this.#capturing
       checkRules(ruleList)
       const rules = compileForVolumes(ruleList, roots)
       await this.#release()
@@ -144,6 +145,18 @@ export class SourceCapture implements AsyncDisposable {
     })()
     this.#turn = mine
     return await mine
+  }
+}
+
+/** Whether another file system is where a volume was. @throws {AppError} SOURCE_MISSING while there is none */
+async function hasLostVolume(changes: ChangeSource, signal: AbortSignal): Promise<boolean> {
+  if (!changes.status().degraded.some(({ kind }) => kind === 'volume-replaced')) return false
+  try {
+    changes.putBack(await changes.take(signal))
+    return false
+  } catch (error) {
+    if (isAppError(error, 'CAPTURE_OVERFLOW')) return true
+    throw error
   }
 }
 

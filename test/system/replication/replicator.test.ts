@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
+import { openInotifyChangeSource } from '../../../src/capture/inotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import { freeze } from '../../../src/replication/freezer.ts'
@@ -44,17 +45,26 @@ function churn(directory: string, seed: number, operations: number, perSecond: n
   }
 }
 
-for (const type of ['ext4', 'xfs', 'btrfs', 'btrfs subvolume'] as const) {
+const ONLY = process.env['CHURN_CAPTURE']
+const CAPTURES = {
+  fanotify: openFanotifyChangeSource, inotify: openInotifyChangeSource,
+  'inotify with three watches': (options, inner) => openInotifyChangeSource({ ...options, maxWatches: 3, rescanMs: 500 }, inner),
+} satisfies Record<string, typeof openFanotifyChangeSource>
+
+for (const [type, capture] of [
+  ['ext4', 'fanotify'], ['xfs', 'fanotify'], ['btrfs', 'fanotify'], ['btrfs subvolume', 'fanotify'], ['ext4', 'inotify'], ['btrfs subvolume', 'inotify'], ['ext4', 'inotify with three watches'],
+] as const) {
+  if (ONLY !== undefined && ONLY !== capture) continue
   for (let round = 0; round < ROUNDS; round++) {
     const seed = SEED + round
-    void t.test(`a frozen and drained ${type} replica equals its source after random changes (seed ${String(seed)})`, { skip: MOUNT_SKIP }, async t => {
+    void t.test(`a frozen and drained ${type} replica equals its source after random changes seen by ${capture} (seed ${String(seed)})`, { skip: MOUNT_SKIP }, async t => {
       using source = type === 'btrfs subvolume' ? mountSubvolume('subvol=@') : mountLoop(type, 800)
       using target = mountLoop(type === 'btrfs subvolume' ? 'btrfs' : type, 800)
       const root = join(target.path, 'replica')
       mkdirSync(root)
       await using before = churn(source.path, seed, Math.floor(OPERATIONS / 3), 0)
       await before.done
-      await using changes = await openFanotifyChangeSource({ volumes: new Map([[3, source.path]]), clock: systemClock }, signal)
+      await using changes = await CAPTURES[capture]({ volumes: new Map([[3, source.path]]), clock: systemClock }, signal)
       await using from = await openPosixSourceTree(source.path, signal)
       await using to = await openPosixTargetTree(root, signal)
       await using mapped = churn(source.path, seed + 1_000_000, 200, 0)

@@ -29,6 +29,15 @@ t.test('a connected source is shown with what runs on it', async t => {
   t.same(JSON.parse((await run(appliance, ['server', 'show', 'web1', '--json'])).out), { source, workload })
 })
 
+t.test('the tier of the capture is shown in words, with what is only seen later', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('GET /sources/web1', { status: 200, body: source })
+  appliance.on('GET /sources/web1/workload', { status: 200, body: { ...workload, capture: { tier: 'C', reason: 'the agent lacks the right CAP_SYS_ADMIN', unseen: ['chattr', 'mmap'] } } })
+  const { out } = await run(appliance, ['server', 'show', 'web1'])
+  t.match(out, /^Capture: +tier C: directories are watched one by one \(the agent lacks the right CAP_SYS_ADMIN\)$/m)
+  t.match(out, /^Seen later: +chattr; mmap$/m)
+})
+
 t.test('a source that is away is shown without asking it', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('GET /sources/web1', { status: 200, body: { ...source, status: 'disconnected' } })

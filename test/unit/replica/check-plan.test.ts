@@ -43,6 +43,7 @@ const BAD: Record<string, Case> = {
   FREE_SPACE: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
   VOLUME_MARGIN: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/srv/data') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
   CAPTURE_UNSUPPORTED: { workload: w => { w.capture = { tier: 'none', reason: 'kernel 4.19', unseen: [] } } },
+  CAPTURE_TIER: { workload: w => { w.capture = { tier: 'C', reason: 'no CAP_SYS_ADMIN', unseen: ['chattr'] } } },
   ROOT_VOLUME: { workload: w => { w.volumes = w.volumes.filter(v => v.mountPoint !== '/') } },
   ARCHITECTURE: { workload: w => { w.os.architecture = 'aarch64' } },
   OS_UNSUPPORTED: { workload: w => { w.os = { ...w.os, id: 'gentoo', idLike: [], prettyName: 'Gentoo' } } },

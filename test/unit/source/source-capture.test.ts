@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createMemoryChangeSource } from '../../../src/capture/memory-change-source.ts'
 import { powerOffSystem } from '../../../src/agent/power-off.ts'
 import type { Runner } from '../../../src/command/runner.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
@@ -43,6 +44,31 @@ t.test('disposing thaws, ends the capture and closes the volumes', async t => {
   t.equal(source.freezes[0]?.state, 'thawed')
   t.equal(tree.closed, 1)
   await source[Symbol.asyncDispose]()
+})
+
+t.test('a capture whose volume was replaced is opened anew when it is prepared again, and not while there is none', async t => {
+  let error: AppError | undefined
+  let opened = 0
+  await using source = new TestSource({
+    openChanges: async () => {
+      const changes = createMemoryChangeSource({ epoch: `run-${String(++opened)}` })
+      return {
+        ...changes,
+        take: async signal => { if (error !== undefined) throw error; return await changes.take(signal) },
+        status: () => ({ queueBytes: 0, diskQueueBytes: 0, degraded: error === undefined ? [] : [{ kind: 'volume-replaced', sinceMs: 1 }] }),
+      }
+    },
+  })
+  await source.capture.prepare('job-1', ROOTS, [], soon())
+  error = new AppError('SOURCE_MISSING', 'unmounted')
+  await t.rejects(source.capture.prepare('job-1', ROOTS, [], soon()), { code: 'SOURCE_MISSING' })
+  t.equal(source.capture.epoch, 'run-1')
+  error = new AppError('CAPTURE_OVERFLOW', 'another one')
+  await source.capture.prepare('job-1', ROOTS, [], soon())
+  t.equal(source.capture.epoch, 'run-2')
+  error = undefined
+  await source.capture.prepare('job-1', ROOTS, [], soon())
+  t.equal(opened, 2)
 })
 
 t.test('freezing again thaws what was frozen before', async t => {

@@ -38,6 +38,8 @@ struct Open {
 struct Walk {
     root: OwnedFd,
     device: (u32, u32),
+    /// the root is a mount of its own, without those below it
+    detached: bool,
     btrfs: bool,
     /// objects changed at or after this moment are wanted; none: only those of `inodes`
     since_ns: Option<i64>,
@@ -105,11 +107,16 @@ fn entries(directory: &OwnedFd) -> Result<VecDeque<Found>> {
 impl Walk {
     fn open(path: &[u8], since_ns: Option<i64>, inodes: HashSet<u64>, keep_open: bool) -> Result<Walk> {
         let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
-        let root = open_directory(open_root(&path)?.as_raw_fd(), c".")?;
+        let (root, detached) = match open_root(&path) {
+            Ok(root) => (open_directory(root.as_raw_fd(), c".")?, true),
+            // no privilege: the walk stops at the mounts below instead
+            Err(Errno(libc::EPERM)) => (open_directory(libc::AT_FDCWD, &path)?, false),
+            Err(errno) => return Err(errno),
+        };
         let device = split_device(status(root.as_raw_fd())?.st_dev);
         let directories = vec![Vec::new()];
         let btrfs = FileSystem::of(root.as_raw_fd())?.btrfs;
-        Ok(Walk { root, device, btrfs, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
+        Ok(Walk { root, device, detached, btrfs, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
     }
 
     fn wanted(&self, stat: &libc::stat64) -> bool {
@@ -203,6 +210,9 @@ impl Walk {
                 continue;
             }
             let Ok(stat) = status_at(fd.as_raw_fd(), &entry.name) else { continue };
+            if !self.detached && split_device(stat.st_dev) != self.device {
+                continue;
+            }
             if self.wanted(&stat) {
                 self.record(&mut page, &stat, &below);
             }
