@@ -21,6 +21,7 @@ export class Ends implements AsyncDisposable {
   readonly #onEvent: (event: SoakEvent) => void
   #agent: ChildProcess | undefined
   #receiver: ChildProcess | undefined
+  #drainAsked = false
 
   private constructor(line: Line, folder: string, task: { source: string, target: string }, onEvent: (event: SoakEvent) => void) {
     this.line = line
@@ -48,6 +49,7 @@ export class Ends implements AsyncDisposable {
     const task = { ...this.#task, authority: join(this.#folder, 'authority'), stateDirectory: join(this.#folder, 'receiver') }
     const receiver = this.#spawn('receiver', [RECEIVER, JSON.stringify(task)])
     this.#receiver = receiver
+    if (this.#drainAsked) this.askForDrain()
     if (receiver.stdout === null) return
     createInterface({ input: receiver.stdout }).on('line', line => {
       const event = SoakEvent.parse(JSON.parse(line))
@@ -70,9 +72,11 @@ export class Ends implements AsyncDisposable {
   haltAgent(): void { this.#agent?.kill('SIGSTOP') }
   resumeAgent(): void { this.#agent?.kill('SIGCONT') }
 
-  askForDrain(): void { this.#receiver?.stdin?.write('drain\n') }
-
-  get agentRuns(): boolean { return isRunning(this.#agent) }
+  /** Also a receiver that is started later is asked. */
+  askForDrain(): void {
+    this.#drainAsked = true
+    this.#receiver?.stdin?.write('drain\n')
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.resumeAgent()

@@ -50,9 +50,11 @@ export async function runRound({ seed, type, faults }: Round, folder: string, si
     ends.startAgent()
     const quiet = new AbortController()
     const inner = AbortSignal.any([signal, watch.failed])
-    // what happens from here on happens while it mirrors, too
-    await watch.begun(BEGIN_MS, inner)
-    const faulting = disturb({ ends, volume: target.path, random, note, faults }, quiet.signal, inner)
+    // now and then while it still mirrors
+    if (random.chance(0.3)) await watch.mirrors(BEGIN_MS, inner)
+    else await watch.replicates(BEGIN_MS, inner)
+    const disturbance = { ends, volume: target.path, random, note, faults }
+    const faulting = disturb(disturbance, quiet.signal, inner)
     try {
       await runWorkloads(workloads, source.path, seconds, seed, inner)
       note('quiet')
@@ -61,6 +63,7 @@ export async function runRound({ seed, type, faults }: Round, folder: string, si
       await faulting
     }
     ends.askForDrain()
+    if (random.chance(0.3)) await disturbOnce(disturbance, inner)
     const drained = await watch.drained(DRAIN_MS, inner)
     note('drained')
     const found = await differences(source.path, replica)
@@ -73,40 +76,47 @@ export async function runRound({ seed, type, faults }: Round, folder: string, si
 interface Disturbance { ends: Ends, volume: string, random: Random, note: (what: string) => void, faults: readonly Fault[] }
 
 /** A fault now and then, until the source is quiet. What was ended runs again when this resolves. */
-async function disturb({ ends, volume, random, note, faults: [first, ...more] }: Disturbance, quiet: AbortSignal, signal: AbortSignal): Promise<void> {
-  if (first === undefined) return
+async function disturb(disturbance: Disturbance, quiet: AbortSignal, signal: AbortSignal): Promise<void> {
   const over = AbortSignal.any([quiet, signal])
-  const sleep = async (ms: number): Promise<void> => { await pause(ms, undefined, { signal: over }).catch(() => undefined) }
   const isOver = (): boolean => over.aborted
   for (;;) {
-    await sleep(500 + random.below(8000))
+    await sleep(500 + disturbance.random.below(8000), over)
     if (isOver()) return
-    const fault = random.pick([first, ...more])
-    const lastsMs = random.below(4000)
-    note(`${fault}${fault === 'cut' ? '' : ` for ${String(lastsMs)} ms`}`)
-    switch (fault) {
-      case 'kill-agent': case 'end-agent':
-        await ends.endAgent(fault === 'kill-agent' ? 'SIGKILL' : 'SIGTERM')
-        await sleep(lastsMs)
-        ends.startAgent()
-        break
-      case 'kill-receiver':
-        await ends.killReceiver()
-        await sleep(lastsMs)
-        ends.startReceiver()
-        break
-      case 'cut': ends.line.cut(); break
-      case 'full': {
-        const filled = fillUp(volume, random.below(4_000_000))
-        await sleep(lastsMs)
-        filled.remove()
-        break
-      }
-      case 'halt-agent':
-        ends.haltAgent()
-        await sleep(lastsMs)
-        ends.resumeAgent()
+    await disturbOnce(disturbance, over)
+  }
+}
+
+async function sleep(ms: number, over: AbortSignal): Promise<void> {
+  await pause(ms, undefined, { signal: over }).catch(() => undefined)
+}
+
+async function disturbOnce({ ends, volume, random, note, faults: [first, ...more] }: Disturbance, over: AbortSignal): Promise<void> {
+  if (first === undefined) return
+  const fault = random.pick([first, ...more])
+  const lastsMs = random.below(4000)
+  note(`${fault}${fault === 'cut' ? '' : ` for ${String(lastsMs)} ms`}`)
+  switch (fault) {
+    case 'kill-agent': case 'end-agent':
+      await ends.endAgent(fault === 'kill-agent' ? 'SIGKILL' : 'SIGTERM')
+      await sleep(lastsMs, over)
+      ends.startAgent()
+      break
+    case 'kill-receiver':
+      await ends.killReceiver()
+      await sleep(lastsMs, over)
+      ends.startReceiver()
+      break
+    case 'cut': ends.line.cut(); break
+    case 'full': {
+      const filled = fillUp(volume, random.below(4_000_000))
+      await sleep(lastsMs, over)
+      filled.remove()
+      break
     }
+    case 'halt-agent':
+      ends.haltAgent()
+      await sleep(lastsMs, over)
+      ends.resumeAgent()
   }
 }
 
@@ -114,7 +124,8 @@ async function disturb({ ends, volume, random, note, faults: [first, ...more] }:
 class Watch {
   readonly #note: (what: string) => void
   readonly #failed = new AbortController()
-  readonly #begun = Promise.withResolvers<undefined>()
+  readonly #mirrors = Promise.withResolvers<undefined>()
+  readonly #replicates = Promise.withResolvers<undefined>()
   readonly #drained = Promise.withResolvers<Extract<SoakEvent, { event: 'drained' }>>()
   constructor(note: (what: string) => void) { this.#note = note }
 
@@ -123,10 +134,11 @@ class Watch {
 
   see(event: SoakEvent): void {
     switch (event.event) {
-      case 'listening': case 'replicating': return
+      case 'listening': return
+      case 'replicating': this.#replicates.resolve(undefined); return
       case 'mirroring':
         this.#note(`mirror, comparing ${event.compare}`)
-        this.#begun.resolve(undefined)
+        this.#mirrors.resolve(undefined)
         return
       case 'interrupted': this.#note(`interrupted: ${event.code} ${event.message}`); return
       case 'finding': this.#note(`finding: ${event.text}`); return
@@ -135,8 +147,12 @@ class Watch {
     }
   }
 
-  async begun(withinMs: number, signal: AbortSignal): Promise<void> {
-    await within('begun', this.#begun.promise, withinMs, signal)
+  async mirrors(withinMs: number, signal: AbortSignal): Promise<void> {
+    await within('mirroring', this.#mirrors.promise, withinMs, signal)
+  }
+
+  async replicates(withinMs: number, signal: AbortSignal): Promise<void> {
+    await within('replicating', this.#replicates.promise, withinMs, signal)
   }
 
   async drained(withinMs: number, signal: AbortSignal): Promise<Extract<SoakEvent, { event: 'drained' }>> {
