@@ -16,6 +16,7 @@ import { AppError } from '../errors/app-error.ts'
 import { agentLog, captureLog, linkLog } from '../logging/logger.ts'
 import { freeze } from '../replication/freezer.ts'
 import { SourceCapture, type CaptureSeams } from '../source/source-capture.ts'
+import { Quiescer } from '../source/quiescer.ts'
 import { runSourceSession } from '../source/source-session.ts'
 import { watchedMounts } from '../source/watched-mounts.ts'
 import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
@@ -49,11 +50,12 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
   if (config.logLevel !== undefined) for (const log of [agentLog, captureLog, linkLog]) log.level = config.logLevel
   const clock = overrides.clock ?? systemClock
   const runner = overrides.runner ?? new ExecaRunner()
+  const quiescer = new Quiescer({ runner, log: agentLog, scriptsDirectory: config.scriptsDirectory, stateFile: join(config.stateDirectory, 'stopped-services.json') })
   const capture = new SourceCapture({
     resolve: mountPoint => placeOf(config.root, mountPoint),
     openTree: openPosixSourceTree,
     openChanges: async (volumes, signal) => await openChanges(config, volumes, clock, signal),
-    freeze,
+    freeze, quiescer,
     ...overrides.capture,
   })
   const describe = overrides.describe ?? (async signal => await discoverWorkload({
@@ -64,6 +66,8 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
     describe,
     run: async signal => {
       const identity = await readIdentity(config.stateDirectory)
+      // an agent before this one may have died while services were stopped
+      await quiescer.recover()
       const ours = openLinkIdentity(identity)
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort

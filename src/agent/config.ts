@@ -26,6 +26,8 @@ export const AgentConfig = z.strictObject({
   /** inotify: directories that are watched at most (about 1 KiB of the kernel's memory each), and how often all is compared while some are not */
   watches: z.number().int().min(1).max(10_000_000).default(100_000),
   rescanSeconds: z.number().int().min(10).max(86_400).default(300),
+  /** where the administrator of the source puts scripts that a job may run before the freeze; only root may write there */
+  scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>

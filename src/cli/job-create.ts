@@ -1,11 +1,20 @@
 import { Option, type Command } from 'commander'
 import { JobView } from '../domain/job.ts'
+import { AppError } from '../errors/app-error.ts'
 import { addCommand, collect, type Surroundings } from './command.ts'
 import { CreateFlags, createRequest } from './job-options.ts'
 import { asArgument, printJson } from './output.ts'
 
 /** `landfall job create`: one migration of a source to a replica. Nothing is made before `job start`. */
 export function addJobCreate(parent: Command, surroundings: Surroundings): void {
+  const scripts: { name: string, arguments: string[] }[] = []
+  const script = (name: string): typeof scripts => { scripts.push({ name, arguments: [] }); return scripts }
+  const argument = (text: string): true => {
+    const last = scripts.at(-1)
+    if (last === undefined) throw new AppError('REQUEST_INVALID', '--pre-script-arg needs a --pre-script NAME before it')
+    last.arguments.push(text)
+    return true
+  }
   addCommand(parent, {
     usage: 'create <name>', summary: 'create a job: the migration of one source to one replica',
     details: 'Nothing is made on the VMware server before "landfall job start". "landfall vmware list --places" shows datastores and networks,\n"landfall server show" the volumes and adapters of the source.',
@@ -30,5 +39,8 @@ export function addJobCreate(parent: Command, surroundings: Surroundings): void 
     .option('--cpu <n>', 'cores, or sockets and cores like 2x4 (default: as the source)').option('--memory <size>', 'memory like 4096 (MiB) or 4G (default: as the source)')
     .option('--post-failover <file>', 'script to run in the replica after its first boot').option('--post-failover-arg <text>', 'argument of the script; repeatable', collect)
     .option('--post-failover-timeout <seconds>', 'time that the script may take', '600')
+    .option('--pre-script <name>', 'script of the source (in its /etc/landfall/scripts) to run at the cutover before the freeze; repeatable, in order', script)
+    .option('--pre-script-arg <text>', 'argument of the --pre-script before it; repeatable', argument).option('--pre-script-timeout <seconds>', 'time that each may take', '300')
+    .option('--stop-service <unit>', 'service of the source to stop at the cutover; repeatable, in order; started again if it is undone', collect)
     .option('--auto-cutover', 'cut over as soon as the mirror is complete').option('--no-shutdown', 'do not shut the source down at the cutover')
 }

@@ -14,6 +14,7 @@ export const CreateFlags = z.object({
   orphansOlderThan: z.string().optional(), removeOutside: z.boolean().optional(),
   cpu: z.string().optional(), memory: z.string().optional(),
   postFailover: z.string().optional(), postFailoverArg: z.array(z.string()).default([]), postFailoverTimeout: z.string().default('600'),
+  preScript: z.array(z.object({ name: z.string(), arguments: z.array(z.string()) })).default([]), preScriptTimeout: z.string().default('300'), stopService: z.array(z.string()).default([]),
   autoCutover: z.boolean().default(false), shutdown: z.boolean().default(true),
 })
 export type CreateFlags = z.infer<typeof CreateFlags>
@@ -27,6 +28,9 @@ export async function createRequest(name: string, flags: CreateFlags): Promise<C
     ...networks(flags.network, flags.discardNic), ...processors(flags.cpu),
     ...(flags.memory === undefined ? {} : { memoryMiB: memoryMiB(flags.memory) }),
     ...selection(flags),
+    ...(flags.preScript.length + flags.stopService.length === 0 ? {} : {
+      quiesce: { scripts: flags.preScript.map(script => ({ ...script, timeoutMs: Number(flags.preScriptTimeout) * 1000 })), services: flags.stopService },
+    }),
     cutover: flags.autoCutover ? 'automatic' : 'manual', shutDownSource: flags.shutdown,
     ...(flags.postFailover === undefined ? {} : {
       postFailover: { content: await readNamed(flags.postFailover), arguments: flags.postFailoverArg, timeoutMs: Number(flags.postFailoverTimeout) * 1000 },

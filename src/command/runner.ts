@@ -7,13 +7,15 @@ export interface Runner {
    * @throws {AppError} TOOL_MISSING when the tool is not installed, TOOL_TIMEOUT after `timeoutMs`, TOOL_FAILED on any other end but exit 0
    * (the message holds the end of its standard error). An abort rejects with the signal's reason; the tool is ended first.
    */
-  run(tool: Tool, args: readonly string[], options: RunOptions): Promise<RunResult>
+  run(tool: Tool | Program, args: readonly string[], options: RunOptions): Promise<RunResult>
 }
 /** The tools the product starts. */
 export type Tool =
   | 'lsblk' | 'blkid' | 'findmnt' | 'sfdisk' | 'partx' | 'wipefs' | 'udevadm'
   | 'dumpe2fs' | 'mkfs.ext4' | 'e2fsck' | 'tune2fs' | 'mkfs.xfs' | 'xfs_info' | 'xfs_repair' | 'xfs_admin' | 'mkswap'
   | 'mount' | 'umount' | 'chroot' | 'unshare' | 'blockdev' | 'mknod' | 'ip' | 'govc' | 'systemctl' | 'lsinitramfs' | 'openssl'
+/** The absolute path of a program that the product has not chosen; who runs it has checked who may write it. */
+export type Program = `/${string}`
 export interface RunOptions {
   signal: AbortSignal
   timeoutMs: number
@@ -23,5 +25,7 @@ export interface RunOptions {
   env?: Readonly<Record<string, string>>
   /** exit codes that are answers, not failures (e2fsck 1); default none but 0 */
   allowedExitCodes?: readonly number[]
+  /** of each stream only the end is kept, so many bytes, however much is written; left out: all, and too much is TOOL_FAILED */
+  keepEndBytes?: number
 }
 export interface RunResult { stdout: string, stderr: string, exitCode: number, durationMs: number }

@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
-import type { Runner, RunOptions, RunResult, Tool } from './runner.ts'
+import type { Program, Runner, RunOptions, RunResult, Tool } from './runner.ts'
 import { isAnswer, toolFailed } from './tool-failure.ts'
 
 /** What stands in run.json; `tool` is checked by comparing it with a call. */
@@ -31,7 +31,7 @@ export interface ScriptedRun {
 }
 
 /** A call that was made, in order; for assertions on what a wrapper started. */
-export interface MadeCall { tool: Tool, args: readonly string[], input?: string | undefined, env?: Readonly<Record<string, string>> | undefined }
+export interface MadeCall { tool: Tool | Program, args: readonly string[], input?: string | undefined, env?: Readonly<Record<string, string>> | undefined }
 
 /**
  * Replays runs by tool and arguments. When several match, they are used in their order and the last one again and again. A call that
@@ -51,7 +51,7 @@ export class ScriptedRunner implements Runner {
     return new ScriptedRunner(await Promise.all(cases.map(async name => readRecording(join(root, name)))))
   }
 
-  async run(tool: Tool, args: readonly string[], o: RunOptions): Promise<RunResult> {
+  async run(tool: Tool | Program, args: readonly string[], o: RunOptions): Promise<RunResult> {
     o.signal.throwIfAborted()
     this.calls.push({ tool, args, input: o.input, env: o.env })
     const matching = this.#runs.filter(r => r.tool === tool && sameArgs(r.args, args) && (r.input === undefined || r.input === o.input))

@@ -1,5 +1,5 @@
 import { AppError } from '../errors/app-error.ts'
-import type { RunOptions, Tool } from './runner.ts'
+import type { Program, RunOptions, Tool } from './runner.ts'
 
 const STDERR_TAIL = 2048 // characters kept in an error
 
@@ -9,7 +9,7 @@ export function isAnswer(exitCode: number | undefined, options: Pick<RunOptions,
 }
 
 /** TOOL_FAILED for a tool that ended badly; the message holds how it ended and the end of its standard error. */
-export function toolFailed(tool: Tool, how: string, stderr: string, cause?: unknown): AppError<'TOOL_FAILED'> {
+export function toolFailed(tool: Tool | Program, how: string, stderr: string, cause?: unknown): AppError<'TOOL_FAILED'> {
   const said = stderr.trimEnd().slice(-STDERR_TAIL)
   return new AppError('TOOL_FAILED', said === '' ? `${tool} ${how}` : `${tool} ${how}: ${said}`, { cause })
 }

@@ -4,6 +4,7 @@ import { isMirrorRequired } from './degradation.ts'
 import { Finding } from './finding.ts'
 import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
+import { Quiesce } from './quiesce.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
@@ -46,6 +47,8 @@ export const JobOptions = z.object({
   cutover: z.enum(['manual', 'automatic']).default('manual'),
   shutDownSource: z.boolean().default(true),
   postFailover: Script.optional(),
+  /** what comes to rest on the source before it is frozen */
+  quiesce: Quiesce.optional(),
 })
 export type JobOptions = z.infer<typeof JobOptions>
 

@@ -63,6 +63,10 @@ export const CODES = {
   FREEZE_FAILED: entry(409, 4, true, 'See the message and the kernel log of the source, then cut over again; the source runs on.'),
   FREEZE_BUSY: entry(409, 4, true, 'Another program (a backup?) holds the file system frozen: wait for its end, or thaw it with "fsfreeze --unfreeze", then cut over again.'),
   FREEZE_TIMEOUT: entry(504, 6, true, 'Look for a disk or network storage of the source that does not answer, or a process that hangs in writing, then cut over again.'),
+  DRAIN_STUCK: entry(409, 4, true, 'The source was frozen but could not be read; it runs on. Cut over again, and see the log of its kernel if this comes back.'),
+  PRE_SCRIPT_INVALID: entry(409, 4, false, 'Put the script into the directory of scripts of the source (/etc/landfall/scripts), executable, and writable by root alone.'),
+  PRE_SCRIPT_FAILED: entry(409, 7, false, 'Correct the script on the source, or leave it out of the job, then cut over again; nothing was stopped or frozen.'),
+  SERVICE_STOP_FAILED: entry(409, 7, false, 'Look at the service on the source with "systemctl status", then cut over again; the services run again.'),
   // tools
   TOOL_MISSING: entry(500, 2, false, 'Install the tool named in the message.'),
   TOOL_FAILED: entry(500, 1, false, 'The message shows the end of the output of the tool; the log has all of it.'),

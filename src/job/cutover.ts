@@ -67,15 +67,23 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
     throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
   }
   const startedAtMs = seams.clock.now()
-  const report = await source.drain({ freeze: true, holdMs: seams.times.holdMs }, targets.trees, (replication, found) => {
+  const { quiesce } = job.record.options
+  // the scripts of the source come on top of the drain itself
+  const drainMs = seams.times.drainMs + (quiesce?.scripts ?? []).reduce((sum, { timeoutMs }) => sum + timeoutMs, 0)
+  const note = async ({ kind, message }: { kind: string, message: string }): Promise<void> => { await job.note(kind, message) }
+  const report = await source.drain({ freeze: true, holdMs: seams.times.holdMs, quiesce, note }, targets.trees, (replication, found) => {
     findings.add(found)
     job.progress({ replication, findings: findings.all })
-  }, AbortSignal.any([signal, AbortSignal.timeout(seams.times.drainMs)]))
+  }, AbortSignal.any([signal, AbortSignal.timeout(drainMs)]))
   const hold = new SourceHold(seams, job)
   // the source's clock may be off; the freeze lies within the drain by ours
   const frozenAtMs = Math.min(Math.max(report.frozenAtMs ?? startedAtMs, startedAtMs), seams.clock.now())
   const frozenAtUtc = new Date(frozenAtMs).toISOString()
-  const phases = openPhase(closePhase(job.record.phases, 'downtime', frozenAtUtc), 'downtime', frozenAtUtc)
+  const stoppedAtUtc = new Date(Math.min(Math.max(report.stoppedAtMs ?? frozenAtMs, startedAtMs), frozenAtMs)).toISOString()
+  // users miss the source from the stop of its first service on
+  let phases = openPhase(closePhase(job.record.phases, 'downtime', stoppedAtUtc), 'downtime', stoppedAtUtc)
+  if (report.stoppedAtMs !== undefined) phases = closePhase(openPhase(phases, 'services-stopped', stoppedAtUtc), 'services-stopped', frozenAtUtc)
+  phases = closePhase(openPhase(phases, 'frozen-drain', frozenAtUtc), 'frozen-drain', new Date(seams.clock.now()).toISOString())
   await job.update({ replication: report.progress, findings: findings.all, phases })
   await reached(job, 'frozen', 'the source is frozen, finishing the replica')
   await job.note('drained', `${String(report.changes)} last changes in ${String(Math.round(report.drainMs))} ms; the source is frozen`)

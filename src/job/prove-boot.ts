@@ -47,7 +47,7 @@ export async function finishSource(seams: ProofSeams, job: JobHandle, signal: Ab
   const off = job.record.options.shutDownSource
   try {
     const source = await connectedSource(seams, job, seams.times.connectMs, signal)
-    await (off ? source.powerOff(signal) : source.release(signal))
+    await (off ? source.powerOff(signal) : source.release(signal, { completed: true }))
     await job.update({ health: 'ok', activity: off ? 'completed; the source is switched off' : 'completed; the source was let go and runs on', lastError: undefined })
     await job.note('source-finished', off ? 'the source is switched off' : 'the source was let go and runs on')
   } catch (error) {

@@ -18,7 +18,7 @@ export interface Frozen extends AsyncDisposable {
   /** when the first file system was frozen, milliseconds since the epoch */
   readonly frozenAtMs: number
   readonly holdMs: number
-  /** aborted when the file systems are thawed, by `thaw` or because nobody held */
+  /** aborted when the file systems are thawed; the reason is SOURCE_THAWED when nobody asked for it */
   readonly thawed: AbortSignal
   /** Starts the watchdog's time again. False when the file systems have thawed: what was read since is no point in time. */
   hold(): Promise<boolean>
@@ -60,7 +60,7 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
   await formerEnded(ordered)
   const thawed = new AbortController()
   // only the watchdog keeps its memory locked: V8 ends the process when it cannot give locked pages back, and reading works while frozen
-  const watchdog = Watchdog.start(ordered, { holdMs: options.holdMs, freezeMs, program: options.program }, () => { thawed.abort() })
+  const watchdog = Watchdog.start(ordered, { holdMs: options.holdMs, freezeMs, program: options.program }, () => { thawed.abort(new AppError('SOURCE_THAWED', 'nobody held the source frozen, or the watchdog ended')) })
   const speak = holdLogs()
   try {
     const ready = await watchdog.ready()
@@ -154,7 +154,7 @@ class WatchedFreeze implements Frozen {
     const answer = await this.#watchdog.ask('H')
     if (answer?.kind === 'H') return true
     if (answer === undefined) await this.#withoutWatchdog()
-    this.#thawed.abort()
+    this.#thawed.abort(new AppError('SOURCE_THAWED', 'the watchdog does not hold the source frozen any more'))
     return false
   }
 

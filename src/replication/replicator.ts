@@ -18,6 +18,8 @@ import type { Frozen } from './freezer.ts'
 export type { ReplicatorOptions } from './cycles.ts'
 
 export interface DrainOptions {
+  /** Brings applications to rest, when most is on the replica and before the volumes are frozen. */
+  quiesce?: ((signal: AbortSignal) => Promise<void>) | undefined
   /** Freezes the volumes before the last look; left out: nothing is frozen. */
   freeze?: ((signal: AbortSignal) => Promise<Frozen>) | undefined
 }
@@ -41,7 +43,8 @@ export interface Replicator {
   /**
    * Brings every change to the replica and resolves when all is durable there. With `freeze` the source is frozen for the last look, and
    * stays so; should the drain fail or be aborted it is thawed. Without, what changes after the call may be left out.
-   * @throws {AppError} FREEZE_FAILED also when the source thawed before all was durable; LINK_LOST
+   * @throws {AppError} FREEZE_FAILED also when the source thawed before all was durable; DRAIN_STUCK after three freezes in which nothing moved;
+   * FREEZE_BUSY, FREEZE_TIMEOUT; what `quiesce` throws; LINK_LOST
    */
   drain(options: DrainOptions, signal: AbortSignal): Promise<Drained>
   progress(): ReplicationProgress
@@ -60,6 +63,9 @@ const MAX_ROUNDS = 25
 const MAX_QUIET_ROUNDS = 50
 /** how often a frozen source is held while the drain goes on */
 const HOLDS_PER_TIME = 4
+/** a frozen drain in which nothing moves for this part of the hold time thaws: a look at a file may hang until then, and works afterwards */
+const STUCK_PART = 2
+const MAX_FREEZES = 3
 
 export function createReplicator(options: ReplicatorOptions): Replicator {
   return new ChangeReplicator(options)
@@ -110,12 +116,12 @@ class ChangeReplicator implements Replicator {
       // most of what events did not tell is found before the freeze, so that the frozen scan finds little
       await this.#cycles.scan({ thorough: true, frozen: false }, signal)
       await this.#comeDown(signal)
-      if (options.freeze !== undefined) {
-        await this.#cycles.keepOpen(true)
-        frozen = await options.freeze(signal)
-        frozen.keep({ [Symbol.asyncDispose]: async () => this.#cycles.keepOpen(false) })
+      if (options.quiesce !== undefined) {
+        await options.quiesce(signal)
+        await this.#comeDown(signal)
       }
-      await this.#finish(frozen, signal)
+      if (options.freeze === undefined) await this.#lastLook(false, signal)
+      for (let attempt = 1; options.freeze !== undefined && frozen === undefined; attempt++) frozen = await this.#freezeAndFinish(options.freeze, attempt === MAX_FREEZES, signal)
     } catch (error) {
       this.#cycles.putBack()
       await frozen?.thaw()
@@ -136,11 +142,24 @@ class ChangeReplicator implements Replicator {
     }
   }
 
-  async #finish(frozen: Frozen | undefined, signal: AbortSignal): Promise<void> {
-    if (frozen === undefined) {
-      await this.#lastLook(false, signal)
-      return
+  /** Undefined when the source was thawed because nothing moved, and may be frozen again. */
+  async #freezeAndFinish(freeze: (signal: AbortSignal) => Promise<Frozen>, last: boolean, signal: AbortSignal): Promise<Frozen | undefined> {
+    await this.#cycles.keepOpen(true)
+    const frozen = await freeze(signal)
+    frozen.keep({ [Symbol.asyncDispose]: async () => this.#cycles.keepOpen(false) })
+    try {
+      await this.#finish(frozen, signal)
+      return frozen
+    } catch (error) {
+      this.#cycles.putBack()
+      await frozen.thaw()
+      if (last || !isAppError(error, 'DRAIN_STUCK')) throw error
+      await this.#comeDown(signal)
+      return undefined
     }
+  }
+
+  async #finish(frozen: Frozen, signal: AbortSignal): Promise<void> {
     const over = new AbortController()
     const thawed = new AbortController()
     const holding = this.#holdWhileMoving(frozen, over.signal, thawed)
@@ -150,6 +169,7 @@ class ChangeReplicator implements Replicator {
       over.abort()
       await holding
     }
+    thawed.signal.throwIfAborted()
     if (!await frozen.hold()) throw new AppError('FREEZE_FAILED', 'the source thawed before all its changes were on the replica')
   }
 
@@ -166,12 +186,20 @@ class ChangeReplicator implements Replicator {
   /** Holds the freeze as long as anything moves; a drain that stands still for the hold time lets the source thaw. */
   async #holdWhileMoving(frozen: Frozen, over: AbortSignal, thawed: AbortController): Promise<void> {
     let before = -1
+    let movedAtMs = this.#options.clock.now()
     try {
       for (;;) {
         await this.#options.clock.sleep(frozen.holdMs / HOLDS_PER_TIME, over)
         const moved = this.#cycles.moved()
-        if (moved === before) continue
+        if (moved === before) {
+          if (this.#options.clock.now() < movedAtMs + frozen.holdMs / STUCK_PART) continue
+          thawed.abort(new AppError('DRAIN_STUCK', `nothing moved for ${String(Math.round(frozen.holdMs / STUCK_PART / 1000))} s while the source was frozen`))
+          // what hangs in the kernel goes on only then, and the drain with it
+          await frozen.thaw()
+          return
+        }
         before = moved
+        movedAtMs = this.#options.clock.now()
         if (!await frozen.hold()) {
           thawed.abort(new AppError('FREEZE_FAILED', 'the source thawed before all its changes were on the replica'))
           return

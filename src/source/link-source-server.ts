@@ -11,12 +11,12 @@ import type { Logger } from '../logging/logger.ts'
 import { MarkedTargets } from '../replication/marked-targets.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
-import type { Control, Message, MirrorRequest, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
+import type { Control, Message, MirrorRequest, QuiesceNote, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
 import { PacedReports } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
 import { RequestChannel } from './request-channel.ts'
-import type { DrainReport, MirrorListener, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
+import type { DrainReport, DrainRequest, MirrorListener, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
 
 export type Hello = Extract<Control, { kind: 'hello' }>
 
@@ -37,6 +37,8 @@ const DESCRIBE_MS = 180_000
 /** the capture begins with writing back what is dirty on the source */
 const PREPARE_MS = 900_000
 const SHORT_MS = 60_000
+/** services start again behind the thaw */
+const THAW_MS = 600_000
 /**
  * A mirror's operations are flushed when they pause for so long, not at every short pause: nobody waits for a single one of them, each flush
  * costs the disk a commit (63 of them for 20,000 small files), and the agent asks for one at the end.
@@ -150,13 +152,14 @@ class LinkSourceServer implements SourceServer {
   }
 
   async drain(
-    { freeze, holdMs }: { freeze: boolean, holdMs: number }, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal,
+    { freeze, holdMs, quiesce, note }: DrainRequest, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal,
   ): Promise<DrainReport> {
     return await this.#withIntake(targets, async inner => await paced(report, this.#clock, async reports => {
-      const drained = await this.#channel.run(id => ({ kind: 'drain', id, freeze, holdMs }), 'drained', control => {
+      const drained = await this.#channel.run(id => ({ kind: 'drain', id, freeze, holdMs, ...(quiesce === undefined ? {} : { quiesce }) }), 'drained', async control => {
         if (control.kind === 'replication-progress') reports.take(control.progress, control.findings)
+        else if (control.kind === 'quiesce-note') await note?.(control.note)
       }, inner)
-      return { changes: drained.changes, drainMs: drained.drainMs, frozenAtMs: drained.frozenAtMs, progress: drained.progress }
+      return { stoppedAtMs: drained.stoppedAtMs, changes: drained.changes, drainMs: drained.drainMs, frozenAtMs: drained.frozenAtMs, progress: drained.progress }
     }), signal)
   }
 
@@ -164,16 +167,16 @@ class LinkSourceServer implements SourceServer {
     return (await this.#channel.ask(id => ({ kind: 'hold', id }), 'held', SHORT_MS, signal)).frozen
   }
 
-  async thaw(signal: AbortSignal): Promise<void> {
-    await this.#channel.ask(id => ({ kind: 'thaw', id }), 'thawed', SHORT_MS, signal)
+  async thaw(signal: AbortSignal): Promise<readonly QuiesceNote[]> {
+    return (await this.#channel.ask(id => ({ kind: 'thaw', id }), 'thawed', THAW_MS, signal)).notes ?? []
   }
 
   async powerOff(signal: AbortSignal): Promise<void> {
     await this.#channel.ask(id => ({ kind: 'power-off', id }), 'powering-off', SHORT_MS, signal)
   }
 
-  async release(signal: AbortSignal): Promise<void> {
-    await this.#channel.ask(id => ({ kind: 'release', id }), 'released', SHORT_MS, signal)
+  async release(signal: AbortSignal, { completed }: { completed: boolean } = { completed: false }): Promise<void> {
+    await this.#channel.ask(id => ({ kind: 'release', id, completed }), 'released', SHORT_MS, signal)
     this.#captureEpoch = ''
     this.#capturingJobId = ''
   }

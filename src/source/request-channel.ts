@@ -8,7 +8,7 @@ import type { Control } from '../wire/messages.ts'
 type WithId = Extract<Control, { id: number }>
 type Kind = WithId['kind']
 type Of<K extends Kind> = Extract<WithId, { kind: K }>
-type Progress = Of<'mirror-progress' | 'mirror-orphans' | 'verify-progress' | 'differences' | 'replication-progress'>
+type Progress = Of<'mirror-progress' | 'mirror-orphans' | 'verify-progress' | 'differences' | 'replication-progress' | 'quiesce-note'>
 type TakeProgress = (control: Progress) => void | Promise<void>
 
 interface Pending { kinds: readonly Kind[], resolve: (answer: WithId) => void, reject: (error: Error) => void, progress: TakeProgress | undefined, forgotten: boolean }
@@ -128,7 +128,7 @@ export class RequestChannel {
 }
 
 function isProgress(control: WithId): control is Progress {
-  return control.kind === 'mirror-progress' || control.kind === 'mirror-orphans' || control.kind === 'verify-progress' || control.kind === 'differences' || control.kind === 'replication-progress'
+  return control.kind === 'mirror-progress' || control.kind === 'mirror-orphans' || control.kind === 'verify-progress' || control.kind === 'differences' || control.kind === 'replication-progress' || control.kind === 'quiesce-note'
 }
 
 function knownCode(code: string): ErrorCode {

@@ -12,6 +12,9 @@ import { ruledSourceTree } from '../tree/ruled-source-tree.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
+import type { Quiesce } from '../domain/quiesce.ts'
+import type { QuiesceNote } from '../wire/messages.ts'
+import type { Quiescer } from './quiescer.ts'
 import { compileForVolumes } from './rules-of-volumes.ts'
 
 export interface CaptureSeams {
@@ -20,6 +23,8 @@ export interface CaptureSeams {
   openTree: (path: string, signal: AbortSignal) => Promise<SourceTree>
   openChanges: (volumes: ReadonlyMap<number, string>, signal: AbortSignal) => Promise<ChangeSource>
   freeze: (paths: readonly string[], options: { holdMs: number }, signal: AbortSignal) => Promise<Frozen>
+  /** brings applications to rest; left out: there are none */
+  quiescer?: Pick<Quiescer, 'quiesce' | 'restore' | 'finish'>
 }
 
 /** The opened volumes of a job, by index on the wire, and the changes that are captured on them. */
@@ -84,9 +89,25 @@ export class SourceCapture implements AsyncDisposable {
   async freeze(holdMs: number, signal: AbortSignal): Promise<Frozen> {
     return await this.#inTurn(async () => {
       await this.#thaw()
-      this.#frozen = await this.#seams.freeze([...this.current.paths.values()], { holdMs }, signal)
-      return this.#frozen
+      const frozen = await this.#seams.freeze([...this.current.paths.values()], { holdMs }, signal)
+      this.#frozen = frozen
+      // nobody held it: the source serves again, and so must its services
+      frozen.thawed.addEventListener('abort', () => {
+        if (isAppError(frozen.thawed.reason, 'SOURCE_THAWED')) void this.#seams.quiescer?.restore()
+      }, { once: true })
+      return frozen
     })
+  }
+
+  /** Runs scripts and stops services; answers when the first one was stopped. Thawing starts them again. @throws {AppError} PRE_SCRIPT_INVALID, PRE_SCRIPT_FAILED, SERVICE_STOP_FAILED */
+  async quiesce(request: Quiesce, note: (note: QuiesceNote) => Promise<void>, signal: AbortSignal): Promise<number | undefined> {
+    if (this.#seams.quiescer === undefined) throw new AppError('REQUEST_INVALID', 'this agent runs no scripts and stops no services')
+    return await this.#seams.quiescer.quiesce(request, note, signal)
+  }
+
+  /** The cutover is complete: what was stopped stays so from here on. */
+  async finish(): Promise<void> {
+    await this.#seams.quiescer?.finish({ frozen: this.#frozen !== undefined && !this.#frozen.thawed.aborted })
   }
 
   /** Keeps the source frozen; false when it is not frozen, or has thawed. */
@@ -108,8 +129,12 @@ export class SourceCapture implements AsyncDisposable {
     return await this.#frozen?.leave() ?? false
   }
 
-  async thaw(): Promise<void> {
-    await this.#inTurn(async () => { await this.#thaw() })
+  /** Thaws and starts the services that were stopped; the answer says which. */
+  async thaw(): Promise<readonly QuiesceNote[]> {
+    return await this.#inTurn(async () => {
+      await this.#thaw()
+      return await this.#seams.quiescer?.restore() ?? []
+    })
   }
 
   /** Thaws, ends the capture, closes the volumes. */
@@ -131,6 +156,7 @@ export class SourceCapture implements AsyncDisposable {
 
   async #release(): Promise<void> {
     await this.#thaw()
+    await this.#seams.quiescer?.restore()
     const capturing = this.#capturing
     this.#capturing = undefined
     await capturing?.resources.disposeAsync()

@@ -9,8 +9,9 @@ import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { Rule } from '../domain/rule.ts'
 import type { Difference, VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
+import type { Quiesce } from '../domain/quiesce.ts'
 import type { TargetTree } from '../tree/target-tree.ts'
-import type { MirrorRequest, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
+import type { MirrorRequest, QuiesceNote, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 
 /** Where the operations of each volume go, by the volume's index on the wire. */
 export type Targets = ReadonlyMap<number, TargetTree>
@@ -24,7 +25,16 @@ export interface VerifySink {
   differences: (differences: readonly Difference[]) => Promise<void>
   progress: (progress: VerifyProgress) => void
 }
-export interface DrainReport { changes: number, drainMs: number, frozenAtMs: number | undefined, progress: ReplicationProgress }
+export interface DrainReport { changes: number, drainMs: number, frozenAtMs: number | undefined, stoppedAtMs?: number | undefined, progress: ReplicationProgress }
+
+export interface DrainRequest {
+  freeze: boolean
+  holdMs: number
+  /** scripts run and services stopped before the freeze; started again when the source thaws */
+  quiesce?: Quiesce | undefined
+  /** told of each step of it */
+  note?: (note: QuiesceNote) => Promise<void>
+}
 
 export interface SourceServer extends AsyncDisposable {
   readonly sourceId: string
@@ -50,14 +60,15 @@ export interface SourceServer extends AsyncDisposable {
   /** Replicates until the signal aborts (then pauses the agent in good order and resolves) or the link ends (LINK_LOST). */
   replicate(targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<void>
   /** Brings every change to the replica; with `freeze` the source's file systems are frozen before the last look and stay frozen. holdMs: the source thaws by itself when nobody calls hold() for so long. */
-  drain(options: { freeze: boolean, holdMs: number }, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<DrainReport>
+  drain(options: DrainRequest, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<DrainReport>
   /** Keeps the source frozen; answers false when it has thawed meanwhile (then the cutover must not go on). */
   hold(signal: AbortSignal): Promise<boolean>
-  thaw(signal: AbortSignal): Promise<void>
+  /** Lets the source run on, its services too; the answer says which were started. */
+  thaw(signal: AbortSignal): Promise<readonly QuiesceNote[]>
   /** Switches the source off (or, as the agent is configured, leaves it frozen). */
   powerOff(signal: AbortSignal): Promise<void>
-  /** Capture off, thawed, nothing left of the job on the source. */
-  release(signal: AbortSignal): Promise<void>
+  /** Capture off, thawed, nothing left of the job on the source. `completed`: the replica serves now, what was stopped stays so. */
+  release(signal: AbortSignal, options?: { completed: boolean }): Promise<void>
 }
 
 /** The connected sources, by source id. */

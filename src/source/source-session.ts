@@ -14,7 +14,7 @@ import { verifyVolumes } from '../mirror/verifier.ts'
 import { mirrorVolumes } from '../mirror/mirrorer.ts'
 import { createReplicator, type Replicator } from '../replication/replicator.ts'
 import type { Link } from '../wire/link.ts'
-import { PROTOCOL_VERSION, type Control } from '../wire/messages.ts'
+import { PROTOCOL_VERSION, type Control, type QuiesceNote } from '../wire/messages.ts'
 import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
 import { ReportSender } from './report-sender.ts'
 import type { Capturing, SourceCapture } from './source-capture.ts'
@@ -155,14 +155,16 @@ class SourceSession implements AsyncDisposable {
       case 'drain': return await this.#flowOf('drain', cancel, async () => await this.#drain(request, signal))
       case 'hold': return { kind: 'held', id, frozen: await capture.hold() }
       case 'thaw':
-        await capture.thaw()
-        return { kind: 'thawed', id }
+        return { kind: 'thawed', id, notes: [...await capture.thaw()] }
       case 'release':
         await this.#endFlow()
+        if (request.completed === true) await capture.finish()
         await capture.release()
         return { kind: 'released', id }
-      case 'power-off': return { kind: 'powering-off', id }
-      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-orphans': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'drained':
+      case 'power-off':
+        await capture.finish()
+        return { kind: 'powering-off', id }
+      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-orphans': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'quiesce-note': case 'drained':
       case 'held': case 'thawed': case 'powering-off': case 'released': case 'failed': case 'cancelled':
         throw new AppError('FRAME_INVALID', `the appliance sent ${request.kind}, which only an agent sends`)
     }
@@ -206,14 +208,19 @@ class SourceSession implements AsyncDisposable {
     return undefined
   }
 
-  async #drain({ id, freeze, holdMs }: Extract<Request, { kind: 'drain' }>, signal: AbortSignal): Promise<Answer> {
+  async #drain({ id, freeze, holdMs, quiesce }: Extract<Request, { kind: 'drain' }>, signal: AbortSignal): Promise<Answer> {
     const { capture } = this.#options
+    const note = async (of: QuiesceNote): Promise<void> => { await this.#tell({ kind: 'quiesce-note', id, note: of }) }
+    let stoppedAtMs: number | undefined
     try {
       const { changes, drainMs, frozenAtMs, progress } = await this.#reporting(id, async replicator =>
-        await replicator.drain(freeze ? { freeze: async inner => await capture.freeze(holdMs, inner) } : {}, signal))
-      return { kind: 'drained', id, changes, drainMs, progress, ...(frozenAtMs === undefined ? {} : { frozenAtMs }) }
+        await replicator.drain({
+          ...(quiesce === undefined ? {} : { quiesce: async inner => { stoppedAtMs = await capture.quiesce(quiesce, note, inner) } }),
+          ...(freeze ? { freeze: async inner => await capture.freeze(holdMs, inner) } : {}),
+        }, signal))
+      return { kind: 'drained', id, changes, drainMs, progress, ...(frozenAtMs === undefined ? {} : { frozenAtMs }), ...(stoppedAtMs === undefined ? {} : { stoppedAtMs }) }
     } catch (error) {
-      await capture.thaw()
+      for (const started of await capture.thaw()) if (!signal.aborted) await note(started)
       throw error
     }
   }

@@ -10,7 +10,7 @@
  *               mirror-progress / mirror-orphans ..., mirror-complete
  *   appliance   verify -> agent: list / hash requests, verify-progress, differences ..., verify-complete; no operations
  *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
- *   appliance   drain -> agent: operations ..., drained (source frozen, everything sent acknowledged as durable)
+ *   appliance   drain -> agent: operations ..., quiesce-note ... (scripts run, services stopped), drained (source frozen, everything sent acknowledged as durable)
  *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
  *   appliance   release -> agent: released (capture off, thawed)
  *   appliance   cancel -> agent: cancelled (or the answer, when it was on its way): nothing of the request is sent behind it
@@ -28,6 +28,7 @@ import { z } from 'zod'
 import { Finding } from '../domain/finding.ts'
 import { Orphan, OrphanPolicy } from '../domain/orphan.ts'
 import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import { Quiesce } from '../domain/quiesce.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import { MAX_RULES, Rule } from '../domain/rule.ts'
 import { Difference, VerifyBy, VerifyProgress } from '../domain/verification.ts'
@@ -83,6 +84,11 @@ export const AppliedFailure = z.object({
 })
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
+const MAX_QUIESCE_NOTES = 65
+/** A line for the job's history about what came to rest on the source, or up again. */
+export const QuiesceNote = z.object({ kind: z.enum(['pre-script', 'services-stopped', 'services-started']), message: text })
+export type QuiesceNote = z.infer<typeof QuiesceNote>
+
 export const Control = z.discriminatedUnion('kind', [
   // read loosely: another version must be able to say that it is one
   loose('hello', { protocolVersion: z.number().int(), agentVersion: label, captureEpoch: label, jobId: label }),
@@ -98,12 +104,12 @@ export const Control = z.discriminatedUnion('kind', [
   control('verify-progress', { id, progress: VerifyProgress }), control('differences', { id, differences: z.array(Difference).min(1).max(MAX_DIFFERENCES) }),
   control('verify-complete', { id, progress: VerifyProgress }),
   control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(SentFinding) }),
-  control('drain', { id, freeze: z.boolean(), holdMs: z.number().int() }),
-  control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), progress: ReplicationProgress }),
+  control('drain', { id, freeze: z.boolean(), holdMs: z.number().int(), quiesce: Quiesce.optional() }), control('quiesce-note', { id, note: QuiesceNote }),
+  control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), stoppedAtMs: z.number().optional(), progress: ReplicationProgress }),
   control('hold', { id }), control('held', { id, frozen: z.boolean() }),
-  control('thaw', { id }), control('thawed', { id }),
+  control('thaw', { id }), control('thawed', { id, notes: z.array(QuiesceNote).max(MAX_QUIESCE_NOTES).optional() }),
   control('power-off', { id }), control('powering-off', { id }),
-  control('release', { id }), control('released', { id }),
+  control('release', { id, completed: z.boolean().optional() }), control('released', { id }),
   control('listed', { request: id, bytes: id }),
   control('flush', {}),
   control('cancel', { id }), control('cancelled', { id }),

@@ -162,9 +162,10 @@ class Connection implements SourceServer {
     return this.#machine.frozen
   }
 
-  async thaw(signal: AbortSignal): Promise<void> {
+  async thaw(signal: AbortSignal): Promise<readonly []> {
     this.#called('thaw', signal)
     this.#machine.thaw()
+    return []
   }
 
   async powerOff(signal: AbortSignal): Promise<void> {

@@ -14,6 +14,20 @@ t.test('a job is created from flags, and what comes next is said', async t => {
   t.match(JSON.parse((await run(appliance, [...args, '--json'])).out), { id: 'j-1', state: 'created' })
 })
 
+t.test('scripts get the arguments that follow them, and services are stopped in the order given', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('POST /jobs', { status: 201, body: jobView({ name: 'move web1' }) })
+  const quiesce = ['--pre-script', 'one', '--pre-script-arg', 'a b', '--pre-script-arg=-x', '--pre-script', 'two', '--pre-script-timeout', '60', '--stop-service', 'web', '--stop-service', 'db']
+  t.equal((await run(appliance, [...args, ...quiesce])).code, 0)
+  t.match(appliance.seen[0]?.body, { options: { quiesce: {
+    scripts: [{ name: 'one', arguments: ['a b', '-x'], timeoutMs: 60_000 }, { name: 'two', arguments: [], timeoutMs: 60_000 }], services: ['web', 'db'],
+  } } })
+  t.match(await run(appliance, [...args, '--pre-script-arg', 'x']), { code: 2, err: /needs a --pre-script NAME before it/ })
+  t.match(await run(appliance, [...args, '--pre-script', '../x']), { code: 2 })
+  t.match(await run(appliance, [...args, '--stop-service', '-x y']), { code: 2 })
+  t.equal(appliance.seen.length, 1, 'the appliance was not asked for what is wrong')
+})
+
 t.test('a name that is taken is refused with what to do', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('POST /jobs', problem('JOB_EXISTS', 'there is a job named move web1'))

@@ -7,7 +7,7 @@ import { makeExt, makeSwap, makeXfs } from '../../../src/command/mkfs.ts'
 import { makeNode } from '../../../src/command/mknod.ts'
 import { bindMount, mountDevice, mountVirtual, remountBind, unmount } from '../../../src/command/mount.ts'
 import { addPartitions, forgetPartitions } from '../../../src/command/partx.ts'
-import type { Runner, Tool } from '../../../src/command/runner.ts'
+import type { Runner } from '../../../src/command/runner.ts'
 import { ScriptedRunner } from '../../../src/command/scripted-runner.ts'
 import { writePartitionTable } from '../../../src/command/sfdisk.ts'
 import { tuneExt } from '../../../src/command/tune2fs.ts'
@@ -18,8 +18,8 @@ const signal = AbortSignal.timeout(10_000)
 const replay = async (name: string): Promise<ScriptedRunner> => ScriptedRunner.open(FIXTURES, [name])
 
 /** What a wrapper starts: the tool, its arguments and its input. */
-async function started(act: (runner: Runner) => Promise<unknown>): Promise<{ tool: Tool, args: readonly string[], input: string | undefined, env: unknown }> {
-  let call: { tool: Tool, args: readonly string[], input: string | undefined, env: unknown } | undefined
+async function started(act: (runner: Runner) => Promise<unknown>): Promise<{ tool: string, args: readonly string[], input: string | undefined, env: unknown }> {
+  let call: { tool: string, args: readonly string[], input: string | undefined, env: unknown } | undefined
   await act({ run: async (tool, args, o) => { call = { tool, args, input: o.input, env: o.env }; return { stdout: '', stderr: '', exitCode: 0, durationMs: 0 } } })
   if (call === undefined) throw new Error('nothing was started')
   return call

@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/clock/clock.ts'
 import type { FileMetadata, FileOperation } from '../../../src/domain/file-operation.ts'
 import { parseRelPath, ROOT_PATH, type RelPath } from '../../../src/domain/rel-path.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
+import { AppError } from '../../../src/errors/app-error.ts'
 import { linkLog } from '../../../src/logging/logger.ts'
 import type { Frozen } from '../../../src/replication/freezer.ts'
 import { linkSourceServer } from '../../../src/source/link-source-server.ts'
@@ -76,6 +77,11 @@ export class CountedFreeze implements Frozen {
     if (this.state === 'frozen') this.state = 'left'
     return this.state === 'left'
   }
+  /** As when nobody has held it. */
+  expire(): void {
+    this.state = 'thawed'
+    this.#thawed.abort(new AppError('SOURCE_THAWED', 'nobody held it'))
+  }
   keep(resource: AsyncDisposable): void { this.#kept.push(resource) }
   async [Symbol.asyncDispose](): Promise<void> { await this.thaw() }
 }
@@ -87,6 +93,8 @@ export class TestSource implements AsyncDisposable {
   readonly freezes: CountedFreeze[] = []
   readonly capture: SourceCapture
   poweredOff = 0
+  /** what changes just before the freeze */
+  onFreeze: () => void = () => undefined
 
   constructor(seams: Partial<CaptureSeams> = {}) {
     this.capture = new SourceCapture({
@@ -94,6 +102,7 @@ export class TestSource implements AsyncDisposable {
       freeze: async (_, { holdMs }) => {
         const frozen = new CountedFreeze(holdMs)
         this.freezes.push(frozen)
+        this.onFreeze()
         return frozen
       },
       ...seams,

@@ -114,3 +114,23 @@ t.test('a source that is not frozen, or whose kernel refuses, is shut down in th
   await powerOffSystem(source.capture, { runner, log, sysrq: async () => { throw new Error('EACCES') } }, soon())
   t.same(ran, ['systemctl poweroff', 'systemctl poweroff'])
 })
+
+t.test('services are started again when the source thaws, but not when it is only frozen anew', async t => {
+  const did: string[] = []
+  const quiescer = {
+    quiesce: async () => { did.push('stop'); return 1 }, finish: async () => { did.push('finish') },
+    restore: async () => { did.push('start'); return [{ kind: 'services-started' as const, message: 'web' }] },
+  }
+  await using source = new TestSource({ quiescer })
+  await source.capture.prepare('job-1', ROOTS, [], soon())
+  did.length = 0
+  await source.capture.quiesce({ scripts: [], services: ['web'] }, async () => undefined, soon())
+  await source.capture.freeze(1000, soon())
+  await source.capture.freeze(1000, soon())
+  t.same(did, ['stop'])
+  t.same(await source.capture.thaw(), [{ kind: 'services-started', message: 'web' }])
+  t.same(did, ['stop', 'start'])
+  await source.capture.freeze(1000, soon())
+  source.freezes.at(-1)?.expire()
+  t.same(did, ['stop', 'start', 'start'], 'the watchdog thawed it')
+})
