@@ -126,7 +126,7 @@ static void mixed(uint64_t files) {
     if (by_rename && rename(other, path) != 0) die(other);
   } else {
     sprintf(path, "%s/bulk-%llu", place, (unsigned long long)bulk);
-    int fd = must_open(path, O_WRONLY | O_CREAT | O_EXCL);
+    int fd = must_open(path, O_WRONLY | O_CREAT | O_TRUNC);
     put(fd, 64 * 1024 * (1 + any(16)), 0);
     close(fd);
     if (bulk >= BULK_KEPT) {
