@@ -28,6 +28,7 @@ import { discoverWorkload } from '../workload/discover.ts'
 import type { AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
 import { readIdentity } from './identity.ts'
+import { OwnLoad } from './own-load.ts'
 import { powerOffSystem } from './power-off.ts'
 
 /** What tests replace. */
@@ -72,18 +73,26 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort
       agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION }, 'agent started')
-      await keepConnected({
-        clock, log: agentLog,
-        serve: async (onWelcome, inner) => {
-          await runSourceSession({
-            link: await dial(ours, host, port, inner), capture, describe, onWelcome, clock, log: linkLog, agentVersion: VERSION,
-            powerOff: async (captured, off) => {
-              if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
-              else captured.holdItself()
-            },
-          }, inner)
-        },
-      }, signal)
+      const load = new OwnLoad(config.maxNice)
+      const over = new AbortController()
+      const watching = load.watch(clock, AbortSignal.any([signal, over.signal]))
+      try {
+        await keepConnected({
+          clock, log: agentLog,
+          serve: async (onWelcome, inner) => {
+            await runSourceSession({
+              link: await dial(ours, host, port, inner), capture, describe, onWelcome, load: () => load.current, clock, log: linkLog, agentVersion: VERSION,
+              powerOff: async (captured, off) => {
+                if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
+                else captured.holdItself()
+              },
+            }, inner)
+          },
+        }, signal)
+      } finally {
+        over.abort()
+        await watching
+      }
     },
     [Symbol.asyncDispose]: async () => { await capture[Symbol.asyncDispose]() },
   }

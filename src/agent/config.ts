@@ -28,6 +28,8 @@ export const AgentConfig = z.strictObject({
   rescanSeconds: z.number().int().min(10).max(86_400).default(300),
   /** where the administrator of the source puts scripts that a job may run before the freeze; only root may write there */
   scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
+  /** how far the agent steps back (nice, 0 to 19) while the source is short of processor time; 0: not at all */
+  maxNice: z.number().int().min(0).max(19).default(5),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>

@@ -43,6 +43,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
       ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${formatBytes(m.bytesSent)} on the wire, ${String(m.findings)} findings`],
       ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${formatBytes(r.bytesSent)}, latency ${formatDuration(r.recoveryPointLatencyMs)}${longest(r.latencyMsMax)}`],
+      ['Agent', r?.agent === undefined ? undefined : `${r.agent.cpuPercent.toFixed(1)} % of a processor, ${formatBytes(r.agent.memoryBytes)} of memory${r.agent.nice > 0 ? `, stepped back (nice ${String(r.agent.nice)})` : ''}`],
       ['Target data', job.targetData?.replaceAll('-', ' ')],
       ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
       ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],

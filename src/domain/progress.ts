@@ -20,6 +20,16 @@ export const MirrorProgress = z.object({
 })
 export type MirrorProgress = z.infer<typeof MirrorProgress>
 
+/** What the agent costs the source. */
+export const AgentLoad = z.object({
+  /** of one processor, over the last seconds; over 100 with several at work */
+  cpuPercent: count,
+  memoryBytes: count,
+  /** its priority: higher is more modest */
+  nice: z.number().int().min(-20).max(19),
+})
+export type AgentLoad = z.infer<typeof AgentLoad>
+
 export const ReplicationProgress = z.object({
   /** changes waiting at the source */
   queued: count,
@@ -32,6 +42,7 @@ export const ReplicationProgress = z.object({
   latencyMsMax: count.optional(),
   /** what the waiting changes take in the source's memory, and on its disk */
   queueBytes: count.optional(), diskQueueBytes: count.optional(),
+  agent: AgentLoad.optional(),
   /** what of the capture is less than it should be right now; left out: nothing */
   degraded: z.array(Degradation).max(MAX_DEGRADATIONS).optional(),
 })

@@ -4,7 +4,7 @@
  * answered beside the others; mirror, verify, replicate and drain exclude each other, because they share one stream of operations.
  */
 import type { Clock } from '../clock/clock.ts'
-import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { AgentLoad, MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -25,6 +25,8 @@ export interface SourceSessionOptions {
   describe: (signal: AbortSignal) => Promise<Workload>
   /** Switches the machine off, or leaves it as it is configured. Called when the answer is on its way. */
   powerOff: (capture: SourceCapture, signal: AbortSignal) => Promise<void>
+  /** what this agent costs the source; comes with the figures of replication */
+  load?: () => AgentLoad
   /** called when the appliance has welcomed this agent */
   onWelcome?: () => void
   agentVersion: string
@@ -240,12 +242,12 @@ class SourceSession implements AsyncDisposable {
   }
 
   #replicator(): Replicator {
-    const capturing = this.#options.capture.current
+    const { load, capture: { current: capturing } } = this.#options
     if (this.#replication?.capturing !== capturing) {
       const { volumes, rules, changes } = capturing
       const replicator = createReplicator({
         volumes, rules, changes, stream: this.#stream, clock: this.#options.clock,
-        report: (progress, findings) => { this.#reports?.report(progress, findings) },
+        report: (progress, findings) => { this.#reports?.report({ ...progress, ...load === undefined ? {} : { agent: load() } }, findings) },
       })
       this.#replication = { capturing, replicator }
     }

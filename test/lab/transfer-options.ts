@@ -12,6 +12,7 @@ export interface TransferFlags {
   include: string[], exclude: string[], includeFlat: string[], excludeFlat: string[]
   orphans: MirrorRequest['orphans'], orphansFolder?: string, orphansOlderThan?: string, orphansPreview?: boolean, removeOutside?: boolean
   volumeId?: string, mark?: boolean
+  capture: NonNullable<TransferOptions['capture']>, watches?: number
   json?: boolean
 }
 
@@ -32,12 +33,14 @@ export function transferOptions(command: Command): Command {
     .option('--remove-outside', 'what DST has outside of the rules goes too')
     .option('--volume-id <id>', 'refuse DST unless it is the root of the volume that bears this id')
     .option('--mark', 'with --volume-id: give DST the id first, when it bears none and is empty')
+    .addOption(new Option('--capture <how>', 'replicate: how changes are seen; auto takes fanotify where it can be had').choices(['auto', 'fanotify', 'inotify']).default('fanotify'))
+    .option('--watches <n>', 'replicate by inotify: directories that are watched at most', Number)
     .option('--json', 'print one JSON object')
 }
 
 /** @throws {AppError} REQUEST_INVALID, RULE_INVALID */
 export function transferOf(source: string, target: string, flags: TransferFlags): TransferOptions {
-  const { compare, orphans, orphansFolder, orphansOlderThan, orphansPreview, removeOutside, volumeId, mark } = flags
+  const { compare, orphans, orphansFolder, orphansOlderThan, orphansPreview, removeOutside, volumeId, mark, capture, watches } = flags
   if (mark === true && volumeId === undefined) throw new AppError('REQUEST_INVALID', '--mark needs --volume-id')
   if ((orphans === 'move') !== (orphansFolder !== undefined)) throw new AppError('REQUEST_INVALID', '--orphans move needs --orphans-folder, and the other way round')
   const rules = rulesOf(flags)
@@ -47,7 +50,8 @@ export function transferOf(source: string, target: string, flags: TransferFlags)
     ...(orphansOlderThan === undefined ? {} : { orphansOlderThanMs: parsePeriodMs(orphansOlderThan, '--orphans-older-than') }),
     ...(orphansPreview === undefined ? {} : { orphansPreview }), ...(removeOutside === undefined ? {} : { removeOutside }),
   }
-  return { source, target, request, rules, orphansFolder, volumeId, mark }
+  if (watches !== undefined && !(Number.isInteger(watches) && watches > 0)) throw new AppError('REQUEST_INVALID', '--watches needs a whole number above 0')
+  return { source, target, request, rules, orphansFolder, volumeId, mark, capture, watches }
 }
 
 function rulesOf({ include, exclude, includeFlat, excludeFlat }: TransferFlags): Rule[] {

@@ -18,6 +18,8 @@ import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirect
 export interface TransferOptions extends TargetIdentity {
   source: string, target: string, request: MirrorRequest
   rules?: readonly Rule[], orphansFolder?: string | undefined
+  /** of `replicate` */
+  capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined
   /** told how far it is */
   progress?: ((event: ProgressEvent) => void) | undefined
 }
@@ -159,7 +161,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const listening = await next()
     if (listening.event !== 'listening') throw new AppError('INTERNAL', 'the receiver does not listen')
     const configFile = join(run.path, 'agent.json')
-    await writeFile(configFile, JSON.stringify({ stateDirectory: agentStateDirectory, powerOff: 'none', capture: replicate ? 'fanotify' : 'none' }))
+    await writeFile(configFile, JSON.stringify({ stateDirectory: agentStateDirectory, powerOff: 'none', capture: replicate ? options.capture ?? 'fanotify' : 'none', watches: options.watches }))
     const agent = await startAgent(run, configFile)
     started.agent = agent
     return {
