@@ -3,8 +3,8 @@
  * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
  */
 import { join, posix } from 'node:path'
+import { probeCaptureTier } from '../capture/capture-tier.ts'
 import { chosenTier, openChosenCapture } from '../capture/choose-capture.ts'
-import { fanotifyUnsupportedReason } from '../capture/fanotify-change-source.ts'
 import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
 import type { ChangeSource } from '../capture/change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
@@ -123,11 +123,5 @@ function placeOf(root: string, mountPoint: string): string {
 
 function captureTier(config: AgentConfig): Workload['capture'] {
   if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes', unseen: [] }
-  return chosenTier(config.capture, [config.root], () => fanotifyTier(config.root))
-}
-
-function fanotifyTier(root: string): Workload['capture'] {
-  const reason = fanotifyUnsupportedReason([root])
-  if (reason !== undefined) return { tier: 'none', reason, unseen: [] }
-  return { tier: 'B', reason: 'dirty pages are not followed yet', unseen: ['stores through mmap while the file stays mapped', 'direct writes by libaio', 'changes of inode flags (chattr)'] }
+  return chosenTier(config.capture, [config.root], () => probeCaptureTier([config.root]))
 }

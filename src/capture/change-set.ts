@@ -4,8 +4,9 @@
  */
 import type { Degradation } from '../domain/degradation.ts'
 import type { Change } from './change-source.ts'
+import { RANGE_BYTES } from './changed-range.ts'
+import { joinChanges } from './joined-change.ts'
 
-const STRENGTH = { metadata: 1, data: 2, entry: 3 } as const
 /** a Map's slot, the record and its Buffer, beside the path's bytes (twice: as key and as path) */
 const CHANGE_BYTES = 250
 
@@ -46,12 +47,14 @@ export class ChangeSet {
         const before = of.byPath.get(key)
         if (before === undefined) {
           of.byPath.set(key, change)
-          of.bytes += CHANGE_BYTES + 2 * key.length
+          of.bytes += CHANGE_BYTES + 2 * key.length + rangeBytes(change)
           break
         }
-        const [stronger, weaker] = STRENGTH[before.kind] > STRENGTH[change.kind] ? [before, change] : [change, before]
-        of.byPath.set(key, { ...stronger, atMs: Math.min(change.atMs, before.atMs) })
-        this.#keepObject(weaker, stronger)
+        const { joined, forgotten } = joinChanges(before, change)
+        of.byPath.set(key, joined)
+        of.bytes += rangeBytes(joined) - rangeBytes(before)
+        // the name may stand for another object than it did: one that would be forgotten, and has other names, is kept by itself
+        if (forgotten !== undefined && forgotten.linkCount > 1) this.add({ kind: 'object', volume: change.volume, inode: forgotten.inode, atMs: forgotten.atMs })
       }
     }
     if (of.bytes > this.#limitBytes) this.#degrade(change.volume, of)
@@ -86,14 +89,6 @@ export class ChangeSet {
     return all
   }
 
-  /** The name may stand for another object than it did: the object that would be forgotten, and has other names, is kept by itself. */
-  #keepObject(forgotten: Change, kept: Change): void {
-    const lost = 'object' in forgotten ? forgotten.object : undefined
-    const stays = 'object' in kept ? kept.object : undefined
-    if (lost === undefined || lost.linkCount < 2 || lost.inode === stays?.inode) return
-    this.add({ kind: 'object', volume: forgotten.volume, inode: lost.inode, atMs: forgotten.atMs })
-  }
-
   #of(volume: number): VolumeChanges {
     let of = this.#volumes.get(volume)
     if (of === undefined) {
@@ -115,6 +110,10 @@ export class ChangeSet {
 /** What a rescan is to be shown as while it waits or is under way. Pure. */
 export function degradationsOf({ volume, sinceMs, why }: Extract<Change, { kind: 'rescan' }>): Degradation[] {
   return why.map(kind => ({ kind, volume, sinceMs: Math.max(0, sinceMs) }))
+}
+
+function rangeBytes(change: Change): number {
+  return change.kind === 'data' ? (change.ranges?.length ?? 0) * RANGE_BYTES : 0
 }
 
 function oldestOf(of: VolumeChanges): number {

@@ -4,12 +4,13 @@
  */
 import type { Degradation, DegradationKind } from '../domain/degradation.ts'
 import type { RelPath } from '../domain/rel-path.ts'
+import type { ChangedRange } from './changed-range.ts'
 
 export type Change =
   /** the entry was made, removed, or now names another object */
   | { kind: 'entry', volume: number, path: RelPath, atMs: number }
-  /** data and perhaps metadata of the object at path changed */
-  | { kind: 'data', volume: number, path: RelPath, object?: ObjectIdentity, atMs: number }
+  /** data and perhaps metadata of the object at path changed: content only in these ranges, where they are known, and the size */
+  | { kind: 'data', volume: number, path: RelPath, object?: ObjectIdentity, ranges?: readonly ChangedRange[], atMs: number }
   /** only metadata changed */
   | { kind: 'metadata', volume: number, path: RelPath, object?: ObjectIdentity, atMs: number }
   /** data or metadata of the object with this inode changed, and the name it was changed through is gone; others may be there */

@@ -1,6 +1,7 @@
 /**
  * Capture by fanotify on whole file systems (Linux 5.9 or newer, ext4 and XFS). It sees every change of names, data and attributes but:
- * stores through mmap (seen when the mapping ends), chattr, libaio. `changedSince` makes these good by ctime.
+ * stores through mmap (seen when the mapping ends), chattr, libaio. Where dirty pages and direct writes can be traced (tier A), those of
+ * mmap and libaio are seen when they happen, and it is known which ranges of a file changed. `changedSince` makes the rest good by ctime.
  */
 import { open } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
@@ -10,10 +11,12 @@ import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
 import { takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-ranges.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
-import type { CaptureStatus, Change, ChangedObject, ChangeSource } from './change-source.ts'
+import { joinRanges } from './changed-range.ts'
+import type { CaptureStatus, Change, ChangedObject, ChangeSource, ObjectIdentity } from './change-source.ts'
 
 /** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
 const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
@@ -27,6 +30,8 @@ export interface FanotifyOptions {
   clock: Clock
   /** what the marks may take in memory; past it a rescan takes their place */
   limitBytes?: number
+  /** trace dirty pages where that can be done; left out: yes */
+  pages?: boolean
 }
 
 /**
@@ -38,7 +43,9 @@ export async function openFanotifyChangeSource(options: FanotifyOptions, signal:
   signal.throwIfAborted()
   const roots = [...options.volumes]
   const limit = options.limitBytes ?? DEFAULT_LIMIT_BYTES
-  const watch = openWatch(roots.map(([, path]) => path), limit / 2)
+  const watch = openWatch(roots.map(([, path]) => path), limit / 2, options.pages ?? true)
+  const untraced = watch.untraced()
+  if (untraced.length > 0) captureLog.info({ untraced }, 'ranges of changed files are not known')
   const source = new FanotifyChangeSource(watch, roots, options.clock, limit / 2)
   try {
     // what is dirty now was stored to before the capture began: clean it, so that the next store through mmap is timed
@@ -50,18 +57,19 @@ export async function openFanotifyChangeSource(options: FanotifyOptions, signal:
   return source
 }
 
-/**
- * Whether this machine can capture below these directories, without starting to.
- * @returns undefined when it can, else the reason in one sentence
- */
-export function fanotifyUnsupportedReason(paths: readonly string[]): string | undefined {
+/** Whether this machine can capture below these directories, and how well; nothing is started. */
+export function probeFanotify(paths: readonly string[]): { unsupported: string } | { untraced: readonly string[] } {
   try {
-    openWatch(paths, 1024 * 1024).close()
-    return undefined
+    const watch = openWatch(paths, PROBE_BYTES, true)
+    const untraced = watch.untraced()
+    watch.close()
+    return { untraced }
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return { unsupported: error instanceof Error ? error.message : String(error) }
   }
 }
+
+const PROBE_BYTES = 1024 * 1024
 
 const REASONS = new Map<string, string>([
   ['EPERM', 'the agent lacks the right CAP_SYS_ADMIN'],
@@ -73,9 +81,9 @@ const REASONS = new Map<string, string>([
   ['ESTALE', 'its file system does not open file handles'],
 ])
 
-function openWatch(paths: readonly string[], limitBytes: number): NativeWatch {
+function openWatch(paths: readonly string[], limitBytes: number, pages: boolean): NativeWatch {
   try {
-    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes)
+    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes, pages)
   } catch (error) {
     const errno = errnoOf(error)
     const what = paths.join(', ')
@@ -111,8 +119,9 @@ class FanotifyChangeSource implements ChangeSource {
     signal.throwIfAborted()
     this.#watchClock()
     let records: Buffer
+    let ranges: Buffer
     try {
-      records = await this.#watch.take()
+      [records, ranges] = await this.#watch.take()
     } catch (error) {
       // what was in the queue is lost: look at everything since the beginning
       captureLog.error({ err: error }, 'changes could not be read and everything since the start is looked at again')
@@ -120,11 +129,12 @@ class FanotifyChangeSource implements ChangeSource {
       for (const [volume] of this.#roots) this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: this.#clock.now(), why: ['events-lost'] })
       return this.#back.take()
     }
-    for (const mark of takenMarks(records)) this.#join(mark)
+    const known = markedRanges(ranges)
+    for (const mark of takenMarks(records)) this.#join(mark, known)
     return this.#back.take()
   }
 
-  #join(mark: TakenMark): void {
+  #join(mark: TakenMark, ranges: ReadonlyMap<string, readonly MarkedRange[]>): void {
     const volume = this.#roots[mark.volume]?.[0]
     if (volume === undefined) throw new RangeError(`a mark of volume ${String(mark.volume)}`)
     switch (mark.kind) {
@@ -132,11 +142,14 @@ class FanotifyChangeSource implements ChangeSource {
         // the kernel's names: no empty or dot step, no NUL
         this.#back.add({ kind: 'entry', volume, path: parseRelPath(mark.path), atMs: mark.atMs })
         return
-      case 'data': case 'metadata': {
-        const known = mark.number === 0n ? {} : { object: { inode: mark.number, linkCount: mark.linkCount } }
-        this.#back.add({ kind: mark.kind, volume, path: parseRelPath(mark.path), ...known, atMs: mark.atMs })
+      case 'data': {
+        const where = ranges.get(rangesKey(mark.volume, mark.number))
+        this.#back.add({ kind: 'data', volume, path: parseRelPath(mark.path), ...objectOf(mark), ...(where === undefined ? {} : { ranges: joinRanges(where, []) }), atMs: mark.atMs })
         return
       }
+      case 'metadata':
+        this.#back.add({ kind: 'metadata', volume, path: parseRelPath(mark.path), ...objectOf(mark), atMs: mark.atMs })
+        return
       case 'object':
         this.#back.add({ kind: 'object', volume, inode: mark.number, atMs: mark.atMs })
         return
@@ -228,6 +241,10 @@ class FanotifyChangeSource implements ChangeSource {
     captureLog.warn({ setBackMs }, 'the clock was set back and more is looked at again')
     this.#setBackMs = setBackMs
   }
+}
+
+function objectOf({ number, linkCount }: TakenMark): { object?: ObjectIdentity } {
+  return number === 0n ? {} : { object: { inode: number, linkCount } }
 }
 
 async function* pagesOf(walk: NativeWalk, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {

@@ -3,8 +3,10 @@
  * is decided in src/capture.
  */
 export interface NativeWatch {
-  /** Marks since the last call as records (taken.rs), with paths as they are now. */
-  take(): Promise<Buffer>
+  /** Marks since the last call as records (taken.rs), with paths as they are now, and the ranges of files among them (join.rs). */
+  take(): Promise<[Buffer, Buffer]>
+  /** why ranges are not known, of all or of some of the roots; empty when they are */
+  untraced(): string[]
   /** count of marks; when the oldest was made (ms since the epoch), -1 for none */
   pending(): [number, number]
   /** Ends the capture; twice is fine. */
@@ -19,7 +21,7 @@ export interface NativeWalk {
 }
 
 export interface NativeCapture {
-  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number): NativeWatch }
+  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number, pages: boolean): NativeWatch }
   ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
 }
 

@@ -19,7 +19,7 @@ export interface NativeTree {
   nextPage(lister: number): Promise<NativePage>
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>
-  readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number): Promise<NativeRead>
+  readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number, clean: boolean): Promise<NativeRead>
   readDirectories(tree: number, paths: Buffer, smallBytes: number, maxBytes: number): Promise<NativeWhole>
   readMetadata(tree: number, path: Buffer): Promise<Buffer | null>
   openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
@@ -27,6 +27,7 @@ export interface NativeTree {
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
   readWrite(fd: number, path: Buffer, offset: number, length: number, into: Buffer): Promise<number>
   dataRanges(fd: number): Promise<number[]>
+  settleRanges(fd: number, ranges: readonly number[]): Promise<number[]>
   hashBlocksOf(data: Buffer, block: number): Buffer
   blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>
   blockHashesAt(tree: number, path: Buffer, offset: number, length: number, block: number): Promise<Buffer>

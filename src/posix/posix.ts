@@ -173,14 +173,14 @@ export async function lookAt(tree: TreeHandle, path: RelPath, side: 'source' | '
 }
 
 /** Operations that create entries of a directory. A directory that is gone has taken nothing. @throws {AppError} SOURCE_UNREADABLE */
-export async function readEntries(tree: TreeHandle, directory: RelPath, names: readonly Buffer[], smallFileBytes: number, maxBatchBytes: number): Promise<NativeRead | undefined> {
+export async function readEntries(tree: TreeHandle, directory: RelPath, names: readonly Buffer[], smallFileBytes: number, maxBatchBytes: number, clean: boolean): Promise<NativeRead | undefined> {
   const packed = Buffer.allocUnsafe(names.reduce((sum, name) => sum + 1 + name.length, 0))
   let at = 0
   for (const name of names) {
     at = packed.writeUInt8(name.length, at)
     at += name.copy(packed, at)
   }
-  return await call<NativeRead | undefined>(native.readEntries(tree, directory, packed, smallFileBytes, maxBatchBytes), `read ${display(directory)}`, unreadable, () => undefined)
+  return await call<NativeRead | undefined>(native.readEntries(tree, directory, packed, smallFileBytes, maxBatchBytes, clean), `read ${display(directory)}`, unreadable, () => undefined)
 }
 
 /** Directories with all they hold, as far as they are taken; see SourceTree.readDirectories. @throws {AppError} SOURCE_UNREADABLE */
@@ -224,6 +224,13 @@ export async function readWrite(fd: number, path: RelPath, offset: number, lengt
 export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: number, lengthBytes: number }[]> {
   const pairs = await call(native.dataRanges(fd), `find the data of ${display(path)}`, () => 'SOURCE_UNREADABLE')
   return Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 }))
+}
+
+/** Writes the ranges' dirty pages back, then tells the size and the runs of data in them, in order. @throws {AppError} SOURCE_UNREADABLE */
+export async function settleRanges(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[]): Promise<{ sizeBytes: number, extents: { offset: number, lengthBytes: number }[] }> {
+  const flat = ranges.flatMap(({ offset, lengthBytes }) => [offset, lengthBytes])
+  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat), `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return { sizeBytes, extents: Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 })) }
 }
 
 /** BLAKE3 of each block of data in memory, 16 bytes each; the last block may be shorter. On the main thread. */

@@ -4,16 +4,16 @@
  * arrives as a mix for now: the change has been marked, and the next cycle makes it right.
  */
 import type { RelPath } from '../domain/rel-path.ts'
+import type { ChangedRange } from '../capture/changed-range.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations } from '../wire/operation-codec.ts'
+import { askedAtOnce, sortOut } from './content-plan.ts'
 import { stillNames, unreadable, withFile, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
 const HASH_BYTES = 16
-/** hashes asked for at once: 32 KiB of them */
-const WINDOW_BYTES = 8 * 1024 * 1024
 const PIECE_BYTES = 256 * 1024
 
 /** Sends the file with all its data. What the replica has under its name is overwritten: remove it first where it may be another object. */
@@ -30,74 +30,60 @@ export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal
 }
 
 /**
- * Makes the replica's file equal in place: size, holes, the blocks that differ, metadata. Its other names on the replica see it too. False,
- * and nothing was sent, when path does not name the object any more.
+ * Makes the replica's file equal in place: size, holes, the blocks that differ, metadata; content only in `ranges` where they are given. Its
+ * other names on the replica see it too. False, and nothing was sent, when path does not name the object any more.
  */
-export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, signal: AbortSignal): Promise<boolean> {
+export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined, signal: AbortSignal): Promise<boolean> {
   let done = false
   await withFile(of, path, signal, async file => {
     if (!await stillNames(of, path, inode, signal)) return
     done = true
-    const size = file.sizeBytes
-    await file.clean(0, size, signal)
-    const extents = await file.extents(signal)
-    await of.sender.operation({ kind: 'resize', path, sizeBytes: size }, signal)
-    for (const hole of holesBetween(extents, size)) {
-      await of.sender.operation({ kind: 'punch', path, offset: hole.offset, lengthBytes: hole.lengthBytes }, signal)
-    }
-    if (size > 0) {
-      await of.sender.applied(signal)
-      await sendDifferingBlocks(of, file, path, windowsOver(extents, size), signal)
-    }
+    await sendContent(of, file, path, ranges ?? [EVERYWHERE], signal)
     await of.sender.add(await file.metadata(signal), signal)
   })
   return done
 }
 
-/** Windows of the file, on window boundaries, that hold data. */
-function windowsOver(extents: readonly DataRange[], sizeBytes: number): DataRange[] {
-  const windows: DataRange[] = []
-  let next = 0
-  for (const { offset, lengthBytes } of extents) {
-    for (let at = Math.max(next, Math.floor(offset / WINDOW_BYTES) * WINDOW_BYTES); at < Math.min(offset + lengthBytes, sizeBytes); at += WINDOW_BYTES) {
-      windows.push({ offset: at, lengthBytes: Math.min(WINDOW_BYTES, sizeBytes - at) })
-      next = at + WINDOW_BYTES
-    }
-  }
-  return windows
-}
+const EVERYWHERE: ChangedRange = { offset: 0, lengthBytes: Number.MAX_SAFE_INTEGER, sure: false }
 
-/** What no extent covers, up to the size. */
-export function holesBetween(extents: readonly DataRange[], sizeBytes: number): DataRange[] {
-  const holes: DataRange[] = []
-  let at = 0
-  for (const { offset, lengthBytes } of extents) {
-    if (offset > at) holes.push({ offset: at, lengthBytes: Math.min(offset, sizeBytes) - at })
-    at = Math.max(at, offset + lengthBytes)
-    if (at >= sizeBytes) break
-  }
-  if (at < sizeBytes) holes.push({ offset: at, lengthBytes: sizeBytes - at })
-  return holes.filter(hole => hole.lengthBytes > 0)
+/**
+ * Size, and content in the ranges (in order, without overlaps): they are cleaned, their holes punched, what was surely stored to is sent, and
+ * the rest is compared with the replica's blocks.
+ */
+async function sendContent(of: VolumeReplication, file: SourceFile, path: RelPath, ranges: readonly ChangedRange[], signal: AbortSignal): Promise<void> {
+  const { sizeBytes, extents } = await file.settleRanges(ranges, signal)
+  await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
+  const { holes, sure, compared } = sortOut(ranges, extents, sizeBytes)
+  for (const hole of holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)
+  for (const run of sure) await sendRange(of, file, path, run, signal)
+  if (compared.length === 0) return
+  await of.sender.applied(signal)
+  await sendDifferingBlocks(of, file, path, compared, signal)
 }
 
 /** The hashes of both sides of a window; the source's are missing when it cannot be read. */
 interface WindowHashes { ours: Buffer | undefined, theirs: Buffer }
 
 async function sendDifferingBlocks(of: VolumeReplication, file: SourceFile, path: RelPath, windows: readonly DataRange[], signal: AbortSignal): Promise<void> {
-  const hash = async (window: DataRange | undefined): Promise<WindowHashes | undefined> => {
-    if (window === undefined) return undefined
-    const { offset, lengthBytes } = window
+  const hash = async (group: readonly DataRange[]): Promise<WindowHashes[]> => await Promise.all(group.map(async ({ offset, lengthBytes }) => {
     const [ours, theirs] = await Promise.all([
       orUnreadable(of, path, async () => file.blockHashes(offset, lengthBytes, BLOCK_BYTES, signal)),
       of.stream.hashes(of.volume, path, offset, lengthBytes, BLOCK_BYTES, signal),
     ])
     return { ours, theirs }
-  }
-  let ahead = await hash(windows[0])
-  for (const [at, window] of windows.entries()) {
+  }))
+  const groups = askedAtOnce(windows)
+  let ahead = await hash(groups[0] ?? [])
+  for (const [at, group] of groups.entries()) {
     const now = ahead
-    // hash the next window while this one is read and sent
-    const [next] = await Promise.all([hash(windows[at + 1]), now === undefined ? undefined : sendWindow(of, file, path, window, now, signal)])
+    const send = async (): Promise<void> => {
+      for (const [index, hashes] of now.entries()) {
+        const window = group[index]
+        if (window !== undefined) await sendWindow(of, file, path, window, hashes, signal)
+      }
+    }
+    // hash the next ones while these are read and sent
+    const [next] = await Promise.all([hash(groups[at + 1] ?? []), send()])
     ahead = next
   }
 }

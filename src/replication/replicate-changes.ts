@@ -4,6 +4,7 @@
  * metadata, and last the metadata of directories in which names came or went, the deepest first.
  */
 import type { Change } from '../capture/change-source.ts'
+import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { nameOf, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
@@ -15,6 +16,7 @@ import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication 
 
 type PathChange = Extract<Change, { path: RelPath }>
 type ContentChange = Extract<PathChange, { kind: 'data' | 'metadata' }>
+type DataChange = Extract<Change, { kind: 'data' }>
 type ObjectChange = Extract<Change, { kind: 'object' }>
 
 /** A path, and which object's it was when that is known. */
@@ -43,7 +45,7 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
 
   await replaceEntries(of, [...entries.values()].filter(path => !covered(path)), signal)
   const metadata = other.filter(change => change.kind === 'metadata')
-  for (const change of await sendData(of, other.filter(change => change.kind === 'data'), metadata, signal)) postponed.push(change)
+  for (const change of await sendData(of, other.filter((change): change is DataChange => change.kind === 'data'), metadata, signal)) postponed.push(change)
   const objects = await sendByInode(of, changes.filter((change): change is ObjectChange => change.kind === 'object'), signal)
   postponed.push(...objects.postponed)
   const walked = await settleLinks(of, signal)
@@ -72,11 +74,12 @@ async function replaceEntries(of: VolumeReplication, paths: readonly RelPath[], 
 }
 
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
-async function sendData(of: VolumeReplication, changes: readonly ContentChange[], metadata: NamedObject[], signal: AbortSignal): Promise<ContentChange[]> {
+async function sendData(of: VolumeReplication, changes: readonly DataChange[], metadata: NamedObject[], signal: AbortSignal): Promise<DataChange[]> {
   const looked = await forEachAtOnce(changes, async change => ({ change, entry: await lookAt(of.tree, change.path, signal) }))
   const small = new Map<string, Buffer[]>()
-  const inPlace: { path: RelPath, inode: bigint }[] = []
-  const postponed: ContentChange[] = []
+  const inPlace: { path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined }[] = []
+  const rangesOf = rangesByInode(looked)
+  const postponed: DataChange[] = []
   for (const { change, entry } of looked) {
     const { path } = change
     if (!isTheObject(of, change, entry)) continue
@@ -88,15 +91,15 @@ async function sendData(of: VolumeReplication, changes: readonly ContentChange[]
       of.links.note(entry.inode, path)
       // several names of it may be marked: one look at the object is enough, and settling looks at those with new names
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
-      inPlace.push({ path, inode: entry.inode })
+      inPlace.push({ path, inode: entry.inode, ranges: rangesOf(entry.inode) })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
       const directory = keyOf(parentOf(path))
       const names = small.get(directory)
       if (names === undefined) small.set(directory, [nameOf(path)])
       else names.push(nameOf(path))
       touchParent(of, path)
-    } else if (of.pace.may(path)) {
-      inPlace.push({ path, inode: entry.inode })
+    } else if (change.ranges !== undefined || of.pace.may(path)) {
+      inPlace.push({ path, inode: entry.inode, ranges: change.ranges })
     } else {
       postponed.push(change)
       continue
@@ -104,10 +107,24 @@ async function sendData(of: VolumeReplication, changes: readonly ContentChange[]
     of.seen.add(entry.inode)
   }
   for (const [directory, names] of small) await sendNames(of, directory === '' ? ROOT_PATH : pathOfKey(directory), names, signal)
-  for (const { path, inode } of inPlace) {
-    if (!await of.pace.timed(path, async () => updateFile(of, path, inode, signal))) lookForObject(of, inode)
+  for (const { path, inode, ranges } of inPlace) {
+    const update = async (): Promise<boolean> => updateFile(of, path, inode, ranges, signal)
+    // what is known to be little need not wait for its turn
+    if (!await (ranges === undefined ? of.pace.timed(path, update) : update())) lookForObject(of, inode)
   }
   return postponed
+}
+
+/** Ranges of an object that is changed under several names: those of all of them, or none where one may have changed anywhere. */
+function rangesByInode(looked: readonly { change: DataChange, entry: ListingEntry | undefined }[]): (inode: bigint) => readonly ChangedRange[] | undefined {
+  const joined = new Map<bigint, readonly ChangedRange[] | undefined>()
+  for (const { change: { ranges, object }, entry } of looked) {
+    if (entry === undefined || entry.linkCount < 2 || (object !== undefined && object.inode !== entry.inode)) continue
+    const before = joined.get(entry.inode)
+    if (!joined.has(entry.inode)) joined.set(entry.inode, ranges)
+    else joined.set(entry.inode, before === undefined || ranges === undefined ? undefined : joinRanges(before, ranges))
+  }
+  return inode => joined.get(inode)
 }
 
 /** Objects that changed through a name that is gone: what was not seen by another name is looked for. */

@@ -52,7 +52,7 @@ function take(of: VolumeReplication, path: RelPath, entry: ListingEntry): boolea
 /** Sends the named entries of a directory: directories without what is in them, files with their data. */
 export async function sendNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
   for (let rest = names; rest.length > 0;) {
-    const result = await of.tree.read(directory, rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES }, signal)
+    const result = await of.tree.read(directory, rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES, clean: true }, signal)
     await of.sender.add(result.batch, signal)
     of.findings.push(...result.findings.filter(finding => finding.code !== VANISHED))
     for (const index of result.large) {

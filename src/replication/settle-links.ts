@@ -79,7 +79,7 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
 
 /** Makes the object that the replica has equal: it may have changed through a name that was not one object with this one there. */
 async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
-  if (entry.type === 'file') return updateFile(of, path, inode, signal)
+  if (entry.type === 'file') return updateFile(of, path, inode, undefined, signal)
   const metadata = await of.tree.readMetadata(path, signal)
   if (!await stillNames(of, path, inode, signal)) return false
   await of.sender.add(metadata, signal)

@@ -218,6 +218,17 @@ class MemoryFile implements SourceFile {
     signal.throwIfAborted()
   }
 
+  async settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }> {
+    signal.throwIfAborted()
+    const { data } = this.#node
+    const extents = ranges.flatMap(({ offset, lengthBytes }) => data.ranges().flatMap(run => {
+      const from = Math.max(offset, run.offset)
+      const to = Math.min(offset + lengthBytes, run.offset + run.lengthBytes)
+      return from < to ? [{ offset: from, lengthBytes: to - from }] : []
+    }))
+    return { sizeBytes: data.sizeBytes, extents }
+  }
+
   async metadata(signal: AbortSignal): Promise<OperationBatch> {
     signal.throwIfAborted()
     return encodeOperation({ kind: 'metadata', path: this.#path, metadata: this.#node.metadata })

@@ -50,7 +50,7 @@ class PosixSourceTree implements SourceTree {
 
   async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()
-    const read = await posix.readEntries(this.#tree, directory, names, options.smallFileBytes, options.maxBatchBytes)
+    const read = await posix.readEntries(this.#tree, directory, names, options.smallFileBytes, options.maxBatchBytes, options.clean === true)
     if (read === undefined) {
       const findings = names.map(name => unreadFinding(joinRelPath(directory, name), 'ENOENT'))
       return { batch: asOperationBatch(Buffer.alloc(0)), taken: names.length, large: [], findings }
@@ -142,6 +142,10 @@ class PosixSourceFile implements SourceFile {
 
   async clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void> {
     await this.#use(signal, fd => posix.cleanRange(fd, this.#path, offset, lengthBytes))
+  }
+
+  async settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }> {
+    return await this.#use(signal, fd => posix.settleRanges(fd, this.#path, ranges))
   }
 
   async metadata(signal: AbortSignal): Promise<OperationBatch> {

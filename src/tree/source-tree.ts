@@ -98,7 +98,12 @@ export interface SourceTree extends AsyncDisposable {
   keepOpen(keep: boolean): Promise<void>
 }
 
-export interface ReadOptions { smallFileBytes: number, maxBatchBytes: number }
+export interface ReadOptions {
+  smallFileBytes: number
+  maxBatchBytes: number
+  /** `read` cleans the files that it reads, as SourceFile.clean does; left out: not */
+  clean?: boolean
+}
 
 /** A regular file being read; it may change meanwhile. Dispose to close. */
 export interface SourceFile extends AsyncDisposable {
@@ -114,6 +119,11 @@ export interface SourceFile extends AsyncDisposable {
   blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Writes back and cleans the range's pages, so that a later store through mmap is seen by capture again (capture.md). */
   clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void>
+  /**
+   * Cleans these ranges as `clean` does, then tells the size of the file, and the runs of data that lie in them, in order. The size counts
+   * whatever was written to the ranges before the call. Ranges may reach behind the end.
+   */
+  settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }>
   /** The `metadata` operation for the file as it is now, encoded for path. */
   metadata(signal: AbortSignal): Promise<OperationBatch>
 }

@@ -57,6 +57,16 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     t.same(missing.findings.map(f => f.code), ['FILE_VANISHED'])
   })
 
+  void t.test(`${name}: of changed ranges it tells the data that is in them, and the size of now`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, file('f', 'x'.repeat(8192)))
+    await using opened = await pair.source.openFile(rel('f'), signal)
+    await apply(pair.target, { kind: 'write', path: rel('f'), offset: 65536, data: Buffer.alloc(5000, 1) })
+    const ranges = [{ offset: 4096, lengthBytes: 40960 }, { offset: 65536, lengthBytes: Number.MAX_SAFE_INTEGER - 65536 }]
+    t.same(await opened.settleRanges(ranges, signal), { sizeBytes: 70536, extents: [{ offset: 4096, lengthBytes: 4096 }, { offset: 65536, lengthBytes: 5000 }] })
+    t.same(await opened.settleRanges([{ offset: 1 << 30, lengthBytes: 4096 }], signal), { sizeBytes: 70536, extents: [] })
+  })
+
   void t.test(`${name}: a small file keeps its holes`, { skip }, async t => {
     await using pair = await open()
     await apply(pair.target, { kind: 'file', path: rel('f'), sizeBytes: 400_000, complete: true, metadata: METADATA, extents: [{ offset: 131_072, data: Buffer.alloc(65_536, 7) }, { offset: 262_144, data: Buffer.alloc(65_536) }] })

@@ -44,6 +44,8 @@ export interface VerifyResult {
 }
 export interface ReplicateResult extends MirrorResult {
   changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
+  /** of `bytesSent` what was sent after the mirror */
+  bytesReplicated: number
   /** of COMMAND; null when a signal ended it or it could not be run */
   commandExitCode: number | null
 }
@@ -100,9 +102,9 @@ export async function replicateDirectories(options: TransferOptions, command: re
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
   signal.throwIfAborted()
   pair.drain(false)
-  const { changes, latencyMsP50, latencyMsP99, drainMs, findings } = await pair.next('drained')
+  const { changes, latencyMsP50, latencyMsP99, drainMs, findings, bytesSent } = await pair.next('drained')
   if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
-  return { ...mirrored, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
+  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
 }
 
 function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {

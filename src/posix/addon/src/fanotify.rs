@@ -5,8 +5,9 @@ use crate::errno::{Errno, Result, check};
 use crate::fanotify_abi::*;
 use crate::handle::{Handle, handle_of, open_handle, status};
 use crate::identity::split_device;
-use crate::taken;
+use crate::join::Sizes;
 use crate::top_level::mount_top_level;
+use crate::trace::Trace;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::ffi::CString;
@@ -35,11 +36,14 @@ struct Queue {
 
 pub struct Watch {
     fan: OwnedFd,
-    stop: OwnedFd,
+    pub stop: OwnedFd,
     file_systems: Vec<FileSystemId>,
     pub volumes: Vec<Volume>,
     queue: Mutex<Queue>,
     pub set: Mutex<DirtySet>,
+    /// the trace of pages, or why there is none
+    pub trace: std::result::Result<(Trace, Vec<String>), String>,
+    pub sizes: Mutex<Sizes>,
 }
 
 /// A thread that panicked holds nothing half done that matters: marks are joined one by one.
@@ -97,7 +101,8 @@ fn mark_file_system(fan: RawFd, root: RawFd) -> Result<FileSystemId> {
 }
 
 impl Watch {
-    fn open(roots: &[Vec<u8>], limit_bytes: usize) -> Result<Watch> {
+    /// @param pages false: ranges are not asked for
+    fn open(roots: &[Vec<u8>], limit_bytes: usize, pages: bool) -> Result<Watch> {
         let fan = open_group()?;
         let mut file_systems: Vec<FileSystemId> = Vec::new();
         let mut volumes = Vec::new();
@@ -114,13 +119,22 @@ impl Watch {
             let device = split_device(status(root.as_raw_fd())?.st_dev);
             volumes.push(Volume { root, device, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
         }
+        let trace = if pages { Trace::open(&volumes, limit_bytes / 2) } else { Err(String::new()) };
+        for volume in volumes.iter().filter(|volume| trace.as_ref().is_ok_and(|(trace, _)| trace.follows(volume.file_system).is_some())) {
+            // stores through mmap are in the trace, and sooner
+            // SAFETY: a null path means the file system of the descriptor itself.
+            check(unsafe {
+                libc::fanotify_mark(fan.as_raw_fd(), MARK_REMOVE_FILE_SYSTEM, FAN_CLOSE_WRITE, volume.root.as_raw_fd(), std::ptr::null())
+            })?;
+        }
         // SAFETY: takes two numbers.
         let stop = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
         // SAFETY: the call has just made this descriptor and nobody else knows it.
         let stop = unsafe { OwnedFd::from_raw_fd(stop) };
+        let limit_bytes = if trace.is_ok() { limit_bytes / 2 } else { limit_bytes };
         let set = Mutex::new(DirtySet::new(file_systems.len(), limit_bytes));
         let queue = Mutex::new(Queue { buffer: vec![0; BUFFER_BYTES / 8], empty_at_ms: now_ms() });
-        Ok(Watch { fan, stop, file_systems, volumes, queue, set })
+        Ok(Watch { fan, stop, file_systems, volumes, queue, set, trace, sizes: Mutex::new(Sizes::default()) })
     }
 
     /// Moves events from the kernel's queue into the set until it is empty (true) or this turn is over (false).
@@ -250,41 +264,45 @@ impl Watch {
 #[napi]
 pub struct FanotifyWatch {
     watch: Option<Arc<Watch>>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 #[napi]
 impl FanotifyWatch {
     /// Marks the file systems of these directories and starts to read. Changes after this call are captured.
     #[napi(factory)]
-    pub fn open(roots: Vec<Buffer>, limit_bytes: f64) -> napi::Result<Self> {
+    pub fn open(roots: Vec<Buffer>, limit_bytes: f64, pages: bool) -> napi::Result<Self> {
         let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.to_vec()).collect();
-        let watch = Arc::new(Watch::open(&roots, limit_bytes as usize)?);
-        let read = Arc::clone(&watch);
-        let reader = std::thread::Builder::new()
-            .name("fanotify".into())
-            .spawn(move || read.run())
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
-        Ok(FanotifyWatch { watch: Some(watch), reader: Some(reader) })
+        let watch = Arc::new(Watch::open(&roots, limit_bytes as usize, pages)?);
+        let mut readers = FanotifyWatch { watch: Some(Arc::clone(&watch)), readers: Vec::new() };
+        let traced = watch.trace.is_ok();
+        for (name, run) in [("fanotify", Watch::run as fn(&Watch)), ("pages", Watch::run_trace)].into_iter().take(1 + usize::from(traced)) {
+            let read = Arc::clone(&watch);
+            let reader = std::thread::Builder::new().name(name.into()).spawn(move || run(&read));
+            readers.readers.push(reader.map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?);
+        }
+        Ok(readers)
     }
 
-    /// All marks so far as records (taken.rs), with paths as they are now.
+    /// All marks so far as records (taken.rs), with paths as they are now, and the ranges of the files among them (join.rs).
     #[napi]
-    pub fn take(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+    pub fn take(&self) -> napi::Result<AsyncTask<Background<Vec<Buffer>>>> {
         let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
-        Ok(background(move || {
-            watch.catch_up()?;
-            let taken = locked(&watch.set).take();
-            Ok(Buffer::from(taken::resolve(&watch.volumes, taken)))
-        }))
+        Ok(background(move || Ok(watch.take()?.into_iter().map(Buffer::from).collect())))
+    }
+
+    /// Why ranges are not known, of all volumes or of some; empty when they are.
+    #[napi]
+    pub fn untraced(&self) -> Vec<String> {
+        self.watch.as_ref().map(|watch| watch.untraced()).unwrap_or_default()
     }
 
     /// How many marks wait, and since when the oldest (milliseconds since the epoch, -1 for none).
     #[napi]
     pub fn pending(&self) -> Vec<f64> {
         let Some(watch) = self.watch.as_ref() else { return vec![0.0, -1.0] };
-        let set = locked(&watch.set);
-        vec![set.count() as f64, set.oldest_ms().unwrap_or(-1.0)]
+        let (count, oldest) = watch.pending();
+        vec![count as f64, oldest.unwrap_or(-1.0)]
     }
 
     /// Ends the capture. Calling it again does nothing.
@@ -296,7 +314,7 @@ impl FanotifyWatch {
             unsafe { libc::write(watch.stop.as_raw_fd(), (&raw const one).cast(), 8) };
         }
         // the volumes' roots are closed when this returns (or with a `take` that is under way)
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
     }

@@ -24,6 +24,7 @@ pub const REPORT_FID: u32 = 0x200;
 pub const REPORT_DFID_NAME: u32 = 0xc00;
 pub const REPORT_TARGET_FID: u32 = 0x1000;
 pub const MARK_ADD_FILE_SYSTEM: u32 = 0x1 | 0x100;
+pub const MARK_REMOVE_FILE_SYSTEM: u32 = 0x2 | 0x100;
 
 pub const INFO_FID: u8 = 1;
 pub const INFO_DFID_NAME: u8 = 2;

@@ -4,7 +4,7 @@ use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{encode_metadata, facts};
 use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
-use crate::sys::{file_type, next_data, read_at, read_link, stat};
+use crate::sys::{file_type, next_data, read_at, read_link, stat, sync_range};
 use crate::tree::{TREES, Tree, open_looked_at};
 use crate::xattr::Object;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -44,6 +44,8 @@ pub struct Reading<'a> {
     pub unread: Vec<Unread>,
     /// extended attributes of the entry that is being read were left out
     lacking: bool,
+    /// files are cleaned before they are read, so that a later store through mmap is noticed
+    pub clean: bool,
 }
 
 /// What happened to a file that was read.
@@ -59,7 +61,7 @@ fn same_state(a: &libc::statx, b: &libc::statx) -> bool {
 
 impl<'a> Reading<'a> {
     pub fn new(tree: &'a Tree, dir: RawFd, directory: &'a [u8], small: u64, room: Vec<u8>) -> Self {
-        Reading { tree, dir, directory, small, scratch: Vec::new(), out: room, large: Vec::new(), unread: Vec::new(), lacking: false }
+        Reading { tree, dir, directory, small, scratch: Vec::new(), out: room, large: Vec::new(), unread: Vec::new(), lacking: false, clean: false }
     }
 
     /// Appends the operation of one entry, which was already `seen` or is looked at now; large files are noted instead.
@@ -154,6 +156,9 @@ impl<'a> Reading<'a> {
     fn file(&mut self, name: &[u8], index: u32, fd: &OwnedFd, found: &libc::statx, last: bool) -> Result<Outcome> {
         let raw = fd.as_raw_fd();
         let begun = (self.out.len(), self.unread.len());
+        if self.clean && found.stx_size > 0 {
+            sync_range(raw, 0, 0, true)?;
+        }
         let flags = self.tree.file_system.flags(raw, false)?;
         let start = begin(&mut self.out, FILE, FLAG_COMPLETE, self.directory, name);
         self.out.extend_from_slice(&found.stx_size.to_le_bytes());
@@ -239,11 +244,12 @@ impl<'a> Reading<'a> {
 
 /// Reads entries of one directory. `names` are packed: u8 length, name. Stops before the batch has over `max_bytes`, but not before one entry.
 #[napi]
-pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Read>> {
+pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f64, max_bytes: u32, clean: bool) -> AsyncTask<Background<Read>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let dir = tree.directory(&directory)?;
         let mut reading = Reading::new(&tree, dir.as_raw_fd(), &directory, small_bytes as u64, room());
+        reading.clean = clean;
         let mut taken = 0;
         let mut rest: &[u8] = &names;
         while let Some((&length, behind)) = rest.split_first() {

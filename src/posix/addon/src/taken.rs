@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-const PATH_MAX_BYTES: usize = 4094;
-const KIND_ENTRY: u8 = 1;
-const KIND_DATA: u8 = 2;
-const KIND_METADATA: u8 = 3;
-const KIND_OBJECT: u8 = 4;
+pub const PATH_MAX_BYTES: usize = 4094;
+pub const KIND_ENTRY: u8 = 1;
+pub const KIND_DATA: u8 = 2;
+pub const KIND_METADATA: u8 = 3;
+pub const KIND_OBJECT: u8 = 4;
 const KIND_RESCAN: u8 = 5;
 
-fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64, links: u32) {
+pub fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64, links: u32) {
     out.push(kind);
     out.extend_from_slice(&(volume as u16).to_le_bytes());
     out.extend_from_slice(&at_ms.to_le_bytes());
@@ -163,7 +163,7 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
                 }
             }
             if mark.kinds & ENTRY != 0 {
-                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, 0, 0);
+                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, object.0, 0);
             } else if named {
                 let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
                 record(&mut out, kind, index, mark.at_ms, &path, object.0, object.1);
