@@ -11,7 +11,8 @@ export interface Captured extends AsyncDisposable {
   did: (kind: 'entry' | 'data' | 'metadata', path: string) => void
 }
 
-const signal = AbortSignal.timeout(60_000)
+t.setTimeout(200_000)
+const signal = AbortSignal.timeout(180_000)
 
 /** Kinds by path, sorted. */
 function said(changes: readonly Change[]): string[] {

@@ -70,12 +70,9 @@ class Replicated {
 }
 
 function wordsOf(operation: FileOperation): string {
-  switch (operation.kind) {
-    case 'write': return `write ${String(operation.offset)}+${String(operation.data.length)}`
-    case 'punch': return `punch ${String(operation.offset)}+${String(operation.lengthBytes)}`
-    case 'resize': return `resize ${String(operation.sizeBytes)}`
-    default: return operation.kind
-  }
+  if (operation.kind === 'write') return `write ${String(operation.offset)}+${String(operation.data.length)}`
+  if (operation.kind === 'punch') return `punch ${String(operation.offset)}+${String(operation.lengthBytes)}`
+  return operation.kind === 'resize' ? `resize ${String(operation.sizeBytes)}` : operation.kind
 }
 
 const file = (path: string, sizeBytes = 2 * MIB): FileOperation => ({ kind: 'file', path: at(path), sizeBytes, complete: true, metadata: METADATA, extents: [{ offset: 0, data: Buffer.alloc(sizeBytes, 1) }] })
