@@ -15,6 +15,7 @@ import type { Workload } from '../domain/workload.ts'
 import { AppError } from '../errors/app-error.ts'
 import { agentLog, captureLog, linkLog } from '../logging/logger.ts'
 import { freeze } from '../replication/freezer.ts'
+import { CaptureKeeper } from '../source/capture-keeper.ts'
 import { SourceCapture, type CaptureSeams } from '../source/source-capture.ts'
 import { Quiescer } from '../source/quiescer.ts'
 import { runSourceSession } from '../source/source-session.ts'
@@ -29,6 +30,7 @@ import type { AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
 import { readIdentity } from './identity.ts'
 import { OwnLoad } from './own-load.ts'
+import { keeperSeams } from './keeper-seams.ts'
 import { powerOffSystem } from './power-off.ts'
 
 /** What tests replace. */
@@ -57,6 +59,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
     openTree: openPosixSourceTree,
     openChanges: async (volumes, signal) => await openChanges(config, volumes, clock, signal),
     freeze, quiescer,
+    ...config.capture === 'none' ? {} : { keeper: new CaptureKeeper(keeperSeams(config.stateDirectory)) },
     ...overrides.capture,
   })
   const describe = overrides.describe ?? (async signal => await discoverWorkload({
@@ -73,6 +76,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort
       agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION }, 'agent started')
+      await resume(capture, signal)
       const load = new OwnLoad(config.maxNice)
       const over = new AbortController()
       const watching = load.watch(clock, AbortSignal.any([signal, over.signal]))
@@ -95,6 +99,15 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       }
     },
     [Symbol.asyncDispose]: async () => { await capture[Symbol.asyncDispose]() },
+  }
+}
+
+/** A capture that cannot be gone on with now is one that the appliance asks for anew. */
+async function resume(capture: SourceCapture, signal: AbortSignal): Promise<void> {
+  try {
+    await capture.resume(signal)
+  } catch (error) {
+    if (!signal.aborted) agentLog.warn({ err: error }, 'the last capture could not be gone on with yet')
   }
 }
 

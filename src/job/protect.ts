@@ -4,6 +4,7 @@ import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { PROTECTING, ToldDegradations } from './told-degradations.ts'
 import { withSource } from './with-source.ts'
 
 /** After a lost link replication goes on when the source kept capturing; else, or after an overflow, a new mirror is asked for. Ends on abort. */
@@ -14,18 +15,22 @@ export async function protect(
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
-  return await withSource<JobEvent | undefined>(seams, job, 'protecting: changes are replicated', async source => {
+  return await withSource<JobEvent | undefined>(seams, job, PROTECTING, async source => {
     const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
     if (captureEpoch !== job.record.captureEpoch) return await needMirror(job, 'the agent was restarted and may have missed changes')
     await job.update({ mirrorBootId: seams.bootId })
     if (cutsOverByItself(job)) return 'cutover'
+    const told = new ToldDegradations(job)
     try {
       await source.replicate(targets.trees, (replication, found) => {
-        job.progress(findings.add(found) ? { replication, findings: findings.all } : { replication })
+        const shown = told.look(replication.degraded ?? [])
+        job.progress(findings.add(found) ? { replication, ...shown, findings: findings.all } : { replication, ...shown })
       }, signal)
     } catch (error) {
       if (isAppError(error, 'CAPTURE_OVERFLOW')) return await needMirror(job, error.message)
       throw error
+    } finally {
+      await told.written()
     }
     return undefined
   }, signal)

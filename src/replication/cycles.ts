@@ -21,6 +21,7 @@ import { OperationSender } from './operation-sender.ts'
 import { keyOf } from './path-key.ts'
 import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
 import { changesSince, differences } from './rescan.ts'
+import { SafePoint } from './safe-point.ts'
 import type { ComparePace, VolumeReplication } from './volume-replication.ts'
 
 export interface ReplicatorOptions {
@@ -33,6 +34,10 @@ export interface ReplicatorOptions {
   stream: OperationStream
   report: (progress: ReplicationProgress, findings: readonly Finding[]) => void
   clock: Clock
+  /** up to when everything is durable on the replica, kept by whoever outlives the connection; left out: nobody asks */
+  safe?: SafePoint
+  /** called within long cycles, too */
+  moved?: () => void
 }
 
 export interface CycleOptions {
@@ -49,11 +54,12 @@ const MAX_REFUSALS = 8
 /** Paths whose refusals or comparisons are remembered; past it the memory starts afresh, which only costs attempts. */
 const MAX_REMEMBERED = 50_000
 
-interface VolumeState { links: LinkGroups, walkAtMs: number, scannedNs: bigint }
+interface VolumeState { links: LinkGroups, walkAtMs: number }
 
 export class Cycles {
   readonly #options: ReplicatorOptions
   readonly #inFlight: InFlight
+  readonly #safe: SafePoint
   readonly #volumes = new Map<number, VolumeState>()
   /** when a big file may be compared again */
   #compareAtMs = new Map<string, number>()
@@ -63,12 +69,16 @@ export class Cycles {
   #steps = 0
   /** what the rescans under way are shown as */
   #rescanned: readonly Degradation[] = []
+  /** when the oldest of the changes that are looked at was made */
+  #takenAtMs = Infinity
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
     this.#inFlight = new InFlight(options.clock)
+    this.#safe = options.safe ?? new SafePoint(options.changes.startedAtNs, options.clock)
+    this.#safe.holdSent()
     for (const volume of options.volumes.keys()) {
-      this.#volumes.set(volume, { links: new LinkGroups(), walkAtMs: 0, scannedNs: options.changes.startedAtNs })
+      this.#volumes.set(volume, { links: new LinkGroups(), walkAtMs: 0 })
     }
   }
 
@@ -79,7 +89,10 @@ export class Cycles {
     const full = this.#inFlight.waitFor
     if (full !== undefined) await stream.whenDurable(full, signal)
     this.#retryRefused()
-    const taken = await changes.take(signal)
+    this.#safe.durable(stream.durable)
+    this.#safe.taking()
+    const taken = await this.#take(signal)
+    this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
     this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
     try {
       for (const [volume, tree] of this.#options.volumes) {
@@ -89,27 +102,36 @@ export class Cycles {
     } catch (error) {
       // what was sent of them is sent again: repeating is harmless
       changes.putBack(taken)
+      this.#safe.hold()
       for (const { links } of this.#volumes.values()) links.forgetFresh()
       throw error
     } finally {
       this.#rescanned = []
+      this.#takenAtMs = Infinity
     }
+    this.#safe.sent(stream.sent)
+    if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
     this.#inFlight.durable(stream.durable)
   }
 
   /** Looks again at everything whose status changed since the last scan, or since the capture began. @throws {AppError} LINK_LOST */
   async scan(options: CycleOptions, signal: AbortSignal): Promise<void> {
-    const { changes, clock } = this.#options
+    const { changes, clock, stream } = this.#options
+    this.#safe.scanning()
     for (const [volume, tree] of this.#options.volumes) {
-      const state = this.#state(volume)
+      const sinceNs = this.#safe.scannedNs(volume)
       // a frozen volume is settled by being frozen
-      const at = options.frozen ? state.scannedNs : await changes.settle(volume, signal)
-      for await (const chunk of changesSince(changes, volume, state.scannedNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
+      const at = options.frozen ? sinceNs : await changes.settle(volume, signal)
+      for await (const chunk of changesSince(changes, volume, sinceNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
         await this.#volume(volume, tree, chunk, { ...options, thorough: true }, signal)
       }
-      state.scannedNs = at
+      this.#safe.scanned(volume, at, stream.sent)
     }
+    this.#safe.scanOver()
   }
+
+  /** A scan is due before its time. */
+  get wantsScan(): boolean { return this.#safe.wantsScan }
 
   /** Everything sent so far is durable when this resolves. @throws {AppError} LINK_LOST */
   async allDurable(signal: AbortSignal): Promise<void> {
@@ -117,6 +139,7 @@ export class Cycles {
     await stream.whenDurable(stream.sent, signal)
     this.#inFlight.durable(stream.durable)
     this.#retryRefused()
+    this.#safe.durable(stream.durable)
   }
 
   /** Nothing waits and nothing is on the way. */
@@ -133,6 +156,7 @@ export class Cycles {
   /** Everything that is not durable, or still waits here, goes back to the change source. */
   putBack(): void {
     const { changes, clock } = this.#options
+    this.#safe.holdSent()
     changes.putBack(this.#inFlight.takeBack())
     for (const [volume, { links }] of this.#volumes) {
       changes.putBack(links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
@@ -148,7 +172,7 @@ export class Cycles {
     const { changes, clock, stream } = this.#options
     const waiting = changes.pending()
     const { queueBytes, diskQueueBytes, degraded } = changes.status()
-    const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity)
+    const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity, this.#takenAtMs)
     return {
       queued: waiting.count + this.#inFlight.count,
       changesApplied: this.#inFlight.applied,
@@ -158,7 +182,7 @@ export class Cycles {
       latencyMsP99: this.#inFlight.latencyMsP99,
       latencyMsMax: this.#inFlight.latencyMsMax,
       queueBytes, diskQueueBytes,
-      degraded: [...new Map([...degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}/${one.subject ?? ''}`, one])).values()].slice(0, MAX_DEGRADATIONS),
+      degraded: [...new Map([...degraded, ...this.#safe.degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}/${one.subject ?? ''}`, one])).values()].slice(0, MAX_DEGRADATIONS),
     }
   }
 
@@ -184,9 +208,9 @@ export class Cycles {
     await this.#replicate(volume, tree, changes.filter(({ kind }) => kind !== 'rescan'), options, signal)
     for (const change of changes) {
       if (change.kind !== 'rescan') continue
-      await stream.whenApplied(stream.sent, signal)
-      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
       const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
+      await stream.whenApplied(stream.sent, signal)
+      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs, sinceNs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
       for await (const chunk of changesSince(this.#options.changes, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
         await this.#replicate(volume, tree, chunk, options, signal)
       }
@@ -210,14 +234,29 @@ export class Cycles {
       done = await replicateChanges(of, changes, signal)
     } finally {
       // also when it ends half way: among them are marks that were taken in the meantime and are nowhere else
-      source.putBack(of.again)
+      this.#putBack(of.again)
     }
     const { postponed, walked } = done
     if (walked) state.walkAtMs = clock.now() + (clock.now() - began) * SHARE
-    source.putBack(postponed)
+    this.#putBack(postponed)
     const late = new Set(postponed)
     this.#inFlight.add(changes.filter(change => !late.has(change)), stream.sent)
     this.#steps++
+    this.#options.moved?.()
+  }
+
+  async #take(signal: AbortSignal): Promise<readonly Change[]> {
+    try {
+      return await this.#options.changes.take(signal)
+    } catch (error) {
+      this.#safe.hold()
+      throw error
+    }
+  }
+
+  #putBack(changes: readonly Change[]): void {
+    this.#options.changes.putBack(changes)
+    if (changes.length > 0) this.#safe.hold(changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity))
   }
 
   #pace(volume: number, thorough: boolean): ComparePace {
@@ -256,6 +295,7 @@ export class Cycles {
     this.#refusals.set(nameOfChange(volume, path), refusals)
     if (refusals === MAX_REFUSALS) this.#findings.push(refusedFinding(failure))
     if (refusals >= MAX_REFUSALS) return
+    this.#safe.hold()
     if (failure.operation === 'link') this.#state(volume).links.distrust(path)
     const again = refusals % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path
     changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume, path: again, atMs: this.#inFlight.oldestAtMs ?? clock.now() }])

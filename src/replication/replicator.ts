@@ -78,7 +78,7 @@ class ChangeReplicator implements Replicator {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
-    this.#cycles = new Cycles(options)
+    this.#cycles = new Cycles({ ...options, moved: () => { this.#report(options.clock.now()) } })
   }
 
   progress(): ReplicationProgress {
@@ -88,11 +88,13 @@ class ChangeReplicator implements Replicator {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
     let scanAtMs = clock.now() + SCAN_MS
+    // what is to be looked at again after a gap is shown before it is done
+    this.#report(clock.now(), true)
     try {
       while (!signal.aborted) {
         const began = clock.now()
         await this.#cycles.once({ thorough: false, frozen: false }, signal)
-        if (clock.now() >= scanAtMs) {
+        if (clock.now() >= scanAtMs || this.#cycles.wantsScan) {
           const scanBegan = clock.now()
           await this.#cycles.scan({ thorough: false, frozen: false }, signal)
           scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)

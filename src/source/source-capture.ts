@@ -4,10 +4,13 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { ChangeSource } from '../capture/change-source.ts'
+import { continuedChanges } from '../capture/continued-changes.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import { captureLog } from '../logging/logger.ts'
 import type { Frozen } from '../replication/freezer.ts'
 import { ruledChanges } from '../replication/ruled-changes.ts'
+import { SafePoint } from '../replication/safe-point.ts'
 import { ruledSourceTree } from '../tree/ruled-source-tree.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
@@ -15,6 +18,7 @@ import type { VolumeRoot } from '../wire/messages.ts'
 import type { Quiesce } from '../domain/quiesce.ts'
 import type { QuiesceNote } from '../wire/messages.ts'
 import type { Quiescer } from './quiescer.ts'
+import type { CaptureKeeper } from './capture-keeper.ts'
 import { compileForVolumes } from './rules-of-volumes.ts'
 
 export interface CaptureSeams {
@@ -22,6 +26,8 @@ export interface CaptureSeams {
   resolve: (mountPoint: string) => string
   openTree: (path: string, signal: AbortSignal) => Promise<SourceTree>
   openChanges: (volumes: ReadonlyMap<number, string>, signal: AbortSignal) => Promise<ChangeSource>
+  /** keeps how far the capture has come, so that the next agent goes on; left out: a restart needs a new mirror */
+  keeper?: CaptureKeeper
   freeze: (paths: readonly string[], options: { holdMs: number }, signal: AbortSignal) => Promise<Frozen>
   /** brings applications to rest; left out: there are none */
   quiescer?: Pick<Quiescer, 'quiesce' | 'restore' | 'finish'>
@@ -37,10 +43,14 @@ export interface Capturing {
   /** as the rules let them be seen, and so the changes */
   readonly volumes: ReadonlyMap<number, SourceTree>
   readonly changes: ChangeSource
+  /** up to when all is durable on the replica */
+  readonly safe: SafePoint
 }
 
 /** how often within the hold time a source that holds itself does so */
 const HOLDS_PER_PERIOD = 4
+/** a service is killed when it takes too long to stop */
+const STOP_MS = 20_000
 
 export class SourceCapture implements AsyncDisposable {
   readonly #seams: CaptureSeams
@@ -73,23 +83,55 @@ export class SourceCapture implements AsyncDisposable {
         && !await hasLostVolume(this.#capturing.changes, signal)) return this.#capturing
       checkRules(ruleList)
       const rules = compileForVolumes(ruleList, roots)
-      await this.#release()
+      await this.#release(false)
       await using opening = new AsyncDisposableStack()
       const paths = new Map(roots.map(root => [root.index, this.#seams.resolve(root.path)]))
       // the trees first: they say what is missing or not supported; nothing is read before the capture runs
       const volumes = new Map<number, SourceTree>()
       for (const [index, path] of paths) volumes.set(index, opening.use(ruledSourceTree(await this.#seams.openTree(path, signal), rules.get(index) ?? EVERYTHING)))
-      const changes = opening.use(ruledChanges(await this.#seams.openChanges(paths, signal), rules))
-      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, resources: opening.move() }
+      const { keeper } = this.#seams
+      const captured = { jobId, roots: [...roots], rules: [...ruleList], identities: await keeper?.identities(paths.values()) ?? [] }
+      const opened = opening.use(await this.#seams.openChanges(paths, signal))
+      const continued = await keeper?.consume(captured)
+      const changes = ruledChanges(continued === undefined ? opened : continuedChanges(opened, continued), rules)
+      const safe = new SafePoint(changes.startedAtNs, { now: () => Date.now() })
+      keeper?.watch({ ...captured, epoch: changes.epoch }, safe, continued !== undefined)
+      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, safe, resources: opening.move() }
       return this.#capturing
     })
+  }
+
+  /**
+   * Goes on at once with what an agent before this one captured, so that nothing is missed until the appliance asks; nothing when there is
+   * no such thing, or other file systems are mounted there.
+   * @throws {AppError} as `prepare`
+   */
+  async resume(signal: AbortSignal): Promise<void> {
+    const { keeper, resolve } = this.#seams
+    const left = await keeper?.left()
+    if (keeper === undefined || left === undefined) return
+    const identities = await keeper.identities(left.roots.map(root => resolve(root.path)))
+    if (isDeepStrictEqual(identities, left.identities)) await this.prepare(left.jobId, left.roots, left.rules, signal)
+  }
+
+  /** The replica is complete, and follows: what is captured is kept from now on. */
+  async protect(): Promise<void> {
+    await this.#seams.keeper?.protect()
   }
 
   /** Freezes the volumes' file systems; thaws first what was frozen before. @throws {AppError} FREEZE_FAILED */
   async freeze(holdMs: number, signal: AbortSignal): Promise<Frozen> {
     return await this.#inTurn(async () => {
       await this.#thaw()
-      const frozen = await this.#seams.freeze([...this.current.paths.values()], { holdMs }, signal)
+      const { keeper } = this.#seams
+      await keeper?.pause()
+      let frozen: Frozen
+      try {
+        frozen = await this.#seams.freeze([...this.current.paths.values()], { holdMs }, signal)
+      } catch (error) {
+        keeper?.resume()
+        throw error
+      }
       this.#frozen = frozen
       // nobody held it: the source serves again, and so must its services
       frozen.thawed.addEventListener('abort', () => {
@@ -137,13 +179,14 @@ export class SourceCapture implements AsyncDisposable {
     })
   }
 
-  /** Thaws, ends the capture, closes the volumes. */
+  /** Thaws, ends the capture, closes the volumes, and forgets what was kept of it. */
   async release(): Promise<void> {
-    await this.#inTurn(async () => { await this.#release() })
+    await this.#inTurn(async () => { await this.#release(false) })
   }
 
+  /** As `release`, but what was captured is kept for the next agent. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release()
+    await this.#inTurn(async () => { await this.#release(true) })
   }
 
   async #thaw(): Promise<void> {
@@ -152,14 +195,33 @@ export class SourceCapture implements AsyncDisposable {
     this.#holding = undefined
     this.#frozen = undefined
     await frozen?.thaw()
+    this.#seams.keeper?.resume()
   }
 
-  async #release(): Promise<void> {
+  async #release(keep: boolean): Promise<void> {
     await this.#thaw()
     await this.#seams.quiescer?.restore()
     const capturing = this.#capturing
     this.#capturing = undefined
-    await capturing?.resources.disposeAsync()
+    if (capturing === undefined) return
+    try {
+      if (keep) await this.#keep(capturing)
+      else await this.#seams.keeper?.forget()
+    } finally {
+      await capturing.resources.disposeAsync()
+    }
+  }
+
+  /** What cannot be kept is as after a crash. */
+  async #keep({ changes }: Capturing): Promise<void> {
+    const { keeper } = this.#seams
+    if (keeper === undefined) return
+    const stoppedAtMs = Date.now()
+    try {
+      await keeper.stopped(stoppedAtMs, await changes.take(AbortSignal.timeout(STOP_MS)))
+    } catch (error) {
+      captureLog.warn({ err: error }, 'what was captured could not be kept; the next agent compares what changed')
+    }
   }
 
   /** One change of what is open or frozen at a time. */

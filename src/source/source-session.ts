@@ -234,6 +234,7 @@ class SourceSession implements AsyncDisposable {
     })
     this.#reports = reports
     try {
+      await this.#options.capture.protect()
       return await work(this.#replicator())
     } finally {
       this.#reports = undefined
@@ -244,9 +245,9 @@ class SourceSession implements AsyncDisposable {
   #replicator(): Replicator {
     const { load, capture: { current: capturing } } = this.#options
     if (this.#replication?.capturing !== capturing) {
-      const { volumes, rules, changes } = capturing
+      const { volumes, rules, changes, safe } = capturing
       const replicator = createReplicator({
-        volumes, rules, changes, stream: this.#stream, clock: this.#options.clock,
+        volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock,
         report: (progress, findings) => { this.#reports?.report({ ...progress, ...load === undefined ? {} : { agent: load() } }, findings) },
       })
       this.#replication = { capturing, replicator }

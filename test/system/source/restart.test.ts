@@ -1,0 +1,149 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { systemClock } from '../../../src/clock/clock.ts'
+import { differences } from '../../oracle.ts'
+import { MOUNT_SKIP, mountLoop, type LoopType } from '../../zoo/loop-file-system.ts'
+import { Protection, until } from './restarting.ts'
+
+const CHURN = fileURLToPath(new URL('../replication/churn.py', import.meta.url))
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
+const ROUNDS = Number(process.env['INTERRUPTIONS'] ?? 6)
+const MIB = 1024 * 1024
+const BIG_BYTES = 192 * MIB
+const signal = AbortSignal.timeout(560_000)
+
+/** Numbers that a seed determines. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return below => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor(state / 2 ** 32 * below)
+  }
+}
+
+async function churn(directory: string, seed: number, operations: number): Promise<void> {
+  const child = spawn('python3', [CHURN, directory, String(seed), String(operations)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  await Promise.race([once(child.stdout, 'data'), ended])
+  child.kill('SIGKILL')
+  await ended
+}
+
+interface World extends AsyncDisposable { source: string, replica: string, protection: Protection, end: () => Promise<void> }
+
+async function world(type: LoopType): Promise<World> {
+  const stack = new AsyncDisposableStack()
+  const base = mkdtempSync(join(tmpdir(), 'landfall-restart-'))
+  stack.defer(() => { rmSync(base, { recursive: true, force: true }) })
+  const source = stack.use(mountLoop(type, 900))
+  const target = stack.use(mountLoop(type, 900))
+  const replica = join(target.path, 'replica')
+  mkdirSync(replica)
+  const protection = stack.use(await Protection.open({ base, source: source.path, replica }, signal))
+  const over = new AbortController()
+  const running = protection.run(over.signal)
+  running.catch(() => undefined)
+  stack.defer(async () => {
+    over.abort()
+    await running
+  })
+  return {
+    source: source.path, replica, protection,
+    end: async () => {
+      over.abort()
+      await running
+      await protection.drain(signal)
+    },
+    [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },
+  }
+}
+
+/** A file with data that nobody can skip by its holes. */
+function writeBig(path: string): void {
+  for (let at = 0; at < BIG_BYTES; at += 16 * MIB) appendFileSync(path, Buffer.alloc(16 * MIB, at / MIB + 1))
+}
+
+for (const type of ['ext4', 'xfs'] as const) {
+  void t.test(`an agent that is killed or stopped again and again loses nothing on ${type} and needs no mirror (seed ${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
+    await using it = await world(type)
+    const { source, protection } = it
+    const next = numbers(SEED)
+    mkdirSync(join(source, 'churned'))
+    await churn(join(source, 'churned'), SEED, 300)
+    protection.startAgent()
+    await until('protection', () => protection.isProtecting)
+    const writer = spawn('python3', [CHURN, join(source, 'churned'), String(SEED + 1), '1000000', '100'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const written = once(writer, 'exit')
+    for (let round = 0; round < ROUNDS; round++) {
+      await systemClock.sleep(next(1500), signal)
+      const how = next(2) === 0 ? 'SIGKILL' : 'SIGTERM'
+      await protection.endAgent(how)
+      await churn(join(source, 'churned'), SEED + 100 + round, 150)
+      const gone = join(source, `gone ${String(round)}`)
+      writeFileSync(gone, how)
+      protection.startAgent()
+      await until(`protection after ${how} in round ${String(round)}`, () => protection.isProtecting)
+      rmSync(gone)
+    }
+    writer.kill('SIGKILL')
+    await written
+    await it.end()
+    t.same(await differences(source, it.replica), [])
+    t.equal(protection.mirrors, 1)
+  })
+}
+
+void t.test('what did not change is neither read nor sent again after an orderly stop and after a crash, hard links neither', { skip: MOUNT_SKIP }, async t => {
+  await using it = await world('ext4')
+  const { source, protection } = it
+  writeBig(join(source, 'big'))
+  writeBig(join(source, 'linked'))
+  linkSync(join(source, 'linked'), join(source, 'linked too'))
+  protection.startAgent()
+  await until('protection', () => protection.isProtecting)
+  for (const how of ['SIGTERM', 'SIGKILL'] as const) {
+    await protection.endAgent(how)
+    writeFileSync(join(source, how), 'small')
+    protection.startAgent()
+    await until(`protection after ${how}`, () => protection.isProtecting)
+    t.ok(protection.bytesRead < BIG_BYTES / 2, `${String(protection.bytesRead)} bytes were read after ${how}`)
+  }
+  t.ok(protection.bytesSent < MIB, `${String(protection.bytesSent)} bytes were sent`)
+  await it.end()
+  t.same(await differences(source, it.replica), [])
+})
+
+void t.test('what was removed, renamed, and changed under its old time while no agent ran is on the replica after an orderly stop and after a crash', { skip: MOUNT_SKIP }, async t => {
+  await using it = await world('ext4')
+  const { source, protection } = it
+  for (const n of [1, 2, 3, 4]) {
+    mkdirSync(join(source, `d${String(n)}`))
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(source, `d${String(n)}`, name), `${name}${String(n)}`)
+  }
+  protection.startAgent()
+  await until('protection', () => protection.isProtecting)
+  for (const how of ['SIGTERM', 'SIGKILL'] as const) {
+    const [first, second] = how === 'SIGTERM' ? ['d1', 'd2'] : ['d3', 'd4']
+    await protection.endAgent(how)
+    rmSync(join(source, first, 'a'))
+    renameSync(join(source, first), join(source, `${first} renamed`))
+    execFileSync('python3', ['-c', 'import ctypes, sys; sys.exit(-ctypes.CDLL(None).renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2))', join(source, `${first} renamed`), join(source, second)])
+    // same size, same modification time, other data
+    const quiet = join(source, second, 'b')
+    const before = statSync(quiet)
+    writeFileSync(quiet, 'XX')
+    utimesSync(quiet, before.atime, before.mtime)
+    protection.startAgent()
+    await until(`protection after ${how}`, () => protection.isProtecting)
+    t.ok(protection.seen.has(how === 'SIGTERM' ? 'agent-stopped' : 'agent-crashed'), `the gap after ${how} was shown`)
+  }
+  await it.end()
+  t.same(await differences(source, it.replica), [])
+  t.equal(readdirSync(source).filter(name => name.startsWith('d')).length, 4)
+  t.equal(protection.mirrors, 1)
+})
