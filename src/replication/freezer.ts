@@ -8,10 +8,10 @@
  *   await frozen.hold()    // every few seconds; false: it has thawed
  *   await frozen.thaw()    // or leave(): the source is about to be switched off
  */
-import { lstat, realpath } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { realpath } from 'node:fs/promises'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { captureLog, holdLogs } from '../logging/logger.ts'
+import { mountAt } from '../posix/mount-table.ts'
 import { Watchdog, type WatchdogAnswer } from './watchdog.ts'
 
 export interface Frozen extends AsyncDisposable {
@@ -104,16 +104,17 @@ async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> 
 
 /** One path per file system, deepest first. */
 async function inFreezingOrder(mountPoints: readonly string[]): Promise<string[]> {
-  const byDevice = new Map<bigint, string>()
+  const depth = (path: string): number => path === '/' ? 0 : path.split('/').length
+  const byDevice = new Map<string, string>()
   for (const given of mountPoints) {
     const path = await realpath(given)
-    const { dev } = await lstat(path, { bigint: true })
-    const above = await lstat(dirname(path), { bigint: true })
+    // of subvolumes the kernel tells one device here, and stat() another one for each
+    const mount = await mountAt(path)
     // a plain directory: freezing would stop the whole file system around it
-    if (path !== '/' && above.dev === dev) throw new AppError('FREEZE_FAILED', `cannot freeze ${path}: no file system is mounted there`)
-    byDevice.set(dev, path)
+    if (mount === undefined) throw new AppError('FREEZE_FAILED', `cannot freeze ${path}: no file system is mounted there`)
+    const known = byDevice.get(mount.device)
+    if (known === undefined || depth(path) < depth(known)) byDevice.set(mount.device, path)
   }
-  const depth = (path: string): number => path === '/' ? 0 : path.split('/').length
   return [...byDevice.values()].sort((a, b) => depth(b) - depth(a))
 }
 

@@ -10,7 +10,7 @@ import { makeNode } from '../command/mknod.ts'
 import { bindMount, mountVirtual, remountBind } from '../command/mount.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceNumber, kernelPartitions } from './block-devices.ts'
-import { mountAt } from './mount-table.ts'
+import { mountAt } from '../posix/mount-table.ts'
 import { makeMountPoint, placeOf, preparePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
 import type { MountedVolume } from './volume-stack.ts'
 

@@ -13,7 +13,7 @@ import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './atta
 import { disksOf, kernelPartitions } from './block-devices.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { markVolumes } from './mark-volumes.ts'
-import { mountsBelow } from './mount-table.ts'
+import { mountsBelow } from '../posix/mount-table.ts'
 import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
 import { partitionDisk } from './partition-disk.ts'
 import type { MountedVolume, VolumeStack } from './volume-stack.ts'

@@ -3,7 +3,7 @@ import { AppError } from '../errors/app-error.ts'
 import { readMark, VOLUME_MARK, writeMark } from '../posix/marks.ts'
 import { closeTree, openTree, type TreeHandle } from '../posix/posix.ts'
 import { deviceNumber } from './block-devices.ts'
-import { mountAt } from './mount-table.ts'
+import { mountAt } from '../posix/mount-table.ts'
 import type { MountedVolume } from './volume-stack.ts'
 
 /** Makes the mark of each volume its id, or takes it away. @throws {AppError} REPLICA_ROOT_FOREIGN before anything is written */

@@ -12,7 +12,7 @@ import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { deviceNumber } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
-import { mountAt, mountsBelow } from './mount-table.ts'
+import { mountAt, mountsBelow } from '../posix/mount-table.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
 export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }

@@ -207,3 +207,25 @@ void t.test('a directory that is no mount point is refused', { skip: MOUNT_SKIP 
   mkdirSync(join(volume.path, 'plain'))
   await t.rejects(freeze([join(volume.path, 'plain')], { holdMs: 1000 }, signal), { code: 'FREEZE_FAILED', message: /no file system is mounted there/ })
 })
+
+void t.test('volumes that are subvolumes of one btrfs are frozen once', { skip: MOUNT_SKIP }, async t => {
+  using volume = mountLoop('btrfs', 256)
+  const device = execFileSync('findmnt', ['-no', 'SOURCE', volume.path], { encoding: 'utf8' }).trim()
+  const directory = t.testdir()
+  const places = ['root', 'home'].map(name => {
+    const [subvolume, place] = [join(volume.path, name), join(directory, name)]
+    execFileSync('btrfs', ['subvolume', 'create', subvolume], { stdio: 'ignore' })
+    mkdirSync(place)
+    execFileSync('mount', ['-t', 'btrfs', '-o', `subvol=${name}`, device, place])
+    return { path: place, [Symbol.dispose]: () => { execFileSync('umount', [place]) } }
+  })
+  using mounts = new DisposableStack()
+  for (const place of places) mounts.use(place)
+  const frozen = await freeze(places.map(({ path }) => path), { holdMs: 30_000 }, signal)
+  try {
+    t.equal(await frozen.hold(), true)
+  } finally {
+    await frozen.thaw()
+  }
+  for (const { path } of places) writeFileSync(join(path, 'after'), '')
+})

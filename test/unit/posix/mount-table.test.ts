@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { mountsApartFrom, parseMounts } from '../../../src/storage/mount-table.ts'
+import { mountsApartFrom, parseMounts } from '../../../src/posix/mount-table.ts'
 
 t.test('mountinfo is read with its optional fields and its escapes', async t => {
   const text = '36 35 8:1 / / rw,noatime master:1 - ext4 /dev/sda1 rw\n40 36 0:30 /x /place\\040with\\011blank\\134 rw shared:7 master:2 - tmpfs landfall rw\n41 36 7:1 / /plain rw - xfs /dev/loop1 rw\n'
