@@ -17,6 +17,7 @@ export class TreeStream implements OperationStream {
   constructor(targets: ReadonlyMap<number, TargetTree>) { this.#targets = targets }
 
   get durable(): number { return this.applied }
+  get bytesSentPacked(): number { return this.bytesSent }
 
   async send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()

@@ -8,7 +8,7 @@ import type { Role } from '../server/server-store.ts'
 export interface Route<Body, Query, Answer> {
   /** operation id in the document, event name in the audit log */
   id: string
-  method: 'get' | 'post' | 'delete'
+  method: 'get' | 'post' | 'patch' | 'delete'
   /** '/jobs/{job}' */
   path: string
   summary: string

@@ -1,11 +1,12 @@
 /** Jobs: what a user plans, starts, watches and cuts over. */
 import { z } from 'zod'
 import { JobStreamEvent } from '../domain/api.ts'
-import { CreateJob, JobAction, JobEventRecord, JobView, targetDataState, type Job } from '../domain/job.ts'
+import { CreateJob, EditJob, JobAction, JobEventRecord, JobView, targetDataState, type Job } from '../domain/job.ts'
+import { AddUserTask } from '../domain/user-task.ts'
 import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
-import { isHandedOver, offeredActions } from '../job/job-state.ts'
+import { isHandedOver, offeredActions, shownTransmitMode } from '../job/job-state.ts'
 import type { SourceStore, VmwareStore } from '../server/server-store.ts'
 import type { ConnectedSources } from '../source/source-server.ts'
 import { endpoint, streamEndpoint, type Endpoint, type StreamEvent } from './endpoint.ts'
@@ -32,6 +33,12 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
 
     endpoint({ id: 'job.show', method: 'get', path: '/jobs/{job}', summary: 'One job', access: 'monitor', status: 200, answer: JobView },
       async ({ parameter }) => await viewOf(parts, await engine.get(parameter('job')))),
+
+    endpoint({ id: 'job.edit', method: 'patch', path: '/jobs/{job}', summary: 'Change options of a job that may change at any time; they hold at once', access: 'admin', status: 200, body: EditJob, answer: JobView },
+      async ({ parameter, body }) => await viewOf(parts, await engine.edit(parameter('job'), body))),
+
+    endpoint({ id: 'job.addTask', method: 'post', path: '/jobs/{job}/user-tasks', summary: 'Put a script of the appliance into the stream of a job: it runs there when everything captured before it is on the replica', access: 'admin', status: 202, body: AddUserTask, answer: JobView },
+      async ({ parameter, body }) => await viewOf(parts, await engine.addUserTask(parameter('job'), body))),
 
     endpoint({ id: 'job.act', method: 'post', path: '/jobs/{job}/actions/{action}', summary: 'Ask something of a job; it is done in the background', access: 'admin', status: 202, query: ActionQuery, answer: JobView },
       async ({ parameter, query }) => {
@@ -64,9 +71,9 @@ function lastEventId(value: string | undefined): number {
 
 /** The record as shown: names for ids, what can be asked now, whether the source is there. */
 async function viewOf({ sources, vmware, connected }: JobParts, job: Job): Promise<JobView> {
-  const actions = offeredActions(job.state).filter(action => action !== 'retry' || !isHandedOver(job))
+  const actions = offeredActions(job).filter(action => action !== 'retry' || !isHandedOver(job))
   return {
-    ...job, actions, sourceConnected: connected.find(job.source) !== undefined, targetData: targetDataState(job),
+    ...job, actions, transmitMode: shownTransmitMode(job), sourceConnected: connected.find(job.source) !== undefined, targetData: targetDataState(job),
     source: await nameOf(sources, job.source), vmware: await nameOf(vmware, job.vmware),
   }
 }

@@ -5,6 +5,7 @@ import * as api from '../domain/api.ts'
 import * as job from '../domain/job.ts'
 import * as server from '../domain/server.ts'
 import { Places } from '../domain/target.ts'
+import { AddUserTask } from '../domain/user-task.ts'
 import { Workload } from '../domain/workload.ts'
 import type { Route } from './endpoint.ts'
 
@@ -12,7 +13,7 @@ type AnyRoute = Route<unknown, unknown, unknown>
 type Json = Record<string, unknown>
 
 const BODIES: Record<string, z.ZodType> = {
-  CreateJob: job.CreateJob, AddSource: server.AddSource, RenewToken: api.RenewToken, AddVmware: server.AddVmware, Enrol: server.Enrol,
+  CreateJob: job.CreateJob, EditJob: job.EditJob, AddUserTask, AddSource: server.AddSource, RenewToken: api.RenewToken, AddVmware: server.AddVmware, Enrol: server.Enrol,
 }
 const ANSWERS: Record<string, z.ZodType> = {
   Health: api.Health, JobView: job.JobView, JobEventRecord: job.JobEventRecord, JobStreamEvent, SourceRecord: server.SourceRecord,

@@ -17,6 +17,8 @@ export const ApplianceConfig = z.strictObject({
   applianceVm: z.string().min(1).default('landfall-appliance'),
   /** names and addresses at which clients and agents reach the appliance, the first one is shown to people; its own are known without */
   publicNames: z.array(z.string().min(1).max(253)).max(32).default([]),
+  /** scripts that users may put into the stream of a job; only its administrator may write to it */
+  tasksDirectory: z.string().startsWith('/').default('/etc/landfall/tasks'),
   /** lab only: directory with a link <32 hex digits> -> device for each attached disk */
   devicesBySerial: z.string().min(1).optional(),
   /** longest wait for the first sign of life of a replica */
@@ -41,6 +43,7 @@ export const VARIABLES: Readonly<Record<string, { key: keyof ApplianceConfig, re
   LANDFALL_REPLICATION_PORT: { key: 'replicationPort', read: number },
   LANDFALL_APPLIANCE_VM: { key: 'applianceVm', read: text },
   LANDFALL_PUBLIC_NAMES: { key: 'publicNames', read: list },
+  LANDFALL_TASKS_DIRECTORY: { key: 'tasksDirectory', read: text },
   LANDFALL_DEVICES_BY_SERIAL: { key: 'devicesBySerial', read: text },
   LANDFALL_BOOT_TIMEOUT_MS: { key: 'bootTimeoutMs', read: number },
   LANDFALL_HOLD_MS: { key: 'holdMs', read: number },

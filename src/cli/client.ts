@@ -41,6 +41,10 @@ export class Client {
     return this.#call('POST', path, schema, options)
   }
 
+  async patch<T>(path: string, schema: z.ZodType<T>, options: CallOptions): Promise<T> {
+    return this.#call('PATCH', path, schema, options)
+  }
+
   async delete(path: string, options: CallOptions): Promise<void> {
     await this.#exchange('DELETE', path, options)
   }

@@ -13,7 +13,8 @@ export function jobLine(view: JobView, figures: MirrorFigures | undefined, colum
   const parts = view.state === 'mirroring' && figures !== undefined
     ? mirrorParts(view, figures)
     : view.state === 'protecting' ? protectParts(view) : [clean(view.activity)]
-  const rest = [...parts, lost].filter(p => p !== '').join('  ')
+  const held = view.transmitMode === 'paused' || view.transmitMode === 'scheduled' ? view.transmitMode : ''
+  const rest = [held, ...parts, lost].filter(p => p !== '').join('  ')
   const room = columns - view.state.length - rest.length - 6
   const shown = view.state === 'mirroring' && figures !== undefined && room >= MIN_BAR ? `${bar(figures.share, Math.min(MAX_BAR, room))}  ${rest}` : rest
   return shorten(`${view.state}  ${shown}`.trimEnd(), columns - 1) // the last column makes some terminals wrap

@@ -1,12 +1,13 @@
 /** The flags of `job create` as the API's CreateJob. */
 import { z } from 'zod'
-import { CreateJob, type JobOptions } from '../domain/job.ts'
+import { CreateJob, type EditJob, type JobOptions } from '../domain/job.ts'
 import { parsePeriodMs } from '../domain/period.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError } from '../errors/app-error.ts'
+import { SendingFlags, sendingOf } from './sending-options.ts'
 import { readNamed } from './settings.ts'
 
-export const CreateFlags = z.object({
+export const CreateFlags = SendingFlags.omit({ transmitAlways: true }).extend({
   source: z.string(), vmware: z.string(), datastore: z.string(), vmName: z.string().optional(),
   network: z.array(z.string()).default([]), discardNic: z.array(z.string()).default([]), volume: z.array(z.string()).default([]),
   diskFormat: z.string().optional(), compare: z.string().optional(), orphans: z.string().optional(),
@@ -27,7 +28,7 @@ export async function createRequest(name: string, flags: CreateFlags): Promise<C
     volumes: flags.volume, datastore: flags.datastore, vmName: flags.vmName ?? name,
     ...networks(flags.network, flags.discardNic), ...processors(flags.cpu),
     ...(flags.memory === undefined ? {} : { memoryMiB: memoryMiB(flags.memory) }),
-    ...selection(flags),
+    ...selection(flags), ...withoutNull(sendingOf(flags)),
     ...(flags.preScript.length + flags.stopService.length === 0 ? {} : {
       quiesce: { scripts: flags.preScript.map(script => ({ ...script, timeoutMs: Number(flags.preScriptTimeout) * 1000 })), services: flags.stopService },
     }),
@@ -42,6 +43,11 @@ export async function createRequest(name: string, flags: CreateFlags): Promise<C
   // choices are checked by the schema, which names the allowed ones
   const chosen = { diskFormat: flags.diskFormat, compare: flags.compare, orphans: flags.orphans }
   return CreateJob.parse({ name, source: flags.source, vmware: flags.vmware, options: { ...options, ...Object.fromEntries(Object.entries(chosen).filter(([, v]) => v !== undefined)) } })
+}
+
+/** Of a new job nothing can be taken away. */
+function withoutNull({ bandwidthBytesPerS, transmitSchedule, ...rest }: EditJob): Partial<z.input<typeof JobOptions>> {
+  return { ...rest, ...(bandwidthBytesPerS == null ? {} : { bandwidthBytesPerS }), ...(transmitSchedule == null ? {} : { transmitSchedule }) }
 }
 
 /** What of the source belongs to the replica, and what becomes of the rest. */

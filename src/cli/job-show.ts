@@ -39,10 +39,11 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
     `Health:  ${paint(job.health, severityColour(job.health), colours)}\n`,
     fields([
       ['Replica', `${o.vmName} on ${o.datastore}, ${o.diskFormat} disks`], ['Cutover', o.cutover === 'automatic' ? 'when the mirror is complete' : 'when asked'],
+      ['Transmit mode', job.transmitMode], ['Bandwidth', sending(job.options)], ['Compression', o.compression],
       ['Shut the source down', o.shutDownSource ? 'yes' : 'no'],
       ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
-      ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${formatBytes(m.bytesSent)} on the wire, ${String(m.findings)} findings`],
-      ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${formatBytes(r.bytesSent)}, latency ${formatDuration(r.recoveryPointLatencyMs)}${longest(r.latencyMsMax)}`],
+      ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${sent(m)}, ${String(m.findings)} findings`],
+      ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${sent(r)}, latency ${formatDuration(r.recoveryPointLatencyMs)}${longest(r.latencyMsMax)}`],
       ['Agent', r?.agent === undefined ? undefined : `${r.agent.cpuPercent.toFixed(1)} % of a processor, ${formatBytes(r.agent.memoryBytes)} of memory${r.agent.nice > 0 ? `, stepped back (nice ${String(r.agent.nice)})` : ''}`],
       ['Target data', job.targetData?.replaceAll('-', ' ')],
       ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
@@ -66,6 +67,15 @@ function longest(ms: number | undefined): string {
 function degradedTable(degraded: readonly Degradation[], colours: boolean): string {
   if (degraded.length === 0) return ''
   return `\n${table(['CAPTURE', 'VOLUME', 'SINCE', 'WHAT IT MEANS'], degraded.map(one => [one.kind, one.subject ?? (one.volume === undefined ? 'all' : String(one.volume)), formatTime(new Date(one.sinceMs).toISOString()), describeDegradation(one)]), colours)}`
+}
+
+function sent({ bytesSent, bytesSentCompressed }: { bytesSent: number, bytesSentCompressed?: number | undefined }): string {
+  return `${formatBytes(bytesSent)} sent${bytesSentCompressed === undefined ? '' : `, ${formatBytes(bytesSentCompressed)} compressed`}`
+}
+
+function sending({ bandwidthBytesPerS, bandwidthSchedule }: JobView['options']): string {
+  const rate = (bytesPerS: number | undefined): string => (bytesPerS === undefined ? 'unlimited' : `${formatBytes(bytesPerS)}/s`)
+  return [rate(bandwidthBytesPerS), ...bandwidthSchedule.map(w => `${w.from}-${w.to} ${w.timeZone ?? 'UTC'} ${rate(w.bandwidthBytesPerS)}`)].join(', ')
 }
 
 function duration(phase: JobView['phases'][number], nowMs: number): string {

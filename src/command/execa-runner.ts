@@ -1,7 +1,11 @@
 import { execa } from 'execa'
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MAX_TASK_OUTPUT_BYTES } from '../domain/user-task.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { Readable } from 'node:stream'
 import type { Program, Runner, RunOptions, RunResult, Tool } from './runner.ts'
+import type { ScriptResult, ScriptRunner } from './script-runner.ts'
 import { isAnswer, toolFailed } from './tool-failure.ts'
 
 const BASE_ENV = { LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
@@ -46,4 +50,54 @@ function endOf(stream: Readable, bytes: number): () => string {
   let end: Buffer = Buffer.alloc(0)
   stream.on('data', (chunk: Buffer) => { end = Buffer.concat([end, chunk.subarray(-bytes)]).subarray(-bytes) })
   return () => end.toString()
+}
+
+/** Scripts of one directory. What they write beyond the limit is read and dropped, so that they are not held up by it. */
+export class ExecaScriptRunner implements ScriptRunner {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  async run(script: string, args: readonly string[], { timeoutMs, signal }: { timeoutMs: number, signal: AbortSignal }): Promise<ScriptResult> {
+    signal.throwIfAborted()
+    if (script === '' || script.startsWith('.') || script.includes('/')) throw new AppError('TASK_INVALID', `"${script}" is no name of a script`)
+    const path = join(this.#directory, script)
+    await checkOwned(this.#directory, 'directory')
+    await checkOwned(path, 'file')
+    const child = execa(path, args, {
+      reject: false, cancelSignal: signal, timeout: timeoutMs, forceKillAfterDelay: KILL_AFTER_MS, killDescendants: true,
+      extendEnv: false, env: BASE_ENV, stdin: 'ignore', all: true, buffer: false, encoding: 'buffer', cwd: '/',
+    })
+    const kept = keepBeginning(child.all)
+    const ended = await child
+    signal.throwIfAborted()
+    if (ended.exitCode === undefined && ended.code !== undefined && !ended.timedOut && ended.signal === undefined) throw new AppError('TASK_INVALID', `the script ${path} cannot be run: ${ended.code}`, { cause: ended.cause })
+    return { exitCode: ended.exitCode, timedOut: ended.timedOut, output: await kept }
+  }
+}
+
+async function keepBeginning(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const kept: Buffer[] = []
+  let room = MAX_TASK_OUTPUT_BYTES
+  try {
+    for await (const chunk of stream) {
+      const part = Buffer.from(chunk.subarray(0, room))
+      room -= part.length
+      if (part.length > 0) kept.push(part)
+    }
+  } catch {
+    // the script was ended: what it had written counts
+  }
+  return Buffer.concat(kept).toString('utf8')
+}
+
+/** @throws {AppError} TASK_INVALID unless it belongs to root or to this process, and nobody else may write to it */
+async function checkOwned(path: string, type: 'directory' | 'file'): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined || (type === 'file' ? !found.isFile() : !found.isDirectory())) throw new AppError('TASK_INVALID', `${path} is no ${type}`)
+  if (found.uid !== 0 && found.uid !== process.getuid?.()) throw new AppError('TASK_INVALID', `${path} belongs to another user`)
+  if ((found.mode & 0o022) !== 0) throw new AppError('TASK_INVALID', `others than its owner may write to ${path}`)
+  if (type === 'file' && (found.mode & 0o100) === 0) throw new AppError('TASK_INVALID', `${path} is not executable`)
 }

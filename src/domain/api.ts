@@ -12,7 +12,8 @@
  *   GET    /vmware/{vmware}                 VmwareRecord                        DELETE /vmware/{vmware}    -> 204
  *   GET    /vmware/{vmware}/places          Places, asked of the VMware server now
  *   GET    /jobs                            JobView[]                           POST /jobs      CreateJob  -> 201 JobView
- *   GET    /jobs/{job}                      JobView
+ *   GET    /jobs/{job}                      JobView                             PATCH  /jobs/{job}     EditJob    -> JobView
+ *   POST   /jobs/{job}/user-tasks           AddUserTask -> 202 JobView; its `userTasks` tell what became of it
  *   POST   /jobs/{job}/actions/{action}     -> 202 JobView; action is a JobAction; remove takes ?keepDisks=true
  *   GET    /jobs/{job}/history?after=0&limit=100   JobEventRecord[]
  *   GET    /jobs/{job}/events               server-sent events, see JobStreamEvent; Last-Event-ID goes on behind that history event

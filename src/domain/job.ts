@@ -8,14 +8,21 @@ import { Quiesce } from './quiesce.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
+import { Bandwidth, Compression } from './transmission.ts'
+import { BandwidthSchedule, TransmitSchedule } from './transmit-schedule.ts'
+import { MAX_USER_TASKS, UserTask } from './user-task.ts'
 import { Workload } from './workload.ts'
 
 export const JobState = z.enum(['created', 'validating', 'invalid', 'ready', 'provisioning', 'mirroring', 'protecting', 'stopped', 'cutting-over', 'completed', 'failed', 'removing', 'removed'])
 export type JobState = z.infer<typeof JobState>
 
 /** What a user can ask of a job: POST /jobs/{id}/actions/{action}. */
-export const JobAction = z.enum(['validate', 'start', 'stop', 'cutover', 'remirror', 'retry', 'remove'])
+export const JobAction = z.enum(['validate', 'start', 'pause', 'resume', 'stop', 'cutover', 'remirror', 'retry', 'remove'])
 export type JobAction = z.infer<typeof JobAction>
+
+/** Whether data flows to the replica: a status beside the state. paused, scheduled: changes wait at the source. stopped: none are captured. */
+export const TransmitMode = z.enum(['active', 'paused', 'scheduled', 'stopped'])
+export type TransmitMode = z.infer<typeof TransmitMode>
 
 const name = z.string().min(1).max(80).regex(/^[A-Za-z0-9][A-Za-z0-9._ -]*$/, 'letters, digits, dot, dash, underscore and blank, starting with a letter or digit')
 
@@ -44,6 +51,17 @@ export const JobOptions = z.object({
   orphans: z.enum(['keep', 'delete']).default('delete'),
   orphansOlderThanMs: OrphanPolicy.shape.orphansOlderThanMs,
   removeOutside: OrphanPolicy.shape.removeOutside,
+  /** how a mirror that is needed again finds what differs: by checksums, by attributes, not at all (full); off: it waits for a person */
+  autoRemirror: z.enum(['checksum', 'attributes', 'full', 'off']).default('attributes'),
+  /** on the wire, in each direction; left out: no limit */
+  bandwidthBytesPerS: Bandwidth.optional(),
+  /** wins over it in its windows */
+  bandwidthSchedule: BandwidthSchedule.default([]),
+  compression: Compression.default('off'),
+  /** names that vanish on the source stay on the replica, as orphans do */
+  ignoreDeletes: z.boolean().default(false),
+  /** when data is sent; left out: always */
+  transmitSchedule: TransmitSchedule.optional(),
   cutover: z.enum(['manual', 'automatic']).default('manual'),
   shutDownSource: z.boolean().default(true),
   postFailover: Script.optional(),
@@ -51,6 +69,13 @@ export const JobOptions = z.object({
   quiesce: Quiesce.optional(),
 })
 export type JobOptions = z.infer<typeof JobOptions>
+
+/** Options that may change at any time: they hold at once. Left out: stays as it is. null: taken away. */
+export const EditJob = z.strictObject({
+  bandwidthBytesPerS: Bandwidth.nullable(), bandwidthSchedule: BandwidthSchedule, compression: Compression, transmitSchedule: TransmitSchedule.nullable(),
+  autoRemirror: z.enum(['checksum', 'attributes', 'full', 'off']), ignoreDeletes: z.boolean(),
+}).partial()
+export type EditJob = z.infer<typeof EditJob>
 
 export const CreateJob = z.object({ name, source: z.string().min(1), vmware: z.string().min(1), options: JobOptions })
 export type CreateJob = z.infer<typeof CreateJob>
@@ -78,6 +103,14 @@ export const Job = z.object({
   /** findings of the mirror, the first 1000; `mirror.findings` counts all */
   findings: z.array(Finding),
   mirror: MirrorProgress.optional(),
+  /** a person has paused the flow of data */
+  paused: z.boolean().optional(),
+  /** what the flow does while there is one */
+  transmitMode: TransmitMode.optional(),
+  /** of the schedule: the beginning of the last transmission */
+  transmissionBeganAtUtc: z.string().optional(),
+  /** commands of users in the stream, oldest first */
+  userTasks: z.array(UserTask).max(MAX_USER_TASKS).optional(),
   /** a mirror was complete once: what later ones skip was sent by us */
   mirrored: z.boolean().optional(),
   replication: ReplicationProgress.optional(),
@@ -104,11 +137,11 @@ export const TargetDataState = z.enum(['not-ready', 'mirroring', 'mirror-require
 export type TargetDataState = z.infer<typeof TargetDataState>
 
 /** ok: it follows the source, as far behind as the recovery point latency says. Pure. */
-export function targetDataState({ state, mirrored, replication }: Pick<Job, 'state' | 'mirrored' | 'replication'>): TargetDataState {
+export function targetDataState({ state, mirrored, replication, captureEpoch }: Pick<Job, 'state' | 'mirrored' | 'replication' | 'captureEpoch'>): TargetDataState {
   switch (state) {
     case 'created': case 'validating': case 'invalid': case 'ready': case 'removed': return 'not-ready'
     case 'mirroring': return 'mirroring'
-    case 'protecting': return isMirrorRequired(replication?.degraded ?? []) ? 'mirror-required' : 'ok'
+    case 'protecting': return captureEpoch === undefined || isMirrorRequired(replication?.degraded ?? []) ? 'mirror-required' : 'ok'
     case 'cutting-over': case 'removing': return 'busy'
     case 'completed': return 'ok'
     case 'provisioning': case 'stopped': case 'failed': return mirrored === true ? 'mirror-required' : 'not-ready'
@@ -116,7 +149,7 @@ export function targetDataState({ state, mirrored, replication }: Pick<Job, 'sta
 }
 
 /** What the API answers for a job: the record, the actions offered now, whether the source is connected, and the state of the replica's data. */
-export const JobView = Job.extend({ actions: z.array(JobAction), sourceConnected: z.boolean(), targetData: TargetDataState.optional() })
+export const JobView = Job.extend({ transmitMode: TransmitMode, actions: z.array(JobAction), sourceConnected: z.boolean(), targetData: TargetDataState.optional() })
 export type JobView = z.infer<typeof JobView>
 
 /** One line of a job's append-only history. */

@@ -8,8 +8,10 @@ const count = z.number().nonnegative()
 export const MirrorProgress = z.object({
   filesFound: count, filesDone: count, filesSkipped: count,
   bytesFound: count, bytesDone: count, bytesSkipped: count,
-  /** bytes on the wire, payload and framing, before TLS */
+  /** bytes sent, payload and framing, before compression and TLS */
   bytesSent: count,
+  /** what of them has gone out, as it was compressed */
+  bytesSentCompressed: count.optional(),
   /** the walk has ended: found figures are final */
   walked: z.boolean(),
   /** everything found is done, and flushed on the replica */
@@ -35,6 +37,7 @@ export const ReplicationProgress = z.object({
   queued: count,
   changesApplied: count,
   bytesSent: count,
+  bytesSentCompressed: count.optional(),
   /** age of the oldest change not yet safe on the replica; 0 when there is none */
   recoveryPointLatencyMs: count,
   latencyMsP50: count, latencyMsP99: count,

@@ -15,6 +15,7 @@ import { closePhase, openPhase } from './phases.ts'
 import { finishSource, giveUpReplica, proveBoot } from './prove-boot.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
+import { transmitAsOrdered } from './transmitting.ts'
 import { connectedSource } from './with-source.ts'
 
 export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'times'>
@@ -66,6 +67,7 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
     await job.update({ captureEpoch: undefined })
     throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
   }
+  await transmitAsOrdered(seams, job, source, signal)
   const startedAtMs = seams.clock.now()
   const { quiesce } = job.record.options
   // the scripts of the source come on top of the drain itself

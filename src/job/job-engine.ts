@@ -3,12 +3,14 @@
  * state it was in; an action of a user interrupts the running step and is answered when it is on disk. It knows the order, and nothing of disks or sources.
  */
 import { randomUUID } from 'node:crypto'
-import type { CreateJob, Job, JobAction, JobState } from '../domain/job.ts'
+import { JobOptions, type CreateJob, type EditJob, type Job, type JobAction, type JobState } from '../domain/job.ts'
 import type { JobEventRecord } from '../domain/job.ts'
+import { checkBandwidthSchedule, checkTransmitSchedule } from '../domain/transmit-schedule.ts'
+import { MAX_USER_TASKS, type AddUserTask, type UserTask } from '../domain/user-task.ts'
 import { CODES } from '../errors/codes.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { SourceServer } from '../source/source-server.ts'
-import { ACTIVE_STATES, eventOfAction, type JobEvent } from './job-state.ts'
+import { ACTIVE_STATES, eventOfAction, pauses, type JobEvent } from './job-state.ts'
 import { OpenJob } from './open-job.ts'
 import type { JobChange, Seams, Step } from './step.ts'
 import { Wakers } from './wakers.ts'
@@ -47,8 +49,9 @@ export class JobEngine implements AsyncDisposable {
     return engine
   }
 
-  /** `source` and `vmware` are ids. @throws {AppError} JOB_EXISTS */
+  /** `source` and `vmware` are ids. @throws {AppError} JOB_EXISTS, SCHEDULE_NEVER_OPENS */
   async create(request: CreateJob): Promise<Job> {
+    checkSending(request.options, this.#parts.clock.now())
     const nowUtc = new Date(this.#parts.clock.now()).toISOString()
     const record: Job = {
       version: 1, id: randomUUID(), name: request.name, source: request.source, vmware: request.vmware, state: 'created', health: 'unknown',
@@ -79,8 +82,46 @@ export class JobEngine implements AsyncDisposable {
       await this.#parts.store.get(idOrName)
       throw new AppError('JOB_TRANSITION_INVALID', `a job that is removed cannot ${action}`)
     }
+    const pause = pauses(action, job.record)
+    if (action === 'pause' || action === 'resume' || pause !== undefined) {
+      await job.order(record => ({ paused: pauses(action, record) === true ? true : undefined }))
+      await job.note('transmit-mode', pause === true ? 'the flow of data is paused; changes wait at the source' : 'the flow of data goes on where it was')
+      return job.record
+    }
     await job.move(record => ({ event: eventOfAction(action, record), change: changeFor(action, options) }))
     this.#enter(job)
+    return job.record
+  }
+
+  /**
+   * Changes options that may change at any time; they are on disk when this resolves, and a step that runs obeys them at once.
+   * @throws {AppError} JOB_NOT_FOUND, SCHEDULE_NEVER_OPENS
+   */
+  async edit(idOrName: string, edit: EditJob): Promise<Job> {
+    const job = this.#find(idOrName)
+    if (job === undefined) {
+      await this.#parts.store.get(idOrName)
+      throw new AppError('JOB_TRANSITION_INVALID', 'a job that is removed cannot be changed')
+    }
+    checkSending(edit, this.#parts.clock.now())
+    await job.order(record => ({ options: edited(record.options, edit), ...(edit.transmitSchedule === undefined ? {} : { transmissionBeganAtUtc: undefined }) }))
+    await job.note('edited', `changed: ${Object.keys(edit).join(', ') || 'nothing'}`)
+    return job.record
+  }
+
+  /**
+   * Puts a user's task into the stream of a job; it runs on this machine when everything captured until now is on the replica.
+   * @throws {AppError} JOB_NOT_FOUND, JOB_TRANSITION_INVALID when nothing flows, TASKS_FULL
+   */
+  async addUserTask(idOrName: string, { script, arguments: args, timeoutMs }: AddUserTask): Promise<Job> {
+    const job = this.#find(idOrName)
+    if (job === undefined) {
+      await this.#parts.store.get(idOrName)
+      throw new AppError('JOB_TRANSITION_INVALID', 'a job that is removed has no stream')
+    }
+    const added: UserTask = { id: randomUUID(), script, arguments: args, timeoutMs, state: 'waiting', addedAtUtc: new Date(this.#parts.clock.now()).toISOString() }
+    await job.order(record => ({ userTasks: withTask(record, added) }))
+    await job.note('user-task', `task ${script} waits for what was captured before it`)
     return job.record
   }
 
@@ -201,8 +242,32 @@ export class JobEngine implements AsyncDisposable {
   }
 }
 
+/** @throws {AppError} JOB_TRANSITION_INVALID, TASKS_FULL */
+function withTask({ state, userTasks = [] }: Pick<Job, 'state' | 'userTasks'>, added: UserTask): UserTask[] {
+  if (state !== 'mirroring' && state !== 'protecting') throw new AppError('JOB_TRANSITION_INVALID', `a job that is ${state} has no stream of changes to put a task into`)
+  const all = [...userTasks, added]
+  while (all.length > MAX_USER_TASKS) {
+    const oldest = all.findIndex(task => task.state !== 'waiting' && task.state !== 'running')
+    if (oldest < 0) throw new AppError('TASKS_FULL', `${String(MAX_USER_TASKS)} tasks wait already`)
+    all.splice(oldest, 1)
+  }
+  return all
+}
+
+/** @throws {AppError} SCHEDULE_NEVER_OPENS */
+function checkSending({ transmitSchedule, bandwidthSchedule }: EditJob, nowMs: number): void {
+  if (transmitSchedule != null) checkTransmitSchedule(transmitSchedule, nowMs)
+  checkBandwidthSchedule(bandwidthSchedule ?? [])
+}
+
+/** The options with the change; null takes one away. */
+function edited(options: JobOptions, edit: EditJob): JobOptions {
+  const merged = Object.entries({ ...options, ...edit }).filter(([, value]) => value !== undefined && value !== null)
+  return JobOptions.parse(Object.fromEntries(merged))
+}
+
 function changeFor(action: JobAction, options: { keepDisks?: boolean }): JobChange {
-  const fresh: JobChange = { lastError: undefined }
+  const fresh: JobChange = { lastError: undefined, ...(action === 'start' || action === 'stop' ? { paused: undefined, transmitMode: undefined, transmissionBeganAtUtc: undefined } : {}) }
   if (action === 'remirror') return { ...fresh, captureEpoch: undefined }
   if (action === 'remove') return { ...fresh, keepDisks: options.keepDisks ?? false }
   return fresh

@@ -3,11 +3,11 @@
  * before the engine acts on it, and each state's step may run again from its start. Pausing and a lost link are no states.
  */
 import { AppError } from '../errors/app-error.ts'
-import { JobAction, type Job, type JobState } from '../domain/job.ts'
+import { JobAction, type Job, type JobState, type TransmitMode } from '../domain/job.ts'
 
 /** What moves a job on: an action of a user, or what its step found. `resume` is a retry that finds a replica begun. */
 export type JobEvent =
-  | JobAction | 'validation-passed' | 'validation-failed' | 'provisioned' | 'mirror-complete' | 'mirror-required' | 'cutover-undone'
+  | Exclude<JobAction, 'pause' | 'resume'> | 'validation-passed' | 'validation-failed' | 'provisioned' | 'mirror-complete' | 'mirror-required' | 'cutover-undone'
   | 'replica-booted' | 'step-failed' | 'resume' | 'cleaned-up'
 
 type Row = Partial<Record<JobEvent, JobState>>
@@ -36,10 +36,34 @@ export function nextState(from: JobState, event: JobEvent): JobState {
   return to
 }
 
+/** States in which data flows, or may be paused. */
+const FLOWING_STATES: readonly JobState[] = ['provisioning', 'mirroring', 'protecting']
+
 /** The actions a user can ask for now, in the order of `JobAction`. */
-export function offeredActions(state: JobState): JobAction[] {
+export function offeredActions({ state, paused }: Pick<Job, 'state' | 'paused'>): JobAction[] {
   const row: Row = TRANSITIONS[state]
-  return JobAction.options.filter(action => row[action] !== undefined)
+  return JobAction.options.filter(action => {
+    if (action === 'pause' || action === 'resume') return FLOWING_STATES.includes(state) && (action === 'resume') === (paused === true)
+    return row[action] !== undefined
+  })
+}
+
+/** What a job shows: a flow that is not there is stopped. */
+export function shownTransmitMode({ state, paused, transmitMode }: Pick<Job, 'state' | 'paused' | 'transmitMode'>): TransmitMode {
+  if (state === 'cutting-over') return 'active'
+  if (!FLOWING_STATES.includes(state)) return 'stopped'
+  return paused === true ? 'paused' : transmitMode ?? 'active'
+}
+
+/**
+ * Whether the action pauses (true) or resumes (false) the flow; undefined when it is another one. A start of a paused job resumes.
+ * @throws {AppError} JOB_TRANSITION_INVALID when there is no flow
+ */
+export function pauses(action: JobAction, { state, paused }: Pick<Job, 'state' | 'paused'>): boolean | undefined {
+  if (action === 'start' && paused === true && FLOWING_STATES.includes(state)) return false
+  if (action !== 'pause' && action !== 'resume') return undefined
+  if (!FLOWING_STATES.includes(state)) throw new AppError('JOB_TRANSITION_INVALID', `a job that is ${state} cannot ${action}`)
+  return action === 'pause'
 }
 
 /** Whether the replica was handed over to its users: from then on its VM and disks are theirs, whatever happens to the job. */
@@ -51,7 +75,7 @@ export function isHandedOver(job: Pick<Job, 'cutoverSteps'>): boolean {
  * The event an action stands for in this job.
  * @throws {AppError} JOB_VALIDATION_FAILED when an invalid job is started; JOB_TRANSITION_INVALID when a handed-over job is tried again
  */
-export function eventOfAction(action: JobAction, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps'>): JobEvent {
+export function eventOfAction(action: Exclude<JobAction, 'pause' | 'resume'>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps'>): JobEvent {
   if (action === 'start' && job.state === 'invalid') {
     const errors = job.validation.filter(finding => finding.severity === 'error').map(finding => finding.message)
     throw new AppError('JOB_VALIDATION_FAILED', `the job has ${String(errors.length)} validation errors: ${errors.slice(0, 5).join('; ')}`)

@@ -7,6 +7,7 @@ import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { transmitting } from './transmitting.ts'
 import { withSource } from './with-source.ts'
 
 /** A lost link is waited for and the mirror goes on with what still differs. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
@@ -27,10 +28,13 @@ export async function mirror(
     await job.note('mirror-begun', compare === 'none' ? 'everything is sent' : `what differs is sent, found by comparing ${compare}`)
     // written down before the first effect: from here on the replica is not complete
     await job.update({ captureEpoch: undefined, mirror: NO_MIRROR_PROGRESS, replication: undefined, mirrorBootId: job.record.mirrorBootId ?? seams.bootId })
-    const report = await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans) => {
-      if (orphans.length > 0) return
-      job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
-    }, signal)
+    const report = await transmitting(seams, job, source, 'mirror', async inner => ({
+      done: await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans) => {
+        if (orphans.length > 0) return
+        job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
+      }, inner),
+    }), signal)
+    if (report === undefined) throw signal.reason as Error
     findings.add(report.findings)
     await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrored: true, mirrorBootId: seams.bootId })
     await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
@@ -39,8 +43,8 @@ export async function mirror(
 }
 
 /** What becomes of orphans; those that the options leave out are not in the request. */
-function policy({ orphans, orphansOlderThanMs, removeOutside }: JobOptions): OrphanPolicy {
-  return { orphans, ...(orphansOlderThanMs === undefined ? {} : { orphansOlderThanMs }), ...(removeOutside === undefined ? {} : { removeOutside }) }
+function policy({ orphans, orphansOlderThanMs, removeOutside, ignoreDeletes }: JobOptions): OrphanPolicy {
+  return { orphans: ignoreDeletes ? 'keep' : orphans, ...(orphansOlderThanMs === undefined ? {} : { orphansOlderThanMs }), ...(removeOutside === undefined ? {} : { removeOutside }) }
 }
 
 /**
@@ -49,6 +53,7 @@ function policy({ orphans, orphansOlderThanMs, removeOutside }: JobOptions): Orp
  */
 export function comparison(job: Pick<Job, 'options' | 'mirror' | 'mirrored' | 'mirrorBootId'>, bootId: string): MirrorRequest['compare'] {
   if (job.mirror === undefined || job.options.compare === 'data') return job.options.compare
-  if (job.mirrorBootId !== undefined && job.mirrorBootId !== bootId) return 'data'
-  return job.mirrored === true ? 'attributes' : job.options.compare
+  const again = { checksum: 'data', attributes: 'attributes', full: 'none', off: 'attributes' } as const
+  const wanted = job.mirrored === true ? again[job.options.autoRemirror] : job.options.compare
+  return job.mirrorBootId !== undefined && job.mirrorBootId !== bootId && !(job.mirrored === true && wanted === 'none') ? 'data' : wanted
 }

@@ -6,6 +6,7 @@ import { ACTIVE_STATES, nextState, type JobEvent } from './job-state.ts'
 import type { JobStore } from './job-store.ts'
 import { closePhase, openPhase } from './phases.ts'
 import type { JobChange, JobHandle } from './step.ts'
+import { Wakers } from './wakers.ts'
 
 const PERSIST_EVERY_MS = 1000
 
@@ -14,6 +15,7 @@ interface Parts { store: JobStore, clock: Clock, log: Logger, changed: (jobId: s
 export class OpenJob implements JobHandle {
   #record: Job
   readonly #parts: Parts
+  readonly #orders = new Wakers()
   #queue: Promise<void> = Promise.resolve()
   #persistedAtMs = 0
   #persisting = false
@@ -31,12 +33,26 @@ export class OpenJob implements JobHandle {
     await this.#serially(async () => { await this.#persist(applied(this.#record, change)) })
   }
 
+  async amend(change: (record: Job) => JobChange): Promise<void> {
+    await this.#serially(async () => { await this.#persist(applied(this.#record, change(this.#record))) })
+  }
+
   progress(change: JobChange): void {
     this.#record = applied(this.#record, change)
     this.#parts.changed(this.#record.id)
     if (this.#persisting || this.#parts.clock.now() - this.#persistedAtMs < PERSIST_EVERY_MS) return
     this.#persisting = true
     void this.#persistFigures()
+  }
+
+  async ordered(signal: AbortSignal): Promise<void> {
+    await this.#orders.next(this.#record.id, signal)
+  }
+
+  /** A person's change, decided on the record as it is in that moment; on disk when it resolves, then the step is told. */
+  async order(change: (record: Job) => JobChange): Promise<void> {
+    await this.amend(change)
+    this.#orders.wake(this.#record.id)
   }
 
   async note(kind: string, message: string): Promise<void> {

@@ -5,16 +5,19 @@ import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { PROTECTING, ToldDegradations } from './told-degradations.ts'
+import { transmitting } from './transmitting.ts'
+import { noteInterruptedTasks, withUserTasks } from './user-tasks.ts'
 import { withSource } from './with-source.ts'
 
 /** After a lost link replication goes on when the source kept capturing; else, or after an overflow, a new mirror is asked for. Ends on abort. */
 export async function protect(
-  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId'>, job: JobHandle, signal: AbortSignal,
+  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId' | 'scripts'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent | undefined> {
   const roots = volumeRoots(planned(job).plan)
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
+  await noteInterruptedTasks(job)
   return await withSource<JobEvent | undefined>(seams, job, PROTECTING, async source => {
     const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
     if (captureEpoch !== job.record.captureEpoch) return await needMirror(job, 'the agent was restarted and may have missed changes')
@@ -22,9 +25,14 @@ export async function protect(
     if (cutsOverByItself(job)) return 'cutover'
     const told = new ToldDegradations(job)
     try {
-      await source.replicate(targets.trees, (replication, found) => {
-        const shown = told.look(replication.degraded ?? [])
-        job.progress(findings.add(found) ? { replication, ...shown, findings: findings.all } : { replication, ...shown })
+      await withUserTasks(seams, job, source, async inner => {
+        await transmitting(seams, job, source, 'replication', async flowing => {
+          await source.replicate(targets.trees, (replication, found) => {
+            const shown = told.look(replication.degraded ?? [])
+            job.progress(findings.add(found) ? { replication, ...shown, findings: findings.all } : { replication, ...shown })
+          }, flowing)
+          return undefined
+        }, inner)
       }, signal)
     } catch (error) {
       if (isAppError(error, 'CAPTURE_OVERFLOW')) return await needMirror(job, error.message)
@@ -41,7 +49,13 @@ function cutsOverByItself(job: JobHandle): boolean {
   return job.record.options.cutover === 'automatic' && !job.record.phases.some(phase => phase.phase === 'cutting-over')
 }
 
-async function needMirror(job: JobHandle, why: string): Promise<JobEvent> {
+/** undefined: it waits for a person. */
+async function needMirror(job: JobHandle, why: string): Promise<JobEvent | undefined> {
+  if (job.record.options.autoRemirror === 'off') {
+    await job.update({ captureEpoch: undefined, health: 'error', activity: 'mirror required: replication has ended' })
+    await job.note('mirror-required', `${why}: a new mirror is required, which is not made by itself; "landfall job remirror" begins it`)
+    return undefined
+  }
   await job.update({ captureEpoch: undefined, activity: 'a new mirror is needed' })
   await job.note('mirror-required', `${why}: what differs is mirrored again`)
   return 'mirror-required'

@@ -3,6 +3,7 @@
  * so it looks first and makes what is missing. It takes only the seams it names, knows no other step, and never writes a job's state.
  */
 import type { Clock } from '../clock/clock.ts'
+import type { ScriptRunner } from '../command/script-runner.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { Job, JobOptions } from '../domain/job.ts'
 import type { BuiltReplica, FixUpReport, ReplicaPlan } from '../domain/replica.ts'
@@ -25,8 +26,12 @@ export interface JobHandle {
   readonly record: Job
   /** On disk when it resolves. */
   update(change: JobChange): Promise<void>
+  /** As update, decided on the record as it is in that moment: for what a person may change, too. */
+  amend(change: (record: Job) => JobChange): Promise<void>
   /** Figures: watchers see them at once, the store at most once a second; errors of the store show at the next `update`. */
   progress(change: JobChange): void
+  /** Resolves when a person changes what may change at any time: options, or the pause. Also at the abort. */
+  ordered(signal: AbortSignal): Promise<void>
   /** Adds a line to the job's history. */
   note(kind: string, message: string): Promise<void>
 }
@@ -74,6 +79,8 @@ export interface JobTimes {
 export const DEFAULT_TIMES: JobTimes = { connectMs: 30_000, drainMs: 1800_000, holdMs: 60_000, bootMs: 900_000 }
 
 export interface Seams {
+  /** runs the tasks of users */
+  scripts: ScriptRunner
   sources: ConnectedSources
   /** a connection to the VMware server with this id; the caller disposes of it */
   openHypervisor: (vmwareId: string, signal: AbortSignal) => Promise<Hypervisor>

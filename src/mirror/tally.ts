@@ -19,6 +19,7 @@ export class Tally {
   readonly #clock: Clock
   readonly #report: MirrorReporter
   readonly #sentBefore: number
+  readonly #packedBefore: number
   readonly #figures: MirrorProgress = { ...NO_MIRROR_PROGRESS }
   #findings: Finding[] = []
   #reportedMs = 0
@@ -28,6 +29,7 @@ export class Tally {
     this.#clock = clock
     this.#report = report
     this.#sentBefore = stream.bytesSent
+    this.#packedBefore = stream.bytesSentPacked
   }
 
   found(entry: ListingEntry): void { this.#figures.filesFound++; this.#figures.bytesFound += payloadBytes(entry) }
@@ -80,7 +82,7 @@ export class Tally {
 
   walked(): void { this.#figures.walked = true }
 
-  progress(): MirrorProgress { return { ...this.#figures, bytesSent: this.#stream.bytesSent - this.#sentBefore } }
+  progress(): MirrorProgress { return { ...this.#figures, bytesSent: this.#stream.bytesSent - this.#sentBefore, bytesSentCompressed: this.#stream.bytesSentPacked - this.#packedBefore } }
 
   /** Reports when it is time, or now. */
   tell(now = false): void {

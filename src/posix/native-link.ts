@@ -21,7 +21,7 @@ export type NativeEndKind = 'closed' | 'lost' | 'invalid' | 'untrusted'
 
 export interface NativeTaken {
   frames: NativeFrame[]
-  /** bytes that are not with the network yet */
+  /** bytes of data that are not with the network yet */
   unsent: number
   /** once, when the handshake is through: why the peer's certificate is not believed (empty when it is), and the certificate, DER (empty when there is none) */
   peer?: { distrust: string, certificate: Buffer } | null
@@ -32,10 +32,20 @@ export interface NativeTaken {
 export interface NativeFrames { kinds: number[], volumes: number[], lengths: number[], bodies: Buffer, atBoundary: boolean, invalid: string }
 
 export interface NativeLink {
-  /** Hands a frame over; both buffers belong to the link until it was written. Gives `unsent`. */
-  send(head: Buffer, body: Buffer): number
+  /**
+   * Hands a frame over; both buffers belong to the link until it was written. An urgent one goes before data that waits, and between the
+   * parts of a large frame; data keeps its order. Gives the bytes of data that are not with the network yet.
+   */
+  send(head: Buffer, body: Buffer, isUrgent: boolean): number
+  /** From now on: bytes per second on the wire (0: no limit), level of zstd (0: data goes as it is), and what may wait before `wake` is due. */
+  setPace(bytesPerSecond: number, level: number, highWaterBytes: number): void
+  /** bytes of the frames that went out, as they were packed */
+  packed(): number
+  /** bytes given to the socket, those of TLS among them */
+  written(): number
   take(): NativeTaken
   supply(memory: Buffer): void
+  /** bytes that are not with the network yet, of data and of what is urgent */
   unsent(): number
   /** bytes that came from the network so far */
   heard(): number

@@ -38,6 +38,8 @@ export interface ReplicatorOptions {
   safe?: SafePoint
   /** called within long cycles, too */
   moved?: () => void
+  /** whether names that vanish are left on the replica; asked again for each of them */
+  keepsDeleted?: (() => boolean) | undefined
 }
 
 export interface CycleOptions {
@@ -150,7 +152,7 @@ export class Cycles {
   /** A number that differs when anything has been sent, applied or looked at since. */
   moved(): number {
     const { stream } = this.#options
-    return stream.bytesSent + stream.applied + stream.durable + this.#steps
+    return stream.bytesSent + stream.bytesSentPacked + stream.applied + stream.durable + this.#steps
   }
 
   /** Everything that is not durable, or still waits here, goes back to the change source. */
@@ -177,6 +179,7 @@ export class Cycles {
       queued: waiting.count + this.#inFlight.count,
       changesApplied: this.#inFlight.applied,
       bytesSent: stream.bytesSent,
+      bytesSentCompressed: stream.bytesSentPacked,
       recoveryPointLatencyMs: oldest === Infinity ? 0 : Math.max(0, clock.now() - oldest),
       latencyMsP50: this.#inFlight.latencyMsP50,
       latencyMsP99: this.#inFlight.latencyMsP99,
@@ -221,12 +224,12 @@ export class Cycles {
   async #replicate(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes: source, clock, stream } = this.#options
     const state = this.#state(volume)
-    const sender = new OperationSender(stream, volume)
+    const sender = new OperationSender(stream, volume, this.#options.keepsDeleted)
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: state.links, sender, touched: new Set(), seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
-      removal: new OrphanWalk({ volume, stream, rules: this.#rules(volume), orphans: 'remove', send: async (operation, inner) => { await sender.operation(operation, inner) } }),
+      removal: new OrphanWalk({ volume, stream, rules: this.#rules(volume), orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
     const began = clock.now()
     let done: ReplicatedChanges

@@ -1,6 +1,6 @@
 /** Collects operations of one volume, in order, into batches worth sending. */
 import type { FileOperation } from '../domain/file-operation.ts'
-import { encodeOperation, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
+import { encodeOperation, joinBatches, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 
 /** From this size on a batch goes out. */
@@ -9,26 +9,39 @@ const FULL_BYTES = 256 * 1024
 export class OperationSender {
   readonly #stream: OperationStream
   readonly #volume: number
+  readonly #keepsDeleted: () => boolean
   #waiting: OperationBatch[] = []
   #bytes = 0
 
-  constructor(stream: OperationStream, volume: number) {
+  /** @param keepsDeleted whether names that vanish are left on the replica */
+  constructor(stream: OperationStream, volume: number, keepsDeleted = (): boolean => false) {
+    this.#keepsDeleted = keepsDeleted
     this.#stream = stream
     this.#volume = volume
   }
 
   /** Takes the batch over. @throws {AppError} LINK_LOST */
   async add(batch: OperationBatch | undefined, signal: AbortSignal): Promise<void> {
-    if (batch === undefined || batch.length === 0) return
+    if (batch === undefined) return
+    await this.#put(this.#keepsDeleted() ? keptOperations(batch, kind => kind !== 'remove') : batch, signal)
+  }
+
+  /** Adds one operation, whatever it is: also a removal that makes room for what comes next. @throws {AppError} LINK_LOST */
+  async operation(operation: FileOperation, signal: AbortSignal): Promise<void> {
+    await this.#put(encodeOperation(operation), signal)
+  }
+
+  /** Adds an operation that takes away what the source has not. @throws {AppError} LINK_LOST */
+  async deletion(operation: FileOperation, signal: AbortSignal): Promise<void> {
+    if (!this.#keepsDeleted()) await this.operation(operation, signal)
+  }
+
+  async #put(batch: OperationBatch, signal: AbortSignal): Promise<void> {
+    if (batch.length === 0) return
     if (this.#bytes + batch.length > FULL_BYTES) await this.flush(signal)
     this.#waiting.push(batch)
     this.#bytes += batch.length
     if (this.#bytes >= FULL_BYTES) await this.flush(signal)
-  }
-
-  /** Adds one operation. @throws {AppError} LINK_LOST */
-  async operation(operation: FileOperation, signal: AbortSignal): Promise<void> {
-    await this.add(encodeOperation(operation), signal)
   }
 
   /** Everything added is on its way when this resolves. @throws {AppError} LINK_LOST */

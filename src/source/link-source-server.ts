@@ -4,6 +4,7 @@ import type { Finding } from '../domain/finding.ts'
 import { NO_MIRROR_PROGRESS, type MirrorProgress, type ReplicationProgress } from '../domain/progress.ts'
 import { ROOT_PATH } from '../domain/rel-path.ts'
 import type { Rule } from '../domain/rule.ts'
+import type { Transmission } from '../domain/transmission.ts'
 import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -79,6 +80,22 @@ class LinkSourceServer implements SourceServer {
   get captureEpoch(): string { return this.#captureEpoch }
   get capturingJobId(): string { return this.#capturingJobId }
   get ended(): AbortSignal { return this.#ended.signal }
+
+  async transmit(how: Transmission, signal: AbortSignal): Promise<void> {
+    this.#link.transmit(how)
+    await this.#link.send({ type: 'control', control: { kind: 'transmission', how } }, signal)
+  }
+
+  get bytesReceived(): number { return this.#link.bytesReceived }
+
+  async queue(signal: AbortSignal): Promise<{ queued: number, oldestMs: number }> {
+    const { queued, oldestMs } = await this.#channel.ask(id => ({ kind: 'queue', id }), 'queued', SHORT_MS, signal)
+    return { queued, oldestMs }
+  }
+
+  async whenReplicated(signal: AbortSignal): Promise<void> {
+    await this.#channel.run(id => ({ kind: 'barrier', id }), 'passed', () => undefined, signal)
+  }
 
   async describe(signal: AbortSignal): Promise<Workload> {
     return (await this.#channel.ask(id => ({ kind: 'describe', id }), 'workload', DESCRIBE_MS, signal)).workload

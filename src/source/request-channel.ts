@@ -4,6 +4,7 @@ import { CODES, type ErrorCode } from '../errors/codes.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
 import type { Control } from '../wire/messages.ts'
+import { whenSilent } from '../wire/silence.ts'
 
 type WithId = Extract<Control, { id: number }>
 type Kind = WithId['kind']
@@ -13,7 +14,7 @@ type TakeProgress = (control: Progress) => void | Promise<void>
 
 interface Pending { kinds: readonly Kind[], resolve: (answer: WithId) => void, reject: (error: Error) => void, progress: TakeProgress | undefined, forgotten: boolean }
 
-/** how long a cancelled request may take to end on the agent before the connection is given up */
+/** how long a cancelled request may take to end on the agent before the connection is given up; data on its way counts as an answer that comes */
 const CANCEL_MS = 60_000
 
 export class RequestChannel {
@@ -33,10 +34,11 @@ export class RequestChannel {
 
   /**
    * Asks for one thing; resolves with the answer of kind `answer`. Abort asks the agent to stop and rejects at once.
-   * @throws {AppError} the agent's code when it failed; LINK_LOST also when there is no answer within timeoutMs
+   * @throws {AppError} the agent's code when it failed; LINK_LOST also when there is no answer within timeoutMs, in which no data came either
    */
   async ask<K extends Kind>(request: (id: number) => Control, answer: K, timeoutMs: number, signal: AbortSignal): Promise<Of<K>> {
-    const late = AbortSignal.timeout(timeoutMs)
+    using silence = whenSilent(this.#link, timeoutMs)
+    const late = silence.signal
     const { id, answered } = await this.#open(request, [answer], undefined, signal)
     try {
       return await Promise.race([answered, aborted(AbortSignal.any([signal, late]))]) as Of<K>
@@ -113,9 +115,10 @@ export class RequestChannel {
   /** Never rejects: a link that ended, or an agent that does not stop, shows at the request. */
   async #cancel(id: number, done: AbortSignal): Promise<void> {
     await this.#tell({ kind: 'cancel', id })
-    const late = setTimeout(() => { void this.#link[Symbol.asyncDispose]() }, CANCEL_MS)
-    done.addEventListener('abort', () => { clearTimeout(late) }, { once: true })
-    if (done.aborted) clearTimeout(late)
+    const silence = whenSilent(this.#link, CANCEL_MS)
+    silence.signal.addEventListener('abort', () => { void this.#link[Symbol.asyncDispose]() }, { once: true })
+    done.addEventListener('abort', () => { silence[Symbol.dispose]() }, { once: true })
+    if (done.aborted) silence[Symbol.dispose]()
   }
 
   async #tell(control: Control): Promise<void> {

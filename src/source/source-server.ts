@@ -7,6 +7,7 @@ import type { Finding } from '../domain/finding.ts'
 import type { Orphan } from '../domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import type { Rule } from '../domain/rule.ts'
+import type { Transmission } from '../domain/transmission.ts'
 import type { Difference, VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Quiesce } from '../domain/quiesce.ts'
@@ -44,6 +45,14 @@ export interface SourceServer extends AsyncDisposable {
   readonly capturingJobId: string
   /** aborted when the connection has ended */
   readonly ended: AbortSignal
+  /** How data goes over this connection from now on, at once and both ways; without it, at full speed and as it is. @throws {AppError} LINK_LOST */
+  transmit(how: Transmission, signal: AbortSignal): Promise<void>
+  /** bytes that came from the source so far */
+  readonly bytesReceived: number
+  /** What waits at the source: changes, and the age of the oldest; 0 when there is none. */
+  queue(signal: AbortSignal): Promise<{ queued: number, oldestMs: number }>
+  /** Resolves when everything that was captured until now is durable on the replica: only while it replicates that gets anywhere. @throws {AppError} LINK_LOST */
+  whenReplicated(signal: AbortSignal): Promise<void>
   describe(signal: AbortSignal): Promise<Workload>
   /**
    * Opens the volumes and starts the capture; when it runs for this job, these volumes and rules already, goes on with it.

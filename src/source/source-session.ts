@@ -16,6 +16,7 @@ import { createReplicator, type Replicator } from '../replication/replicator.ts'
 import type { Link } from '../wire/link.ts'
 import { PROTOCOL_VERSION, type Control, type QuiesceNote } from '../wire/messages.ts'
 import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
+import { Barriers } from './barrier.ts'
 import { ReportSender } from './report-sender.ts'
 import type { Capturing, SourceCapture } from './source-capture.ts'
 
@@ -63,6 +64,8 @@ class SourceSession implements AsyncDisposable {
   /** one for all of a connection: replicate and drain share what it knows */
   #replication: { capturing: Capturing, replicator: Replicator } | undefined
   #reports: ReportSender<ReplicationProgress> | undefined
+  readonly #barriers = new Barriers()
+  #ignoresDeletes = false
 
   constructor(options: SourceSessionOptions) {
     this.#options = options
@@ -109,6 +112,10 @@ class SourceSession implements AsyncDisposable {
 
   #take(control: Control): void {
     if (control.kind === 'acknowledge') this.#stream.acknowledge(control)
+    else if (control.kind === 'transmission') {
+      this.#ignoresDeletes = control.how.ignoreDeletes === true
+      this.#link.transmit(control.how)
+    }
     else if (control.kind === 'cancel') this.#requests.get(control.id)?.cancel.abort()
     else if (isRequest(control)) {
       if (this.#requests.has(control.id) || this.#requests.size >= MAX_REQUESTS) throw new AppError('FRAME_INVALID', 'the appliance asks twice under one number, or too much at once')
@@ -155,6 +162,13 @@ class SourceSession implements AsyncDisposable {
       case 'verify': return await this.#flowOf('verify', cancel, async () => await this.#verify(request, signal))
       case 'replicate': return await this.#flowOf('replicate', cancel, async () => await this.#replicate(request, signal))
       case 'drain': return await this.#flowOf('drain', cancel, async () => await this.#drain(request, signal))
+      case 'barrier':
+        await this.#barriers.passed(this.#options.clock.now(), signal)
+        return { kind: 'passed', id }
+      case 'queue': {
+        const { count, oldestAtMs } = capture.current.changes.pending()
+        return { kind: 'queued', id, queued: count, oldestMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#options.clock.now() - oldestAtMs) }
+      }
       case 'hold': return { kind: 'held', id, frozen: await capture.hold() }
       case 'thaw':
         return { kind: 'thawed', id, notes: [...await capture.thaw()] }
@@ -166,7 +180,7 @@ class SourceSession implements AsyncDisposable {
       case 'power-off':
         await capture.finish()
         return { kind: 'powering-off', id }
-      case 'workload': case 'prepared': case 'mirror-progress': case 'mirror-orphans': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'quiesce-note': case 'drained':
+      case 'workload': case 'passed': case 'queued': case 'prepared': case 'mirror-progress': case 'mirror-orphans': case 'mirror-complete': case 'verify-progress': case 'differences': case 'verify-complete': case 'replication-progress': case 'quiesce-note': case 'drained':
       case 'held': case 'thawed': case 'powering-off': case 'released': case 'failed': case 'cancelled':
         throw new AppError('FRAME_INVALID', `the appliance sent ${request.kind}, which only an agent sends`)
     }
@@ -247,8 +261,11 @@ class SourceSession implements AsyncDisposable {
     if (this.#replication?.capturing !== capturing) {
       const { volumes, rules, changes, safe } = capturing
       const replicator = createReplicator({
-        volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock,
-        report: (progress, findings) => { this.#reports?.report({ ...progress, ...load === undefined ? {} : { agent: load() } }, findings) },
+        volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock, keepsDeleted: () => this.#ignoresDeletes,
+        report: (progress, findings) => {
+          this.#barriers.noteSafe(this.#options.clock.now() - progress.recoveryPointLatencyMs)
+          this.#reports?.report({ ...progress, ...load === undefined ? {} : { agent: load() } }, findings)
+        },
       })
       this.#replication = { capturing, replicator }
     }

@@ -43,6 +43,7 @@ export class AcknowledgedStream implements OperationStream {
   get applied(): number { return this.#applied }
   get durable(): number { return this.#durable }
   get bytesSent(): number { return this.#link.bytesSent }
+  get bytesSentPacked(): number { return this.#link.bytesSentPacked }
 
   async send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()

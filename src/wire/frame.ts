@@ -1,10 +1,14 @@
 /**
  * Frames: how messages lie on a byte stream. Little-endian, a header of 12 bytes, then the body:
  *
- *   u32 body length | u32 check | u8 type | u8 0 | u16 volume
+ *   u32 body length | u32 check | u8 type | u8 flags | u16 volume
  *
  *   types   1 control  2 operations  3 list  4 listing  5 hash  6 hashes  7 digests  8 same (message-codec.ts)
  *           16 credit (u32 bytes of data, u32 bytes of control given back)  17 alive  18 bye (the link's own, tls-link.ts)
+ *           19 part (the addon's own): the next bytes, 1 to 65536, of the body of the frame in parts that has begun
+ *   flags   bit 0, types 2 to 8: the body follows in parts; between them there may be control, credit and alive, nothing else
+ *           bit 1, types 2 and 4: the body is packed: u32 length of the plain body | u8 length of the fields | fields | one zstd frame of
+ *           what stands behind the fields. The plain body obeys its type's limit, and credit is counted by its length
  *
  * TLS has checked every byte, so nobody looks at `check` any more; in control messages it is the body's CRC-32, which version 1 wants to see
  * before it understands a refusal, else 0. This form, `hello` and `refuse` stay as they are in every version of the protocol.

@@ -4,6 +4,8 @@
  *
  *   what                                      limit                     where it is checked
  *   body of a frame, by its type              MAX_BODY_BYTES            frame.ts, as soon as the header is there
+ *   the same when it was packed               MAX_BODY_BYTES            frame_body.rs unpacks into so much and no more
+ *   frames that come in parts                 one at a time             frame.rs
  *   bytes that nobody has taken yet           DATA_, CONTROL_WINDOW     inbox.ts (windows in credit.ts)
  *   batch of operations                       4 MiB                     operation-codec.ts, operation.rs
  *   operations in a batch                     MAX_BATCH_OPERATIONS      operation-codec.ts, operation.rs

@@ -3,12 +3,14 @@
  * the peer's credit, so a slow receiver slows the sender and memory stays bounded. It never drops, reorders or repeats a message; when
  * the transport ends it fails, it does not heal (reconnecting is the agent's business).
  */
+import type { Transmission } from '../domain/transmission.ts'
 import type { Message } from './messages.ts'
 
 export interface Link extends AsyncDisposable {
   /**
    * Resolves when the message is within the peer's credit and the transport keeps up. Its buffers are given away: leave them as they are.
-   * Data messages keep the order of the calls, control messages too; a control message may overtake data that waits for credit.
+   * Data messages keep the order of the calls; urgent control messages too, and they may overtake data. Control messages that are not urgent
+   * (isUrgent in messages.ts) stay behind the data that was sent before them.
    * @throws {AppError} LINK_LOST when the link has ended. Abort gives up a message that waits for credit and leaves the link usable; one
    * that was handed over resolves.
    */
@@ -23,8 +25,17 @@ export interface Link extends AsyncDisposable {
    * for a message, and only when nothing keeps a part of it.
    */
   reuse(buffer: Buffer): void
-  /** Bytes handed to the transport so far, headers included. */
+  /**
+   * How this side sends from now on, what waits already included. The limit is that of the bytes on the wire, control messages and TLS among
+   * them; urgent messages and signs of life get through however low it is. Packing changes nothing that the peer's consumer sees.
+   */
+  transmit(how: Transmission): void
+  /** Bytes handed to the transport so far, headers included, before packing. */
   readonly bytesSent: number
+  /** Bytes of the messages that have gone out so far, headers included, as they were packed. */
+  readonly bytesSentPacked: number
+  /** Bytes that came from the peer so far, those of messages that are not whole among them. */
+  readonly bytesReceived: number
   /** Disposing closes orderly: what was sent arrives, then the peer's `receive` ends. */
 }
 

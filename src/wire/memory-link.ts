@@ -30,6 +30,7 @@ export function memoryLinkPair(): MemoryLinkPair {
 class MemoryLink implements Link {
   peer: MemoryLink | undefined
   bytesSent = 0
+  bytesReceived = 0
   readonly #credit: Record<CreditClass, Credit> = { data: new Credit(DATA_WINDOW_BYTES), control: new Credit(CONTROL_WINDOW_BYTES) }
   readonly #inbox = new Inbox((credit, bytes) => { this.peer?.repaid(credit, bytes) })
   #ended = false
@@ -40,6 +41,12 @@ class MemoryLink implements Link {
     await this.#credit[creditClassOf(message)].take(sizeBytes, signal)
     this.bytesSent += sizeBytes
     this.peer?.arrived(message, sizeBytes)
+  }
+
+  get bytesSentPacked(): number { return this.bytesSent }
+
+  transmit(): void {
+    // nothing is between its ends that could be slow
   }
 
   receive(): AsyncIterable<Message> { return this.#inbox.receive() }
@@ -59,7 +66,10 @@ class MemoryLink implements Link {
     this.peer?.finish()
   }
 
-  arrived(message: Message, sizeBytes: number): void { this.#inbox.put(message, sizeBytes) }
+  arrived(message: Message, sizeBytes: number): void {
+    this.bytesReceived += sizeBytes
+    this.#inbox.put(message, sizeBytes)
+  }
 
   repaid(credit: CreditClass, bytes: number): void { this.#credit[credit].give(bytes) }
 

@@ -1,5 +1,5 @@
 /**
- * The protocol between agent and appliance, version 2. The agent dials the appliance's replication port, TLS 1.3, both sides with
+ * The protocol between agent and appliance, version 3. The agent dials the appliance's replication port, TLS 1.3, both sides with
  * certificates of the appliance's CA; then:
  *
  *   agent       hello (version, agent id, capture epoch)
@@ -10,10 +10,13 @@
  *               mirror-progress / mirror-orphans ..., mirror-complete
  *   appliance   verify -> agent: list / hash requests, verify-progress, differences ..., verify-complete; no operations
  *   appliance   replicate -> agent: operations, replication-progress ..., until: cancel -> agent: cancelled
+ *   appliance   queue -> agent: queued (what waits; also while nothing is replicated)
+ *   appliance   barrier -> agent: passed (all that was captured before it is durable; beside replicate)
  *   appliance   drain -> agent: operations ..., quiesce-note ... (scripts run, services stopped), drained (source frozen, everything sent acknowledged as durable)
  *   appliance   hold (every few seconds while frozen), then power-off, or thaw -> agent: thawed
  *   appliance   release -> agent: released (capture off, thawed)
  *   appliance   cancel -> agent: cancelled (or the answer, when it was on its way): nothing of the request is sent behind it
+ *   appliance   transmission (any time behind the welcome): how the agent sends from then on; the appliance does the same by itself
  *   either      failed (answers the request it names)
  *
  * A list request's pages may be 1 MiB ahead of the agent's consumer; `listed` says how many bytes of pages it has taken since the last
@@ -31,13 +34,14 @@ import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import { Quiesce } from '../domain/quiesce.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import { MAX_RULES, Rule } from '../domain/rule.ts'
+import { Transmission } from '../domain/transmission.ts'
 import { Difference, VerifyBy, VerifyProgress } from '../domain/verification.ts'
 import { Workload } from '../domain/workload.ts'
 import { MAX_FINDING_TEXT, MAX_GREETING_TEXT } from './limits.ts'
 import type { DirectoryDigest, ListingPage } from './listing-codec.ts'
 import type { OperationBatch } from './operation-codec.ts'
 
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 
 /** what a source says of itself is kept and shown */
 const label = z.string().max(MAX_GREETING_TEXT)
@@ -94,6 +98,8 @@ export const Control = z.discriminatedUnion('kind', [
   loose('hello', { protocolVersion: z.number().int(), agentVersion: label, captureEpoch: label, jobId: label }),
   control('welcome', { applianceVersion: z.string() }),
   loose('refuse', { code: z.string(), message: z.string() }),
+  control('barrier', { id }), control('passed', { id }),
+  control('queue', { id }), control('queued', { id, queued: id, oldestMs: z.number().nonnegative() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
   control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot), rules: z.array(Rule).max(MAX_RULES) }), control('prepared', { id, captureEpoch: label }),
   control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
@@ -110,6 +116,7 @@ export const Control = z.discriminatedUnion('kind', [
   control('thaw', { id }), control('thawed', { id, notes: z.array(QuiesceNote).max(MAX_QUIESCE_NOTES).optional() }),
   control('power-off', { id }), control('powering-off', { id }),
   control('release', { id, completed: z.boolean().optional() }), control('released', { id }),
+  control('transmission', { how: Transmission }),
   control('listed', { request: id, bytes: id }),
   control('flush', {}),
   control('cancel', { id }), control('cancelled', { id }),
@@ -117,6 +124,14 @@ export const Control = z.discriminatedUnion('kind', [
   control('failed', { id, code: label, message: text }),
 ])
 export type Control = z.infer<typeof Control>
+
+/** They say that work has ended, or ask about what was sent: they stay behind the data that was sent before them. */
+const IN_ORDER: ReadonlySet<Control['kind']> = new Set<Control['kind']>(['flush', 'mirror-complete', 'verify-complete', 'drained', 'released', 'cancelled', 'failed'])
+
+/** Whether a message may go before data that waits, so that no amount of data keeps it up. */
+export function isUrgent(message: Message): boolean {
+  return message.type === 'control' && !IN_ORDER.has(message.control.kind)
+}
 
 export type Message =
   | { type: 'control', control: Control }

@@ -46,8 +46,10 @@ export interface OperationStream {
    * operations as `list` is. @throws {AppError} LINK_LOST
    */
   same(volume: number, directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer>
-  /** bytes of operations and requests sent so far, headers included, before TLS */
+  /** bytes of operations and requests sent so far, headers included, before packing and TLS */
   readonly bytesSent: number
+  /** bytes of those of them that have gone out, as they were packed */
+  readonly bytesSentPacked: number
 }
 
 /** How many directories one `list` request may name. */

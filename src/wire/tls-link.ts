@@ -5,6 +5,7 @@
  * given up.
  */
 import { connect, type Socket } from 'node:net'
+import type { Compression, Transmission } from '../domain/transmission.ts'
 import { AppError } from '../errors/app-error.ts'
 import { openNativeLink } from '../posix/linking.ts'
 import type { LinkIdentity, NativeEndKind, NativeFrame, NativeLink } from '../posix/native-link.ts'
@@ -15,7 +16,7 @@ import { encodeFrameHead, frameType, HEADER_BYTES, type Frame } from './frame.ts
 import { Inbox } from './inbox.ts'
 import type { AcceptedLink, Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
-import type { Message } from './messages.ts'
+import { isUrgent, type Message } from './messages.ts'
 import { noteGarbage } from './young-garbage.ts'
 
 export interface TlsLinkOptions {
@@ -24,8 +25,12 @@ export interface TlsLinkOptions {
 }
 
 export const DEFAULT_IDLE_MS = 30_000
-/** `send` holds the sender back while more than this waits for the network */
+/** `send` holds the sender back while more data than this waits for the network */
 const HIGH_WATER_BYTES = 2 * 1024 * 1024
+/** on a limited link it is a second's worth, but no less than this: a request to stop has to wait for it */
+const LOW_WATER_BYTES = 64 * 1024
+/** levels of zstd */
+const LEVELS = { off: 0, minimum: 1, medium: 3, maximum: 9 } as const satisfies Record<Compression, number>
 /** how long an orderly end may take before the connection is cut */
 const CLOSE_MS = 2000
 /** a sign of life is due after this many silent ticks, the peer is lost after three times as many */
@@ -97,7 +102,10 @@ class TlsLink implements Link {
   readonly #lent = new WeakSet<ArrayBufferLike>()
   readonly #timer: NodeJS.Timeout
   readonly #idleMs: number
+  /** data that was handed to the addon, and what of it waits for the network */
+  #dataBytes = 0
   #unsentBytes = 0
+  #highWaterBytes = HIGH_WATER_BYTES
   /** bodies that are not known to be written, with the count of bytes at which they are */
   #unwritten: { atBytes: number, body: Buffer }[] = []
   #waitingForDrain: (() => void)[] = []
@@ -132,10 +140,22 @@ class TlsLink implements Link {
   async send(message: Message, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { head, body, sizeBytes } = encodeMessage(message)
-    await this.#credit[creditClassOf(message)].take(sizeBytes, signal)
-    this.#write(head, body)
-    while (this.#unsentBytes > HIGH_WATER_BYTES && !signal.aborted && !this.#ended) await this.#drained(signal)
+    const credit = creditClassOf(message)
+    await this.#credit[credit].take(sizeBytes, signal)
+    this.#write(head, body, isUrgent(message))
+    // control messages are few enough by their credit
+    while (credit === 'data' && this.#unsentBytes > this.#highWaterBytes && !signal.aborted && !this.#ended) await this.#drained(signal)
   }
+
+  transmit({ bandwidthBytesPerS, compression }: Transmission): void {
+    this.#highWaterBytes = bandwidthBytesPerS === undefined ? HIGH_WATER_BYTES : Math.min(HIGH_WATER_BYTES, Math.max(LOW_WATER_BYTES, bandwidthBytesPerS))
+    this.#native.setPace(bandwidthBytesPerS ?? 0, LEVELS[compression], this.#highWaterBytes)
+    this.#goOn()
+  }
+
+  get bytesSentPacked(): number { return this.#native.packed() }
+
+  get bytesReceived(): number { return this.#native.heard() }
 
   receive(): AsyncIterable<Message> { return this.#inbox.receive() }
 
@@ -146,7 +166,7 @@ class TlsLink implements Link {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) {
-      this.#write(encodeFrameHead('bye', 0, NOTHING, NOTHING), NOTHING)
+      this.#write(encodeFrameHead('bye', 0, NOTHING, NOTHING), NOTHING, false)
       this.#finish()
     }
     const cut = setTimeout(() => { this.#native.close(true) }, CLOSE_MS)
@@ -185,7 +205,7 @@ class TlsLink implements Link {
   #take(): void {
     const { frames, unsent, peer, end } = this.#native.take()
     this.#noteUnsent(unsent)
-    if (unsent <= HIGH_WATER_BYTES) for (const go of this.#waitingForDrain.splice(0)) go()
+    this.#goOn()
     if (peer != null) this.#handshake.resolve(peer)
     try {
       for (const frame of frames) if (!this.#ended) this.#receive(frame)
@@ -229,27 +249,32 @@ class TlsLink implements Link {
     body.writeUInt32LE(this.#owed.control, 4)
     this.#owed.data = 0
     this.#owed.control = 0
-    this.#write(encodeFrameHead('credit', 0, body, NOTHING), NOTHING)
+    this.#write(encodeFrameHead('credit', 0, body, NOTHING), NOTHING, true)
   }
 
-  #write(head: Buffer, body: Buffer): void {
+  #write(head: Buffer, body: Buffer, urgent: boolean): void {
     if (this.#ended) throw new AppError('LINK_LOST', 'the connection to the peer has ended')
     const sizeBytes = head.length + body.length
     this.bytesSent += sizeBytes
+    if (!urgent) this.#dataBytes += sizeBytes
     this.#ticksSinceSent = 0
     const isPooled = outgoingBodies.isLent(body)
-    if (isPooled) this.#unwritten.push({ atBytes: this.bytesSent, body })
+    if (isPooled) this.#unwritten.push({ atBytes: this.#dataBytes, body })
     noteGarbage(isPooled ? head.length : sizeBytes)
-    this.#noteUnsent(this.#native.send(head, body))
+    this.#noteUnsent(this.#native.send(head, body, urgent))
   }
 
   /** Bodies that were written are free for others. */
   #noteUnsent(unsentBytes: number): void {
     this.#unsentBytes = unsentBytes
-    for (let first = this.#unwritten[0]; first !== undefined && first.atBytes <= this.bytesSent - unsentBytes; first = this.#unwritten[0]) {
+    for (let first = this.#unwritten[0]; first !== undefined && first.atBytes <= this.#dataBytes - unsentBytes; first = this.#unwritten[0]) {
       this.#unwritten.shift()
       outgoingBodies.giveBack(first.body)
     }
+  }
+
+  #goOn(): void {
+    if (this.#unsentBytes <= this.#highWaterBytes) for (const go of this.#waitingForDrain.splice(0)) go()
   }
 
   async #drained(signal: AbortSignal): Promise<void> {
@@ -274,7 +299,7 @@ class TlsLink implements Link {
     this.#heardBytes = heardBytes
     this.#ticksSinceSent++
     if (this.#ticksSinceReceived > 3 * TICKS_TO_ALIVE) this.#lose(`nothing was heard for ${String(this.#idleMs)} ms`)
-    else if (this.#ticksSinceSent >= TICKS_TO_ALIVE && this.#native.unsent() === 0) this.#write(encodeFrameHead('alive', 0, NOTHING, NOTHING), NOTHING)
+    else if (this.#ticksSinceSent >= TICKS_TO_ALIVE && this.#native.unsent() === 0) this.#write(encodeFrameHead('alive', 0, NOTHING, NOTHING), NOTHING, true)
   }
 }
 

@@ -38,7 +38,7 @@ async function fill(link: Link, signal: AbortSignal): Promise<{ sent: number, wa
 /** Runs the whole Link contract against what `open` returns. */
 export function linkContract(name: string, open: () => Promise<LinkPair>): void {
   t.test(`Link contract: ${name}`, async t => {
-    t.test('messages of every type arrive once, in order, unchanged, both ways', async t => {
+    t.test('messages of every type arrive once, unchanged, both ways; control and data keep their order', async t => {
       await using pair = await open()
       const path = parseRelPath(Buffer.from([0x61, 0x2f, 0xff]))
       const messages: Message[] = [
@@ -57,9 +57,11 @@ export function linkContract(name: string, open: () => Promise<LinkPair>): void 
         })()
         for (const message of messages) await from.send(message, soon())
         await receiving
-        t.same(received, messages)
+        const order = (of: readonly Message[]): Message[] => [...of.filter(m => m.type === 'control'), ...of.filter(m => m.type !== 'control')]
+        t.same(order(received), order(messages))
       }
       t.ok(pair.agent.bytesSent > 3 * MIB)
+      t.ok(pair.appliance.bytesReceived > 0 && pair.agent.bytesSentPacked <= pair.agent.bytesSent)
     })
 
     t.test('a receiver that takes nothing stops the sender at the window, and lets it go on by taking', async t => {
@@ -85,6 +87,49 @@ export function linkContract(name: string, open: () => Promise<LinkPair>): void 
           break
         }
       }
+    })
+
+    t.test('what says that work has ended stays behind the data that was sent before it', async t => {
+      await using pair = await open()
+      const sending = (async () => {
+        for (let sequence = 1; sequence <= 5; sequence++) await pair.agent.send(operations(sequence, batchOf(MIB)), soon())
+        await pair.agent.send(control({ kind: 'flush' }), soon())
+        await pair.agent.send(operations(6, batchOf(MIB)), soon())
+        await pair.agent.send(control({ kind: 'cancelled', id: 1 }), soon())
+      })()
+      const seen: (number | string)[] = []
+      for await (const message of pair.appliance.receive()) {
+        if (message.type === 'operations') seen.push(message.sequence)
+        if (message.type === 'control') seen.push(message.control.kind)
+        if (message.type === 'control' && message.control.kind === 'cancelled') break
+      }
+      await sending
+      t.same(seen, [1, 2, 3, 4, 5, 'flush', 6, 'cancelled'])
+    })
+
+    t.test('how it sends may change at any time, and what arrives is the same', async t => {
+      await using pair = await open()
+      const ways = [{ compression: 'maximum' }, { compression: 'off', bandwidthBytesPerS: 20 * MIB }, { compression: 'minimum', bandwidthBytesPerS: 100 * MIB }, { compression: 'off' }] as const
+      const batch = Buffer.concat([batchOf(3 * MIB), batchOf(200)]) as OperationBatch
+      const sending = (async () => {
+        for (const [i, how] of ways.entries()) {
+          pair.agent.transmit(how)
+          await pair.agent.send(operations(i + 1, batch), soon())
+          await pair.agent.send(control({ kind: 'hold', id: i + 1 }), soon())
+        }
+      })()
+      const seen: number[] = []
+      let controls = 0
+      for await (const message of pair.appliance.receive()) {
+        if (message.type === 'control') controls++
+        if (message.type === 'operations') {
+          seen.push(message.sequence)
+          if (!message.batch.equals(batch)) t.fail(`batch ${String(message.sequence)} is another one`)
+        }
+        if (controls + seen.length === 2 * ways.length) break
+      }
+      await sending
+      t.same(seen, [1, 2, 3, 4])
     })
 
     t.test('control messages too are held back by a receiver that takes nothing', async t => {
@@ -119,7 +164,7 @@ export function linkContract(name: string, open: () => Promise<LinkPair>): void 
     t.test('an orderly end lets everything arrive, then ends the peer\'s messages', async t => {
       await using pair = await open()
       await pair.agent.send(operations(1, batchOf(MIB)), soon())
-      await pair.agent.send(control({ kind: 'hold', id: 1 }), soon())
+      await pair.agent.send(control({ kind: 'cancelled', id: 1 }), soon())
       const closing = pair.agent[Symbol.asyncDispose]()
       const types: string[] = []
       for await (const message of pair.appliance.receive()) types.push(message.type)

@@ -1,6 +1,7 @@
 /** What is fuzzed: each target spoils recorded bytes (fixtures/wire) and gives them to one decoder; it throws when that does anything but take or refuse them. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { zstdCompressSync } from 'node:zlib'
 import { isAppError } from '../../src/errors/app-error.ts'
 import { native } from '../../src/posix/native.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
@@ -52,15 +53,15 @@ export async function openTarget(name: TargetName, directory: string): Promise<T
 
 /** The addon's parser against a plain reading of the same bytes. */
 function frames(): Target {
-  const stream = vector('every-kind.frames')
+  const stream = Buffer.concat([vector('every-kind.frames'), inPartsAndPacked()])
   return {
     ...nothing,
     make: random => Buffer.concat([Buffer.from([random(256), random(4)]), mutate(stream, [stream], random)]),
     run: async input => {
       const bytes = input.subarray(2)
-      const wanted = plainFrames(bytes)
       for (const piece of [1 + input.readUInt16LE(0), 7, bytes.length + 1]) {
         const found = native.framesOf(bytes, piece)
+        const wanted = plainFrames(bytes, found)
         const heads = found.kinds.map((kind, i) => [kind, found.volumes[i], found.lengths[i]])
         if (JSON.stringify([heads, found.bodies.toString('hex'), found.invalid !== '']) !== JSON.stringify([wanted.heads, wanted.bodies, wanted.invalid])) throw new Error(`in pieces of ${String(piece)}: ${JSON.stringify(heads)} ${found.invalid} instead of ${JSON.stringify(wanted.heads)}`)
         if (!wanted.invalid && found.atBoundary !== wanted.atBoundary) throw new Error('wrong about where it may end')
@@ -69,21 +70,76 @@ function frames(): Target {
   }
 }
 
-function plainFrames(bytes: Buffer): { heads: number[][], bodies: string, invalid: boolean, atBoundary: boolean } {
-  const types = new Map<number, FrameType>(Object.entries(FRAME_TYPES).map(([type, code]) => [code, type as FrameType]))
-  const heads: number[][] = []
-  let [bodies, at] = ['', 0]
-  while (at + 12 <= bytes.length) {
-    const length = bytes.readUInt32LE(at)
-    const kind = bytes.readUInt8(at + 8)
-    const type = types.get(kind)
-    if (type === undefined || bytes[at + 9] !== 0 || length > MAX_BODY_BYTES[type]) return { heads, bodies, invalid: true, atBoundary: false }
-    if (at + 12 + length > bytes.length) break
-    heads.push([kind, bytes.readUInt16LE(at + 10), length])
-    bodies += bytes.subarray(at + 12, at + 12 + length).toString('hex')
-    at += 12 + length
+const header = (length: number, kind: number, flags: number): Buffer => {
+  const bytes = Buffer.alloc(12)
+  bytes.writeUInt32LE(length, 0)
+  bytes.writeUInt8(kind, 8)
+  bytes.writeUInt8(flags, 9)
+  return bytes
+}
+
+/** Frames as the addon alone makes them: a batch in parts with something urgent in between, the same packed, and the same as both. */
+function inPartsAndPacked(): Buffer {
+  const plain = Buffer.concat([Buffer.alloc(8, 1), Buffer.alloc(2000, 'again ')])
+  const packed = Buffer.concat([Buffer.from([plain.length & 255, plain.length >> 8, 0, 0, 8]), plain.subarray(0, 8), zstdCompressSync(plain.subarray(8))])
+  const parted = (body: Buffer, flags: number): Buffer => {
+    const half = body.length >> 1
+    return Buffer.concat([header(body.length, 2, flags), header(half, PART, 0), body.subarray(0, half), header(0, FRAME_TYPES.alive, 0), header(body.length - half, PART, 0), body.subarray(half)])
   }
-  return { heads, bodies, invalid: false, atBoundary: at === bytes.length }
+  return Buffer.concat([parted(plain, IN_PARTS), header(packed.length, 2, PACKED), packed, parted(packed, IN_PARTS | PACKED)])
+}
+
+const [IN_PARTS, PACKED, PART, PART_MAX] = [1, 2, 19, 65536]
+
+interface PlainFrames { heads: number[][], bodies: string, invalid: boolean, atBoundary: boolean }
+
+/** Of a packed body only the addon knows whether it is whole; how much it may unpack to is looked at here. */
+function plainFrames(bytes: Buffer, { kinds, lengths, bodies: unpacked }: { kinds: readonly number[], lengths: readonly number[], bodies: Buffer }): PlainFrames {
+  const types = new Map<number, FrameType>(Object.entries(FRAME_TYPES).map(([type, code]) => [code, type as FrameType]))
+  const found: PlainFrames = { heads: [], bodies: '', invalid: false, atBoundary: false }
+  const invalid = (): PlainFrames => ({ ...found, invalid: true })
+  let at = 0
+  let parted: { kind: number, volume: number, flags: number, length: number, body: Buffer } | undefined
+  const complete = (kind: number, volume: number, flags: number, body: Buffer): boolean => {
+    let plain = body
+    if ((flags & PACKED) !== 0) {
+      const index = found.heads.length
+      const before = lengths.slice(0, index).reduce((sum, length) => sum + length, 0)
+      const length = body.readUInt32LE(0)
+      const type = types.get(kind)
+      if (kinds[index] !== kind || type === undefined || lengths[index] !== length || length > MAX_BODY_BYTES[type]) return false
+      plain = unpacked.subarray(before, before + length)
+    }
+    found.heads.push([kind, volume, plain.length])
+    found.bodies += plain.toString('hex')
+    return true
+  }
+  while (at + 12 <= bytes.length) {
+    const [length, kind, flags, volume] = [bytes.readUInt32LE(at), bytes.readUInt8(at + 8), bytes.readUInt8(at + 9), bytes.readUInt16LE(at + 10)]
+    const type = types.get(kind)
+    const limit = kind === PART ? PART_MAX : type === undefined ? -1 : MAX_BODY_BYTES[type]
+    const isData = kind >= 2 && kind <= 8
+    if (length > limit || flags > 3 || (flags > 0 && !isData) || (length === 0 && (kind === PART || (flags & IN_PARTS) !== 0))) return invalid()
+    if (kind === PART ? length > (parted === undefined ? 0 : parted.length - parted.body.length) : parted !== undefined && (isData || kind === FRAME_TYPES.bye)) return invalid()
+    if ((flags & PACKED) !== 0 && ((kind !== 2 && kind !== 4) || length <= 5)) return invalid()
+    if ((flags & IN_PARTS) !== 0) {
+      parted = { kind, volume, flags, length, body: Buffer.alloc(0) }
+      at += 12
+      continue
+    }
+    if (at + 12 + length > bytes.length) break
+    const body = bytes.subarray(at + 12, at + 12 + length)
+    at += 12 + length
+    if (kind !== PART) {
+      if (!complete(kind, volume, flags, body)) return invalid()
+    } else if (parted !== undefined) {
+      parted.body = Buffer.concat([parted.body, body])
+      if (parted.body.length < parted.length) continue
+      if (!complete(parted.kind, parted.volume, parted.flags, parted.body)) return invalid()
+      parted = undefined
+    }
+  }
+  return { ...found, atBoundary: at === bytes.length && parted === undefined }
 }
 
 function messages(): Target {

@@ -4,6 +4,7 @@ import { Finding } from '../../src/domain/finding.ts'
 import { Orphan, OrphanTotals } from '../../src/domain/orphan.ts'
 import { MirrorProgress } from '../../src/domain/progress.ts'
 import { Rule } from '../../src/domain/rule.ts'
+import { Transmission } from '../../src/domain/transmission.ts'
 import { VerifyBy, VerifyProgress } from '../../src/domain/verification.ts'
 import { MirrorRequest } from '../../src/wire/messages.ts'
 
@@ -19,6 +20,8 @@ export const Task = z.object({
   verify: z.object({ by: VerifyBy, repair: z.boolean(), reportFile: z.string() }).optional(),
   /** tell how far it is */
   progress: z.boolean(),
+  /** how data goes, each from so long after the beginning on */
+  transmissions: z.array(z.object({ afterMs: z.number(), how: Transmission })),
   /** go on replicating after the mirror */
   replicate: z.boolean(),
   /** where the receiver keeps its authority, and where the agent finds its identity */
@@ -32,7 +35,7 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
   /** found since the last time */
   z.object({ event: z.literal('orphans'), orphans: z.array(Orphan) }),
   z.object({
-    event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding),
+    event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSentCompressed: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding),
     orphans: OrphanTotals,
     /** processor time that the whole machine spent meanwhile */
     machineCpuMs: z.number(),

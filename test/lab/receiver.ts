@@ -11,6 +11,7 @@ import { systemClock } from '../../src/clock/clock.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import { NO_ORPHANS, type Orphan } from '../../src/domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../../src/domain/progress.ts'
+import type { Transmission } from '../../src/domain/transmission.ts'
 import { AppError, isAppError } from '../../src/errors/app-error.ts'
 import { linkLog } from '../../src/logging/logger.ts'
 import { openSourceListener } from '../../src/source/source-listener.ts'
@@ -59,6 +60,7 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   const startedAt = performance.now()
   const cpuBefore = machineCpuMs()
   const volumes = [{ index: 0, path: task.source, mountPoint: '/' }]
+  await transmitAsTold(server, task, signal)
   await server.prepare(JOB, volumes, task.rules, signal)
   const mirroring = (progress: MirrorProgress, more: readonly Finding[], orphans: readonly Orphan[]): void => {
     keep(more)
@@ -78,11 +80,27 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
   keep(report.findings)
   const { progress } = report
   tell({
-    event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
+    event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSentCompressed: progress.bytesSentCompressed ?? progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
     orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
   })
   if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
   await server.release(signal)
+}
+
+/** What holds from the beginning is set when this resolves, the rest when it is time. */
+async function transmitAsTold(server: SourceServer, { transmissions }: Task, signal: AbortSignal): Promise<void> {
+  const later = async (afterMs: number, how: Transmission): Promise<void> => {
+    try {
+      await systemClock.sleep(afterMs, AbortSignal.any([signal, server.ended]))
+      await server.transmit(how, signal)
+    } catch (error) {
+      if (!signal.aborted && !server.ended.aborted) throw error
+    }
+  }
+  for (const { afterMs, how } of transmissions) {
+    if (afterMs === 0) await server.transmit(how, signal)
+    else void later(afterMs, how)
+  }
 }
 
 /** The target with a folder for its orphans, where there is one. */

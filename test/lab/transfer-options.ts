@@ -2,15 +2,18 @@
 import { Option, type Command } from 'commander'
 import { parsePeriodMs } from '../../src/domain/period.ts'
 import { checkRules, type Rule } from '../../src/domain/rule.ts'
+import { Compression, parseBandwidth } from '../../src/domain/transmission.ts'
 import { AppError } from '../../src/errors/app-error.ts'
 import type { MirrorRequest } from '../../src/wire/messages.ts'
 import type { VerifyBy } from '../../src/domain/verification.ts'
+import type { Task } from './receiver-task.ts'
 import type { TransferOptions, VerifyOptions } from './transfer.ts'
 
 export interface TransferFlags {
   compare: MirrorRequest['compare']
   include: string[], exclude: string[], includeFlat: string[], excludeFlat: string[]
   orphans: MirrorRequest['orphans'], orphansFolder?: string, orphansOlderThan?: string, orphansPreview?: boolean, removeOutside?: boolean
+  bandwidth: string[], compression: Compression, ignoreDeletes?: boolean
   volumeId?: string, mark?: boolean
   capture: NonNullable<TransferOptions['capture']>, watches?: number
   json?: boolean
@@ -33,6 +36,9 @@ export function transferOptions(command: Command): Command {
     .option('--remove-outside', 'what DST has outside of the rules goes too')
     .option('--volume-id <id>', 'refuse DST unless it is the root of the volume that bears this id')
     .option('--mark', 'with --volume-id: give DST the id first, when it bears none and is empty')
+    .option('--bandwidth <rate>', 'bytes per second on the wire, 3500 at least, or "unlimited"; repeatable, PERIOD:RATE holds from then on, like 10s:50000', keep, [])
+    .addOption(new Option('--compression <how>', 'how data is compressed on the wire').choices(Compression.options).default('off'))
+    .option('--ignore-deletes', 'replicate: names that vanish from SRC stay in DST')
     .addOption(new Option('--capture <how>', 'replicate: how changes are seen; auto takes fanotify where it can be had').choices(['auto', 'fanotify', 'inotify']).default('fanotify'))
     .option('--watches <n>', 'replicate by inotify: directories that are watched at most', Number)
     .option('--json', 'print one JSON object')
@@ -51,7 +57,18 @@ export function transferOf(source: string, target: string, flags: TransferFlags)
     ...(orphansPreview === undefined ? {} : { orphansPreview }), ...(removeOutside === undefined ? {} : { removeOutside }),
   }
   if (watches !== undefined && !(Number.isInteger(watches) && watches > 0)) throw new AppError('REQUEST_INVALID', '--watches needs a whole number above 0')
-  return { source, target, request, rules, orphansFolder, volumeId, mark, capture, watches }
+  return { source, target, transmissions: transmissionsOf(flags), request, rules, orphansFolder, volumeId, mark, capture, watches }
+}
+
+/** @throws {AppError} REQUEST_INVALID */
+function transmissionsOf({ bandwidth, compression, ignoreDeletes }: TransferFlags): Task['transmissions'] {
+  const always = { compression, ...(ignoreDeletes === true ? { ignoreDeletes } : {}) }
+  const timed = bandwidth.map(text => {
+    const [, period, rate = ''] = /^(?:(\w+):)?(.*)$/.exec(text) ?? []
+    const bandwidthBytesPerS = parseBandwidth(rate, '--bandwidth')
+    return { afterMs: period === undefined ? 0 : parsePeriodMs(period, '--bandwidth'), how: { ...always, ...(bandwidthBytesPerS === undefined ? {} : { bandwidthBytesPerS }) } }
+  })
+  return timed.some(({ afterMs }) => afterMs === 0) ? timed : [{ afterMs: 0, how: always }, ...timed]
 }
 
 function rulesOf({ include, exclude, includeFlat, excludeFlat }: TransferFlags): Rule[] {

@@ -17,6 +17,7 @@ import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirect
 
 export interface TransferOptions extends TargetIdentity {
   source: string, target: string, request: MirrorRequest
+  transmissions?: Task['transmissions']
   rules?: readonly Rule[], orphansFolder?: string | undefined
   /** of `replicate` */
   capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined
@@ -28,7 +29,7 @@ export type VerifyOptions = TransferOptions & { verify: { by: VerifyBy, repair: 
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult {
-  files: number, bytesSent: number, bytesSkipped: number, durationMs: number, findings: Findings
+  files: number, bytesSent: number, bytesSentCompressed: number, bytesSkipped: number, durationMs: number, findings: Findings
   /** what DST has and SRC has not, all of it; of a preview: what would become of it */
   orphans: OrphanTotals & { preview: boolean, list: Orphan[] }
   /** processor time of the whole machine while it ran, and the most memory that each side had resident */
@@ -108,8 +109,8 @@ export async function replicateDirectories(options: TransferOptions, command: re
 }
 
 function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {
-  const { files, bytesSent, bytesSkipped, durationMs, findings, machineCpuMs } = mirrored
-  return { files, bytesSent, bytesSkipped, durationMs, findings, orphans: { ...mirrored.orphans, preview: request.orphansPreview === true, list: [...list] }, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
+  const { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, machineCpuMs } = mirrored
+  return { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, orphans: { ...mirrored.orphans, preview: request.orphansPreview === true, list: [...list] }, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
 }
 
 interface Pair extends AsyncDisposable {
@@ -138,7 +139,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const verify = options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }
     const task: Task = {
       source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder === undefined ? undefined : resolve(options.orphansFolder), volumeId: options.volumeId, mark: options.mark, verify,
-      progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
+      transmissions: [...options.transmissions ?? []], progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
     }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {

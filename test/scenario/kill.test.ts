@@ -43,7 +43,7 @@ async function drive(world: World, downMs = 0): Promise<string[]> {
     seen.push(job.state)
     if (job.state === 'completed') return seen
     const action = NEXT[job.state]
-    if (action === undefined || !offeredActions(job.state).includes(action)) throw new Error(`nothing to do in ${job.state}`)
+    if (action === undefined || !offeredActions(job).includes(action)) throw new Error(`nothing to do in ${job.state}`)
     await unlessKilled(world, engine.act(job.id, action))
   }
   throw new Error(`no end: ${seen.join(' ')}`)

@@ -2,6 +2,7 @@
 import { AppError } from '../../src/errors/app-error.ts'
 import { NO_MIRROR_PROGRESS, type ReplicationProgress } from '../../src/domain/progress.ts'
 import { NO_VERIFY_PROGRESS, type VerifyProgress } from '../../src/domain/verification.ts'
+import type { Transmission } from '../../src/domain/transmission.ts'
 import type { Workload } from '../../src/domain/workload.ts'
 import type { ConnectedSources, DrainReport, MirrorReport, SourceServer, VerifySink } from '../../src/source/source-server.ts'
 import type { Clock } from '../../src/clock/clock.ts'
@@ -14,6 +15,13 @@ export interface ReplicaData { writes: number, foreign: boolean }
 export class ScriptedMachine implements ConnectedSources {
   readonly id = 'source-1'
   readonly calls: string[] = []
+  /** how data was to go, in order */
+  readonly transmissions: Transmission[] = []
+  /** what the source has sent, and what waits there */
+  bytesSent = 0
+  waiting = { queued: 0, oldestMs: 0 }
+  /** what waits is never replicated, until the link breaks */
+  holdBarrier = false
   writes = 1
   off = false
   capturing: { jobId: string, epoch: string } | undefined
@@ -111,6 +119,26 @@ class Connection implements SourceServer {
 
   end(): void {
     this.#ended.abort(new AppError('LINK_LOST', 'the connection to the source was lost'))
+  }
+
+  async transmit(how: Transmission, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.#ended.signal.throwIfAborted()
+    this.#machine.transmissions.push(how)
+    await Promise.resolve()
+  }
+
+  get bytesReceived(): number { return this.#machine.bytesSent }
+
+  async queue(signal: AbortSignal): Promise<{ queued: number, oldestMs: number }> {
+    signal.throwIfAborted()
+    this.#ended.signal.throwIfAborted()
+    return await Promise.resolve(this.#machine.waiting)
+  }
+
+  async whenReplicated(signal: AbortSignal): Promise<void> {
+    this.#called('barrier', signal)
+    if (this.#machine.holdBarrier) await this.#end(signal)
   }
 
   async describe(signal: AbortSignal): Promise<Workload> {

@@ -35,4 +35,5 @@ export const WORKLOAD = Workload.parse({
 
 export const OPTIONS: JobOptions = {
   volumes: [], datastore: 'ds1', vmName: 'shop-replica', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete', cutover: 'manual', shutDownSource: true,
+  autoRemirror: 'attributes', bandwidthSchedule: [], compression: 'off', ignoreDeletes: false,
 }

@@ -3,6 +3,7 @@
  * a seam: what runs then never wakes again, and a new engine starts on what is left. Rules that must always hold are checked as things happen.
  */
 import { pino } from 'pino'
+import type { ScriptResult, ScriptRunner } from '../../src/command/script-runner.ts'
 import { AppError } from '../../src/errors/app-error.ts'
 import type { Job, JobState } from '../../src/domain/job.ts'
 import { JobEngine } from '../../src/job/job-engine.ts'
@@ -32,6 +33,15 @@ export class World implements AsyncDisposable {
   readonly source = new ScriptedMachine(this.clock, WORKLOAD, this.replica)
   /** what was seen that must never be */
   readonly violations: string[] = []
+  /** tasks that were run, and how each ends */
+  readonly scriptRuns: string[] = []
+  scriptResult: ScriptResult = { exitCode: 0, timedOut: false, output: 'done' }
+  readonly scripts: ScriptRunner = {
+    run: async (script, args) => {
+      this.scriptRuns.push([script, ...args].join(' '))
+      return await Promise.resolve(this.scriptResult)
+    },
+  }
   bootId = 'boot-1'
   times: JobTimes = DEFAULT_TIMES
   /** calls of seams so far, and the one at which the appliance is killed */
@@ -144,7 +154,7 @@ export class World implements AsyncDisposable {
       discard: discardReplica,
     }
     return {
-      sources, openHypervisor: async () => guard('hypervisor', this.hypervisor), volumes: guard('volumes', this.volumes), openTarget: async () => guard('tree', tree()),
+      scripts: this.scripts, sources, openHypervisor: async () => guard('hypervisor', this.hypervisor), volumes: guard('volumes', this.volumes), openTarget: async () => guard('tree', tree()),
       replica: guard('replica', replica), store: guard('store', this.store), clock: this.clock, log: pino({ level: 'silent' }), times: this.times, bootId: this.bootId,
     }
   }

@@ -8,23 +8,23 @@ export function jobView(changes: Partial<JobView> = {}): JobView {
     version: 1, id: 'j-1', name: 'move-web1', source: 'web1', vmware: 'vc1', state: 'created', health: 'ok', activity: 'waits to be validated',
     options: {
       volumes: [], datastore: 'ds1', vmName: 'web1', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete',
-      cutover: 'manual', shutDownSource: true,
+      cutover: 'manual', shutDownSource: true, autoRemirror: 'attributes', bandwidthSchedule: [], compression: 'off', ignoreDeletes: false,
     },
     validation: [], findings: [], cutoverSteps: [], phases: [], createdAtUtc: '2026-01-02T03:00:00.000Z', updatedAtUtc: '2026-01-02T03:00:00.000Z',
-    actions: ['validate', 'remove'], sourceConnected: true, ...changes,
+    transmitMode: 'stopped', actions: ['validate', 'remove'], sourceConnected: true, ...changes,
   }
 }
 
 export function mirroring(bytesDone: number, bytesFound = 1000 * 2 ** 20): JobView {
   return jobView({
-    state: 'mirroring', activity: 'mirroring', actions: ['stop'],
+    state: 'mirroring', transmitMode: 'active', activity: 'mirroring', actions: ['stop'],
     mirror: { ...NO_MIRROR_PROGRESS, filesFound: 100, filesDone: Math.floor(100 * bytesDone / bytesFound), bytesFound, bytesDone, bytesSent: bytesDone, walked: true },
   })
 }
 
 export function protecting(changes: Partial<JobView> = {}): JobView {
   return jobView({
-    state: 'protecting', activity: 'replicating', actions: ['cutover', 'remirror', 'stop'],
+    state: 'protecting', transmitMode: 'active', activity: 'replicating', actions: ['cutover', 'remirror', 'stop'],
     replication: { queued: 3, changesApplied: 12, bytesSent: 2048, recoveryPointLatencyMs: 120, latencyMsP50: 90, latencyMsP99: 340 }, ...changes,
   })
 }

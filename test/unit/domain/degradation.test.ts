@@ -13,8 +13,9 @@ t.test('only after a crash a mirror is required, and the job says so while it pr
   t.ok(isMirrorRequired(crashed))
   t.notOk(isMirrorRequired([{ kind: 'agent-stopped', volume: 0, sinceMs: 0 }]))
   const replication = { queued: 0, changesApplied: 0, bytesSent: 0, recoveryPointLatencyMs: 0, latencyMsP50: 0, latencyMsP99: 0 }
-  t.equal(targetDataState({ state: 'protecting', replication: { ...replication, degraded: crashed } }), 'mirror-required')
-  t.equal(targetDataState({ state: 'protecting', replication }), 'ok')
+  t.equal(targetDataState({ state: 'protecting', captureEpoch: 'e', replication: { ...replication, degraded: crashed } }), 'mirror-required')
+  t.equal(targetDataState({ state: 'protecting', captureEpoch: 'e', replication }), 'ok')
+  t.equal(targetDataState({ state: 'protecting', replication }), 'mirror-required', 'it waits for a person to begin the mirror')
   t.equal(targetDataState({ state: 'stopped', mirrored: true }), 'mirror-required')
   t.equal(targetDataState({ state: 'stopped' }), 'not-ready')
   t.end()

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { JobState } from '../../../src/domain/job.ts'
-import { ACTIVE_STATES, eventOfAction, isHandedOver, nextState, offeredActions, TRANSITIONS, type JobEvent } from '../../../src/job/job-state.ts'
+import { ACTIVE_STATES, eventOfAction, isHandedOver, nextState, offeredActions, pauses, shownTransmitMode, TRANSITIONS, type JobEvent } from '../../../src/job/job-state.ts'
 
 const NOTHING = { built: undefined, validation: [], cutoverSteps: [] }
 
@@ -34,10 +34,22 @@ t.test('a cutover is refused in every state but protecting', async t => {
 })
 
 t.test('the actions offered are those of the row', async t => {
-  t.strictSame(offeredActions('protecting'), ['stop', 'cutover', 'remirror', 'remove'])
-  t.strictSame(offeredActions('cutting-over'), [])
-  t.strictSame(offeredActions('failed'), ['retry', 'remove'])
-  t.strictSame(offeredActions('removed'), [])
+  t.strictSame(offeredActions({ state: 'protecting' }), ['pause', 'stop', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting', paused: true }), ['resume', 'stop', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'cutting-over' }), [])
+  t.strictSame(offeredActions({ state: 'failed' }), ['retry', 'remove'])
+  t.strictSame(offeredActions({ state: 'removed' }), [])
+})
+
+t.test('a flow can be paused where there is one, and a start of a paused one lets it go on', async t => {
+  t.equal(pauses('pause', { state: 'mirroring' }), true)
+  t.equal(pauses('resume', { state: 'protecting', paused: true }), false)
+  t.equal(pauses('start', { state: 'protecting', paused: true }), false)
+  t.equal(pauses('start', { state: 'protecting' }), undefined)
+  for (const state of ['created', 'ready', 'stopped', 'cutting-over', 'completed'] as const) t.throws(() => pauses('pause', { state }), { code: 'JOB_TRANSITION_INVALID' }, state)
+  t.equal(shownTransmitMode({ state: 'stopped', paused: true, transmitMode: 'active' }), 'stopped')
+  t.equal(shownTransmitMode({ state: 'protecting', transmitMode: 'scheduled' }), 'scheduled')
+  t.equal(shownTransmitMode({ state: 'mirroring', paused: true, transmitMode: 'active' }), 'paused')
 })
 
 t.test('a retry begins with the validation, or goes on with the disks that were made', async t => {

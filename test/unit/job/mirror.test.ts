@@ -13,6 +13,8 @@ t.test('the first mirror compares as the job says, later ones by attributes, or 
   t.equal(comparison({ options: OPTIONS, ...begun }, 'two'), 'data')
   t.equal(comparison({ options: OPTIONS, mirror: NO_MIRROR_PROGRESS, mirrored: true }, 'two'), 'attributes', 'after an orderly unmount')
   t.equal(comparison({ options: { ...OPTIONS, compare: 'data' }, ...begun }, 'one'), 'data')
+  t.equal(comparison({ options: { ...OPTIONS, autoRemirror: 'checksum' }, ...begun, mirrored: true }, 'one'), 'data')
+  t.equal(comparison({ options: { ...OPTIONS, autoRemirror: 'full' }, ...begun, mirrored: true }, 'two'), 'none', 'everything is sent again')
 })
 
 t.test('each finding is kept once, the first thousand', async t => {

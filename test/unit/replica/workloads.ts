@@ -72,7 +72,8 @@ export function debian12(): Workload {
 
 export function options(change: Partial<JobOptions> = {}): JobOptions {
   return {
-    volumes: [], datastore: 'store1', vmName: 'alder', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete', cutover: 'manual', shutDownSource: true, ...change,
+    volumes: [], datastore: 'store1', vmName: 'alder', networks: [], defaultNetwork: 'VM Network', diskFormat: 'thin', compare: 'none', rules: [], orphans: 'delete', cutover: 'manual', shutDownSource: true,
+    autoRemirror: 'attributes', bandwidthSchedule: [], compression: 'off', ignoreDeletes: false, ...change,
   }
 }
 

@@ -100,6 +100,55 @@ t.test('replication brings changes until its signal aborts, and goes on later', 
   }
 })
 
+t.test('deletes are ignored on request: names that vanish stay, and what gets such a name again replaces it', async t => {
+  await using source = await filled(3)
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await talk.server.transmit({ compression: 'off', ignoreDeletes: true }, soon())
+  await talk.server.prepare('job-1', ROOTS, [], soon())
+  await change(source.tree, file('doomed', 'old'), directory('gone'), file('gone/inside', 'inside'))
+  await talk.server.mirror(EVERYTHING, targetsOf(target), nothing, soon())
+  const before = await contentOf(target)
+  for (const path of ['doomed', 'gone/inside', 'gone']) await change(source.tree, { kind: 'remove', path: at(path) })
+  const mark = (path: string): void => { source.changes.mark({ kind: 'entry', volume: 1, path: at(path), atMs: Date.now() }) }
+  for (const path of ['doomed', 'gone/inside', 'gone']) mark(path)
+  await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), before)
+  await change(source.tree, file('doomed', 'new'), file('gone', 'a file now'))
+  for (const path of ['doomed', 'gone']) mark(path)
+  await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(target), nothing, soon())
+  t.match(await contentOf(target), { doomed: 'new', gone: 'a file now' })
+  await talk.server.transmit({ compression: 'off' }, soon())
+  await change(source.tree, { kind: 'remove', path: at('doomed') })
+  mark('doomed')
+  await talk.server.drain({ freeze: false, holdMs: 1000 }, targetsOf(target), nothing, soon())
+  t.same(await contentOf(target), await contentOf(source.tree), 'from then on they vanish, too')
+})
+
+t.test('the queue of a source can be asked for, and a barrier is passed when what was before it is durable', async t => {
+  await using source = await filled(1)
+  await using talk = await converse(source)
+  const target = new MemoryTree()
+  await talk.server.prepare('job-1', ROOTS, [], soon())
+  t.same(await talk.server.queue(soon()), { queued: 0, oldestMs: 0 })
+  await change(source.tree, file('late', 'late'))
+  source.changes.mark({ kind: 'entry', volume: 1, path: at('late'), atMs: Date.now() - 5000 })
+  const { queued, oldestMs } = await talk.server.queue(soon())
+  t.equal(queued, 1)
+  t.ok(oldestMs >= 5000)
+  const passed = talk.server.whenReplicated(soon())
+  const stop = new AbortController()
+  const replicating = talk.server.replicate(targetsOf(target), nothing, stop.signal)
+  await passed
+  t.equal((await contentOf(target))['late'], 'late')
+  stop.abort()
+  await replicating
+  const given = new AbortController()
+  const waiting = talk.server.whenReplicated(given.signal)
+  given.abort()
+  await t.rejects(waiting, { name: 'AbortError' }, 'while nothing is replicated it is not passed')
+})
+
 t.test('a drain freezes the source after its last changes, hold keeps it, thaw ends it', async t => {
   await using source = await filled(3)
   await using talk = await converse(source)

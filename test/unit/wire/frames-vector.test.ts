@@ -24,6 +24,7 @@ const CONTROLS: readonly Control[] = [
   { kind: 'differences', id: 3, differences: [{ volume: 0, path: 'YQ==', type: 'file', moving: false, part: 0, aspects: [{ what: 'content', ranges: [[0, 4096]] }, { what: 'xattr', name: 'user.a', source: 'YQ==' }] }] },
   { kind: 'replication-progress', id: 4, progress: replication, findings: [] }, { kind: 'drained', id: 5, changes: 7, drainMs: 8.5, frozenAtMs: 9, progress: replication },
   { kind: 'held', id: 6, frozen: true }, { kind: 'thawed', id: 7 }, { kind: 'powering-off', id: 8 }, { kind: 'released', id: 9 }, { kind: 'listed', request: 1, bytes: 4096 }, { kind: 'flush' },
+  { kind: 'transmission', how: { compression: 'medium', bandwidthBytesPerS: 3500 } },
   { kind: 'cancelled', id: 10 }, { kind: 'failed', id: 11, code: 'SOURCE_MISSING', message: 'gone' },
   { kind: 'acknowledge', applied: 2, durable: 1, failures: [{ sequence: 1, volume: 0, index: 0, operation: 'link', path: 'YQ==', errno: 'ENOENT', what: '', partial: false }] },
 ]

@@ -43,8 +43,8 @@ export async function relay(to: number): Promise<Relay> {
 
 export interface LinkEnds { agent: Link, appliance: Link, accepted: AcceptedLink, cut: () => void }
 
-/** Two links of ours that are connected to each other. */
-export async function linkEnds(server: Identity, agent: Identity): Promise<LinkEnds> {
+/** Two links of ours that are connected to each other; `detour` gives the port to dial for the one where the appliance is. */
+export async function linkEnds(server: Identity, agent: Identity, detour = (port: number): number => port): Promise<LinkEnds> {
   const listener = createServer({ pauseOnConnect: true })
   const between = await relay(await listening(listener))
   const accepting = (async () => {
@@ -53,7 +53,7 @@ export async function linkEnds(server: Identity, agent: Identity): Promise<LinkE
     return await acceptTlsLink(openLinkIdentity(server), socket, soon())
   })()
   accepting.catch(() => undefined)
-  const link = await dialTlsLink(openLinkIdentity(agent), { host: '127.0.0.1', port: between.port }, soon())
+  const link = await dialTlsLink(openLinkIdentity(agent), { host: '127.0.0.1', port: detour(between.port) }, soon())
   const accepted = await accepting
   return { agent: link, appliance: accepted.link, accepted, cut: between.cut }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { connect, createServer, type Socket } from 'node:net'
+import { zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 import { linkContract } from '../../contract/link.contract.ts'
 import { openLinkIdentity } from '../../../src/posix/linking.ts'
@@ -21,6 +22,14 @@ linkContract('TLS over loopback', async () => {
   return { ...ends, [Symbol.asyncDispose]: async () => { await ends.agent[Symbol.asyncDispose](); await ends.appliance[Symbol.asyncDispose](); ends.cut() } }
 })
 
+for (const [name, how] of [['limited', { compression: 'off', bandwidthBytesPerS: 60_000_000 }], ['compressed', { compression: 'medium' }]] as const) {
+  linkContract(`TLS over loopback, ${name}`, async () => {
+    const ends = await linkEnds(server, identity)
+    for (const link of [ends.agent, ends.appliance]) link.transmit(how)
+    return { ...ends, [Symbol.asyncDispose]: async () => { await ends.agent[Symbol.asyncDispose](); await ends.appliance[Symbol.asyncDispose](); ends.cut() } }
+  })
+}
+
 const NOTHING = Buffer.alloc(0)
 const soon = (): AbortSignal => AbortSignal.timeout(10_000)
 const first = async (link: Link) => await link.receive()[Symbol.asyncIterator]().next()
@@ -35,6 +44,16 @@ function header(code: number, lengthBytes: number, reserved = 0): Buffer {
   return bytes
 }
 
+/** A frame of operations of so many zeros, packed, which says that it is so long. */
+function packedBatch(sizeBytes: number, claimedBytes = sizeBytes + 8): Buffer {
+  const packed = zstdCompressSync(Buffer.alloc(sizeBytes))
+  const fields = Buffer.alloc(5 + 8)
+  fields.writeUInt32LE(claimedBytes, 0)
+  fields.writeUInt8(8, 4)
+  fields.writeUInt8(1, 5)
+  return Buffer.concat([header(2, fields.length + packed.length, 2), fields, packed])
+}
+
 t.test('garbage, half a frame at the end, and credit that was never due end the link with an error of its own', async t => {
   const limits = Object.entries(MAX_BODY_BYTES).flatMap(([type, limit]): [string, Buffer, string][] => [
     [`a ${type} frame over its limit`, header(FRAME_TYPES[type as FrameType], limit + 1), 'FRAME_INVALID'],
@@ -43,7 +62,14 @@ t.test('garbage, half a frame at the end, and credit that was never due end the 
   const cases: [string, Buffer, string][] = [
     ['garbage', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'FRAME_INVALID'],
     ['an unknown type', header(9, 0), 'FRAME_INVALID'],
-    ['a reserved byte', header(1, 2, 1), 'FRAME_INVALID'],
+    ['a reserved bit', header(2, 2, 4), 'FRAME_INVALID'],
+    ['control in parts', header(1, 2, 1), 'FRAME_INVALID'],
+    ['a part of nothing', Buffer.concat([header(19, 2), Buffer.alloc(2)]), 'FRAME_INVALID'],
+    ['data between parts', Buffer.concat([header(2, 9, 1), header(3, 0)]), 'FRAME_INVALID'],
+    ['half of the parts', Buffer.concat([header(2, 9, 1), header(19, 5), Buffer.alloc(5)]), 'LINK_LOST'],
+    ['packed bytes that are none', Buffer.concat([header(2, 20, 2), Buffer.alloc(20, 7)]), 'FRAME_INVALID'],
+    ['a bomb', packedBatch(64 * 1024 * 1024), 'FRAME_INVALID'],
+    ['a packed batch that names another length', packedBatch(100_000, 200_000), 'FRAME_INVALID'],
     ['half a frame', holdHead.subarray(0, 20), 'LINK_LOST'],
     ['too much credit', encodeFrameHead('credit', 0, Buffer.from('ffffffff00000000', 'hex'), NOTHING), 'FRAME_INVALID'],
     ['an end without goodbye', NOTHING, 'LINK_LOST'],
@@ -75,6 +101,17 @@ t.test('a peer that sends more than its credit is given up with FRAME_INVALID', 
   const messages = link.receive()[Symbol.asyncIterator]()
   socket.resume()
   await new Promise(resolve => { socket.once('close', resolve) })
+  await t.rejects((async () => { while (!(await messages.next()).done); })(), { code: 'FRAME_INVALID' })
+  socket.destroy()
+})
+
+t.test('packed data counts by what it is, not by what it was packed to: a peer cannot fill memory with little', async t => {
+  const { socket, link } = await rawAgent(server, identity)
+  const frame = packedBatch(4 * 1024 * 1024)
+  t.ok(frame.length < 10_000)
+  for (let i = 0; i < 3; i++) socket.write(frame)
+  await new Promise(resolve => { socket.resume().once('close', resolve) })
+  const messages = link.receive()[Symbol.asyncIterator]()
   await t.rejects((async () => { while (!(await messages.next()).done); })(), { code: 'FRAME_INVALID' })
   socket.destroy()
 })

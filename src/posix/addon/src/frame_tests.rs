@@ -27,6 +27,15 @@ fn seeds(count: u64) -> impl Iterator<Item = u64> {
 
 const KINDS: [u8; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18];
 
+fn part(bytes: &[u8]) -> Vec<u8> {
+    encode(PART, 0, bytes)
+}
+
+fn with_flags(mut frame: Vec<u8>, flags: u8) -> Vec<u8> {
+    frame[9] = flags;
+    frame
+}
+
 #[derive(Default)]
 struct Collected {
     frames: Vec<(Head, Vec<u8>)>,
@@ -90,7 +99,7 @@ fn frames_come_out_as_they_went_in_however_the_stream_is_cut() {
         let stream: Vec<u8> = frames.iter().flat_map(|(kind, volume, body)| encode(*kind, *volume, body)).collect();
         let (parsed, answer, at_boundary) = parse(&stream, Some(random));
         assert_eq!((answer, at_boundary), (Ok(()), true), "SEED={seed}");
-        let expected: Vec<_> = frames.into_iter().map(|(kind, volume, body)| (Head { kind, volume, length: body.len() }, body)).collect();
+        let expected: Vec<_> = frames.into_iter().map(|(kind, volume, body)| (Head { kind, flags: 0, volume, length: body.len() }, body)).collect();
         assert_eq!(parsed, expected, "SEED={seed}");
     }
 }
@@ -131,7 +140,7 @@ fn a_body_of_the_largest_size_passes_and_a_larger_one_is_refused_by_its_header()
             header[..4].copy_from_slice(&(length as u32).to_le_bytes());
             Head::parse(&header)
         };
-        assert_eq!(with(max), Ok(Head { kind, volume: 0, length: max }));
+        assert_eq!(with(max), Ok(Head { kind, flags: 0, volume: 0, length: max }));
         assert_eq!(with(max + 1), Err(Invalid::Length { kind, length: max + 1 }));
         assert_eq!(with(u32::MAX as usize), Err(Invalid::Length { kind, length: u32::MAX as usize }));
     }
@@ -144,5 +153,68 @@ fn what_a_stranger_says_is_refused_by_its_first_twelve_bytes() {
         assert!(answer.is_err(), "{text:?}");
     }
     assert_eq!(Head::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]), Err(Invalid::Reserved));
+    assert_eq!(Head::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 0, 0]), Err(Invalid::Reserved));
     assert_eq!(Head::parse(&[0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0]), Err(Invalid::Type(9)));
+}
+
+/// A header of a frame in parts that has so many bytes.
+fn parted_head(kind: u8, length: usize) -> Vec<u8> {
+    let mut frame = with_flags(encode(kind, 7, &[]), FLAG_PARTS);
+    frame[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    frame
+}
+
+#[test]
+fn a_frame_in_parts_is_whole_behind_its_last_part_with_urgent_ones_before_it_however_the_stream_is_cut() {
+    for seed in seeds(2000) {
+        let random = &mut Random(seed);
+        let length = 1 + random.below(300);
+        let body = random.bytes(length);
+        let (mut stream, mut expected, mut at) = (parted_head(2, body.len()), Vec::new(), 0);
+        while at < body.len() {
+            let length = 1 + random.below(body.len() - at);
+            stream.extend(part(&body[at..at + length]));
+            at += length;
+            if at < body.len() && random.below(2) == 0 {
+                let urgent = random.bytes(9);
+                stream.extend(encode(1, 0, &urgent));
+                expected.push((Head { kind: 1, flags: 0, volume: 0, length: 9 }, urgent));
+            }
+        }
+        expected.push((Head { kind: 2, flags: 0, volume: 7, length: body.len() }, body));
+        stream.extend(encode(17, 0, &[]));
+        expected.push((Head { kind: 17, flags: 0, volume: 0, length: 0 }, Vec::new()));
+        assert_eq!(parse(&stream, Some(random)), (expected, Ok(()), true), "SEED={seed}");
+    }
+}
+
+#[test]
+fn parts_that_nobody_announced_and_data_between_parts_are_refused() {
+    let refusal = |frames: &[Vec<u8>]| parse(&frames.concat(), None).1;
+    assert_eq!(refusal(&[part(b"x")]), Err(Invalid::Order(PART)));
+    assert_eq!(refusal(&[parted_head(2, 3), part(b"four")]), Err(Invalid::Order(PART)));
+    assert_eq!(refusal(&[parted_head(2, 3), part(b"all"), part(b"x")]), Err(Invalid::Order(PART)));
+    assert_eq!(refusal(&[parted_head(2, 3), part(b"a"), encode(3, 0, b"")]), Err(Invalid::Order(3)));
+    assert_eq!(refusal(&[parted_head(2, 3), parted_head(4, 3)]), Err(Invalid::Order(4)));
+    assert_eq!(refusal(&[parted_head(2, 3), encode(18, 0, b"")]), Err(Invalid::Order(18)));
+    assert_eq!(refusal(&[parted_head(2, 3), part(b"")]), Err(Invalid::Length { kind: PART, length: 0 }));
+    assert_eq!(refusal(&[parted_head(2, 0)]), Err(Invalid::Length { kind: 2, length: 0 }));
+    let (frames, answer, at_boundary) = parse(&[parted_head(2, 3), part(b"ab")].concat(), None);
+    assert_eq!((frames.len(), answer, at_boundary), (0, Ok(()), false), "half of one is no end");
+}
+
+#[test]
+fn a_packed_frame_comes_out_as_it_was_also_in_parts_and_a_damaged_one_is_refused() {
+    let payload = b"once more ".repeat(200);
+    let packed = crate::frame_body::Packer::default().pack(3, b"12345678", &payload).unwrap_or_default();
+    let plain = [b"12345678".as_slice(), &payload].concat();
+    let expected = vec![(Head { kind: 2, flags: 0, volume: 7, length: plain.len() }, plain)];
+    assert_eq!(parse(&with_flags(encode(2, 7, &packed), FLAG_PACKED), None), (expected.clone(), Ok(()), true));
+    let head = with_flags(parted_head(2, packed.len()), FLAG_PARTS | FLAG_PACKED);
+    let (first, second) = packed.split_at(packed.len() / 2);
+    assert_eq!(parse(&[head, part(first), part(second)].concat(), None), (expected, Ok(()), true));
+    for kind in [3, 5, 6, 7, 8] {
+        assert_eq!(parse(&with_flags(encode(kind, 0, &packed), FLAG_PACKED), None).1, Err(Invalid::Packed(kind)));
+    }
+    assert_eq!(parse(&with_flags(encode(2, 0, &packed[..packed.len() - 1]), FLAG_PACKED), None).1, Err(Invalid::Packed(2)));
 }

@@ -16,6 +16,7 @@ mod fanotify;
 mod fanotify_abi;
 mod file_system;
 pub mod frame;
+pub mod frame_body;
 mod frames_of;
 mod freeze;
 mod handle;

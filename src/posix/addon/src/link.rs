@@ -4,6 +4,8 @@
 mod bodies;
 mod conversation;
 mod identity;
+mod outbox;
+mod pace;
 mod shared;
 mod tls;
 
@@ -45,7 +47,7 @@ pub struct LinkPeer {
 #[napi(object, object_from_js = false)]
 pub struct Taken {
     pub frames: Vec<ArrivedFrame>,
-    /// bytes that are not with the network yet
+    /// bytes of data that are not with the network yet
     pub unsent: u32,
     /// set once, when the handshake is through
     pub peer: Option<LinkPeer>,
@@ -85,10 +87,30 @@ impl NativeLink {
         Ok(NativeLink { shared })
     }
 
-    /// Hands a frame over; both buffers belong to the link until it was written. Gives the bytes that are not with the network yet.
+    /// Hands a frame over; both buffers belong to the link until it was written. An urgent one goes before data that waits, and data keeps
+    /// its order. Gives the bytes of data that are not with the network yet.
     #[napi]
-    pub fn send(&self, head: Buffer, body: Buffer) -> u32 {
-        self.shared.send(Outgoing { head, body })
+    pub fn send(&self, head: Buffer, body: Buffer, is_urgent: bool) -> u32 {
+        self.shared.send(Outgoing { head, body }, is_urgent)
+    }
+
+    /// From now on: at most so many bytes per second on the wire (0: no limit), data packed by zstd of this level (0: not), and `wake` when
+    /// no more data than `high_water` waits.
+    #[napi]
+    pub fn set_pace(&self, bytes_per_second: f64, level: i32, high_water: u32) {
+        self.shared.set_pace(bytes_per_second as u64, level, high_water as usize);
+    }
+
+    /// Bytes of the frames that went out, as they were packed.
+    #[napi]
+    pub fn packed(&self) -> f64 {
+        self.shared.packed() as f64
+    }
+
+    /// Bytes given to the socket, those of TLS among them.
+    #[napi]
+    pub fn written(&self) -> f64 {
+        self.shared.written() as f64
     }
 
     #[napi]
@@ -110,7 +132,7 @@ impl NativeLink {
         self.shared.supply(memory);
     }
 
-    /// Bytes that are not with the network yet.
+    /// Bytes that are not with the network yet, of data and of what is urgent.
     #[napi]
     pub fn unsent(&self) -> u32 {
         self.shared.unsent()

@@ -1,21 +1,22 @@
 //! One link's thread: socket, TLS and frames both ways, until the end. It owns the socket. Whatever goes wrong ends this link alone.
 use super::bodies::{Arriving, Body};
 use super::identity::Judge;
-use super::shared::{Closing, End, Outgoing, Shared};
+use super::outbox::{Outbox, RECORD_BYTES, RECORD_OVERHEAD};
+use super::pace::Pace;
+use super::shared::{Closing, End, Orders, Shared};
 use super::tls::{Failure, Out, Tls, User, Writer};
 use crate::errno::{Errno, check};
 use crate::frame::{FrameParser, Head};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// What one record of TLS takes besides its plaintext, at most.
-const RECORD_OVERHEAD: usize = 5 + 1 + 16;
-/// Plaintext of one record.
-const RECORD_BYTES: usize = 16 * 1024;
 /// Records that are sent with one system call: large enough that calls cost little, small enough to stay in the processor's cache.
 const OUT_BYTES: usize = 16 * (RECORD_BYTES + RECORD_OVERHEAD);
 const IN_BYTES: usize = 256 * 1024;
+/// The part of a second that may wait encrypted on a limited link.
+const AHEAD_SHARE: u64 = 50;
 
 const CUT: &str = "the connection was closed";
 
@@ -27,8 +28,8 @@ struct Traffic {
     /// what comes is dropped unread: from a stranger, or behind our own end
     deaf: bool,
     established: bool,
-    current: Option<(Outgoing, usize)>,
-    record: Vec<u8>,
+    outbox: Outbox,
+    rate: u64,
     closing: Closing,
     said_goodbye: bool,
 }
@@ -47,43 +48,20 @@ impl User for Traffic {
 
     fn write(&mut self, to: &mut dyn Writer) -> Result<(), Failure> {
         while self.established && !self.said_goodbye && to.room() >= RECORD_BYTES + RECORD_OVERHEAD {
-            let (frame, at) = match self.current.take() {
-                Some(begun) => begun,
-                None => match self.shared.orders(true) {
-                    orders if orders.next.is_none() => {
-                        if orders.closing == Closing::Orderly {
-                            to.close_notify()?;
-                            self.said_goodbye = true;
-                        }
-                        return Ok(());
-                    }
-                    orders => match orders.next {
-                        Some(frame) => (frame, 0),
-                        None => return Ok(()),
-                    },
-                },
-            };
-            let at = self.encrypt(&frame, at, to)?;
-            if at == frame.len() { self.shared.sent(frame) } else { self.current = Some((frame, at)) }
+            // on a limited link little is encrypted ahead: what is urgent would have to wait behind it
+            if self.rate > 0 && to.waiting() as u64 > self.rate / AHEAD_SHARE {
+                return Ok(());
+            }
+            if self.outbox.write_record(&self.shared, self.rate, to)? {
+                continue;
+            }
+            if self.closing == Closing::Orderly && !self.shared.orders().has_next {
+                to.close_notify()?;
+                self.said_goodbye = true;
+            }
+            return Ok(());
         }
         Ok(())
-    }
-}
-
-impl Traffic {
-    /// One record of the frame. Gives where the next one begins.
-    fn encrypt(&mut self, frame: &Outgoing, at: usize, to: &mut dyn Writer) -> Result<usize, Failure> {
-        let head = frame.head.len();
-        let end = frame.len().min(at + RECORD_BYTES);
-        if at >= head {
-            to.record(&frame.body[at - head..end - head])?;
-        } else {
-            self.record.clear();
-            self.record.extend_from_slice(&frame.head[at..head.min(end)]);
-            self.record.extend_from_slice(&frame.body[..end.saturating_sub(head)]);
-            to.record(&self.record)?;
-        }
-        Ok(end)
     }
 }
 
@@ -96,15 +74,18 @@ pub struct Conversation {
     filled: usize,
     out: Out,
     out_shut: bool,
+    pace: Pace,
+    /// how long nothing may be sent
+    pause: Option<Duration>,
 }
 
 impl Conversation {
     pub fn new(socket: OwnedFd, (tls, judge): (Tls, Judge), shared: Arc<Shared>) -> Self {
         let traffic = Traffic {
-            shared, parser: FrameParser::default(), arrived: Vec::new(), deaf: false, established: false, current: None, record: Vec::new(),
+            shared, parser: FrameParser::default(), arrived: Vec::new(), deaf: false, established: false, outbox: Outbox::default(), rate: 0,
             closing: Closing::No, said_goodbye: false,
         };
-        Conversation { socket, tls, judge, traffic, incoming: vec![0; IN_BYTES], filled: 0, out: Out::new(OUT_BYTES), out_shut: false }
+        Conversation { socket, tls, judge, traffic, incoming: vec![0; IN_BYTES], filled: 0, out: Out::new(OUT_BYTES), out_shut: false, pace: Pace::new(Instant::now()), pause: None }
     }
 
     /// Runs to the end, which is told to JavaScript when the socket is closed. A defect here costs this link alone.
@@ -112,12 +93,12 @@ impl Conversation {
         let end = catch_unwind(AssertUnwindSafe(|| self.converse())).unwrap_or_else(|_| End { kind: "lost", what: "the link's thread has failed".to_owned() });
         let Conversation { socket, traffic, .. } = self;
         drop(socket);
-        let Traffic { shared, mut arrived, current, .. } = traffic;
+        let Traffic { shared, mut arrived, outbox, .. } = traffic;
         if !arrived.is_empty() {
             shared.arrived(&mut arrived);
         }
-        if let Some((frame, _)) = current {
-            shared.sent(frame);
+        for frame in outbox.leave() {
+            shared.sent(frame, 0);
         }
         shared.ended(end);
     }
@@ -153,8 +134,8 @@ impl Conversation {
             let mut peer_closed = pumped?;
             let progressed = self.note_handshake();
             let sent = self.flush();
-            let orders = self.traffic.shared.orders(false);
-            self.follow(orders.closing);
+            let orders = self.traffic.shared.orders();
+            self.follow(&orders);
             if self.traffic.closing == Closing::AtOnce {
                 return Ok(End { kind: "closed", what: CUT.to_owned() });
             }
@@ -191,7 +172,9 @@ impl Conversation {
         true
     }
 
-    fn follow(&mut self, closing: Closing) {
+    fn follow(&mut self, &Orders { closing, rate, .. }: &Orders) {
+        self.traffic.rate = rate;
+        self.pace.set(rate, Instant::now());
         self.traffic.closing = closing;
         if closing == Closing::Orderly {
             self.traffic.deaf = true;
@@ -201,11 +184,19 @@ impl Conversation {
         }
     }
 
-    /// Sends what is encrypted. Gives whether there may be more to encrypt now: false when the socket is full, or nothing was there.
+    /// Sends what is encrypted. Gives whether there may be more to encrypt now: false when the socket is full, it is not time yet, or nothing was there.
     fn flush(&mut self) -> Result<bool, Errno> {
         let mut some = false;
+        self.pause = None;
         while !self.out.is_empty() {
             let pending = self.out.pending();
+            let pending = match self.pace.allowance(pending.len(), Instant::now()) {
+                Ok(count) => &pending[..count],
+                Err(pause) => {
+                    self.pause = Some(pause);
+                    return Ok(false);
+                }
+            };
             // SAFETY: as many bytes are read from where they lie.
             let count = unsafe { libc::send(self.socket.as_raw_fd(), pending.as_ptr().cast(), pending.len(), libc::MSG_NOSIGNAL) };
             if count < 0 {
@@ -216,6 +207,8 @@ impl Conversation {
                 }
             }
             self.out.sent(count as usize);
+            self.pace.spent(count as usize);
+            self.traffic.shared.wrote(count as usize);
             some = true;
         }
         if self.traffic.said_goodbye && !self.out_shut {
@@ -245,8 +238,9 @@ impl Conversation {
     fn sleep(&mut self, may_read: bool) -> Result<(), Errno> {
         let shared = &self.traffic.shared;
         shared.will_sleep();
-        let orders = shared.orders(false);
-        let has_work = orders.closing != self.traffic.closing || orders.may_read != may_read || self.out.is_empty() && self.traffic.established && !self.traffic.said_goodbye && orders.has_next;
+        let orders = shared.orders();
+        let may_say = self.out.is_empty() && self.traffic.established && !self.traffic.said_goodbye;
+        let has_work = orders.closing != self.traffic.closing || orders.may_read != may_read || orders.rate != self.traffic.rate || may_say && (orders.has_next || self.traffic.outbox.is_busy());
         if has_work {
             shared.stay_awake();
             return Ok(());
@@ -255,10 +249,10 @@ impl Conversation {
         if may_read {
             events |= libc::POLLIN;
         }
-        if !self.out.is_empty() {
+        if !self.out.is_empty() && self.pause.is_none() {
             events |= libc::POLLOUT;
         }
         // a socket that nothing is wanted from would wake us by its end again and again
-        shared.sleep(if events == 0 { -1 } else { self.socket.as_raw_fd() }, events)
+        shared.sleep(if events == 0 { -1 } else { self.socket.as_raw_fd() }, events, self.pause)
     }
 }

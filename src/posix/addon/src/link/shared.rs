@@ -7,7 +7,8 @@ use napi::bindgen_prelude::Buffer;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// What may wait for JavaScript: more than a peer may send by its credit. Beyond, the socket is not read.
 const ARRIVED_MAX: usize = 16 * 1024 * 1024;
@@ -45,7 +46,10 @@ pub struct Peer {
 }
 
 struct State {
-    outgoing: VecDeque<Outgoing>,
+    urgent: VecDeque<Outgoing>,
+    unsent_urgent: usize,
+    data: VecDeque<Outgoing>,
+    /// of data, as JavaScript gave it
     unsent: usize,
     written: Vec<Outgoing>,
     written_bytes: usize,
@@ -63,11 +67,19 @@ struct State {
 
 pub struct Shared {
     state: Mutex<State>,
-    high_water: usize,
+    high_water: AtomicUsize,
+    /// bytes per second on the wire; 0: no limit
+    rate: AtomicU64,
+    /// of zstd; 0: nothing is packed
+    level: AtomicI32,
     event: OwnedFd,
     /// whether the thread sleeps, or is about to
     asleep: AtomicBool,
     heard: AtomicU64,
+    /// bytes of frames that went out, as they were packed
+    packed: AtomicU64,
+    /// bytes given to the socket
+    written: AtomicU64,
     /// keeps the process alive, so it goes with the end
     call: Mutex<Option<Call>>,
 }
@@ -84,11 +96,11 @@ pub struct Taken {
 
 /// What the thread finds when it looks.
 pub struct Orders {
-    pub next: Option<Outgoing>,
-    /// there is (another) frame to send
+    /// there is a frame to send
     pub has_next: bool,
     pub closing: Closing,
     pub may_read: bool,
+    pub rate: u64,
 }
 
 impl Shared {
@@ -96,11 +108,12 @@ impl Shared {
         // SAFETY: takes numbers only.
         let event = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         let state = State {
-            outgoing: VecDeque::new(), unsent: 0, written: Vec::new(), written_bytes: 0, held_back: false, arrived: Vec::new(), arrived_bytes: 0,
+            urgent: VecDeque::new(), unsent_urgent: 0, data: VecDeque::new(), unsent: 0, written: Vec::new(), written_bytes: 0, held_back: false, arrived: Vec::new(), arrived_bytes: 0,
             spare: Spare::default(), peer: None, end: None, closing: Closing::No, called: false,
         };
         Ok(Shared {
-            state: Mutex::new(state), high_water, asleep: AtomicBool::new(false), heard: AtomicU64::new(0), call: Mutex::new(Some(call)),
+            state: Mutex::new(state), high_water: AtomicUsize::new(high_water), rate: AtomicU64::new(0), level: AtomicI32::new(0), asleep: AtomicBool::new(false),
+            heard: AtomicU64::new(0), packed: AtomicU64::new(0), written: AtomicU64::new(0), call: Mutex::new(Some(call)),
             // SAFETY: the descriptor was made just now and is nobody else's.
             event: unsafe { OwnedFd::from_raw_fd(event) },
         })
@@ -108,14 +121,17 @@ impl Shared {
 
     // for JavaScript's thread
 
-    pub fn send(&self, frame: Outgoing) -> u32 {
+    /// What is urgent goes before data that waits. Gives the bytes of data that are not with the network yet.
+    pub fn send(&self, frame: Outgoing, is_urgent: bool) -> u32 {
         let (unsent, written) = {
-            let mut state = lock(&self.state);
-            state.unsent += frame.len();
+            let mut guard = lock(&self.state);
+            let state = &mut *guard;
+            let (queue, unsent) = if is_urgent { (&mut state.urgent, &mut state.unsent_urgent) } else { (&mut state.data, &mut state.unsent) };
+            *unsent += frame.len();
             if state.end.is_none() && state.closing == Closing::No {
-                state.outgoing.push_back(frame);
+                queue.push_back(frame);
             }
-            state.held_back = state.unsent > self.high_water;
+            state.held_back = state.unsent > self.high_water();
             state.written_bytes = 0;
             (state.unsent as u32, std::mem::take(&mut state.written))
         };
@@ -128,7 +144,7 @@ impl Shared {
         let (taken, written, was_full) = {
             let mut state = lock(&self.state);
             state.called = false;
-            state.held_back = state.unsent > self.high_water;
+            state.held_back = state.unsent > self.high_water();
             let was_full = state.arrived_bytes > ARRIVED_MAX;
             state.arrived_bytes = 0;
             state.written_bytes = 0;
@@ -149,8 +165,29 @@ impl Shared {
         drop(refused);
     }
 
+    /// Of everything.
     pub fn unsent(&self) -> u32 {
-        lock(&self.state).unsent as u32
+        let state = lock(&self.state);
+        (state.unsent + state.unsent_urgent) as u32
+    }
+
+    pub fn set_pace(&self, rate: u64, level: i32, high_water: usize) {
+        self.rate.store(rate, Ordering::Relaxed);
+        self.level.store(level, Ordering::Relaxed);
+        self.high_water.store(high_water, Ordering::Relaxed);
+        self.wake();
+    }
+
+    pub fn packed(&self) -> u64 {
+        self.packed.load(Ordering::Relaxed)
+    }
+
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    fn high_water(&self) -> usize {
+        self.high_water.load(Ordering::Relaxed)
     }
 
     pub fn heard(&self) -> u64 {
@@ -175,24 +212,54 @@ impl Shared {
 
     // for the link's thread
 
-    /// The next frame to send, and what else JavaScript wishes.
-    pub fn orders(&self, wants_frame: bool) -> Orders {
-        let mut state = lock(&self.state);
-        let next = if wants_frame { state.outgoing.pop_front() } else { None };
-        Orders { next, has_next: !state.outgoing.is_empty(), closing: state.closing, may_read: state.arrived_bytes <= ARRIVED_MAX }
+    /// What JavaScript wishes.
+    pub fn orders(&self) -> Orders {
+        let state = lock(&self.state);
+        let has_next = !state.urgent.is_empty() || !state.data.is_empty();
+        Orders { has_next, closing: state.closing, may_read: state.arrived_bytes <= ARRIVED_MAX, rate: self.rate.load(Ordering::Relaxed) }
     }
 
-    /// `frame` is with the network.
-    pub fn sent(&self, frame: Outgoing) {
+    pub fn next_urgent(&self) -> Option<Outgoing> {
+        lock(&self.state).urgent.pop_front()
+    }
+
+    pub fn next_data(&self) -> Option<Outgoing> {
+        lock(&self.state).data.pop_front()
+    }
+
+    pub fn level(&self) -> i32 {
+        self.level.load(Ordering::Relaxed)
+    }
+
+    /// `frame` of data is with the network; it took so many bytes.
+    pub fn sent(&self, frame: Outgoing, packed_bytes: usize) {
+        self.packed.fetch_add(packed_bytes as u64, Ordering::Relaxed);
         let mut state = lock(&self.state);
         let bytes = frame.len();
         state.unsent -= bytes.min(state.unsent);
+        self.let_go(state, frame, bytes);
+    }
+
+    /// An urgent `frame` is with the network.
+    pub fn sent_urgent(&self, frame: Outgoing) {
+        let bytes = frame.len();
+        self.packed.fetch_add(bytes as u64, Ordering::Relaxed);
+        let mut state = lock(&self.state);
+        state.unsent_urgent -= bytes.min(state.unsent_urgent);
+        self.let_go(state, frame, bytes);
+    }
+
+    fn let_go(&self, mut state: std::sync::MutexGuard<'_, State>, frame: Outgoing, bytes: usize) {
         state.written_bytes += bytes;
         state.written.push(frame);
-        if state.written_bytes >= WRITTEN_MAX || state.held_back && state.unsent <= self.high_water {
+        if state.written_bytes >= WRITTEN_MAX || state.held_back && state.unsent <= self.high_water() {
             state.held_back = false;
             self.call(state);
         }
+    }
+
+    pub fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub fn heard_more(&self, bytes: usize) {
@@ -219,7 +286,7 @@ impl Shared {
     pub fn ended(&self, end: End) {
         let mut state = lock(&self.state);
         state.end = Some(end);
-        let left = std::mem::take(&mut state.outgoing);
+        let left: Vec<_> = std::mem::take(&mut state.urgent).into_iter().chain(std::mem::take(&mut state.data)).collect();
         state.written.extend(left);
         self.call(state);
         *lock(&self.call) = None;
@@ -241,13 +308,15 @@ impl Shared {
         self.asleep.store(false, Ordering::SeqCst);
     }
 
-    pub fn sleep(&self, socket: RawFd, events: i16) -> Result<()> {
+    /// `timeout`: sleeps no longer than that.
+    pub fn sleep(&self, socket: RawFd, events: i16, timeout: Option<Duration>) -> Result<()> {
         let mut polled = [
             libc::pollfd { fd: socket, events, revents: 0 },
             libc::pollfd { fd: self.event.as_raw_fd(), events: libc::POLLIN, revents: 0 },
         ];
+        let millis = timeout.map_or(-1, |timeout| timeout.as_micros().div_ceil(1000).min(1000) as libc::c_int);
         // SAFETY: two entries lie there.
-        let answer = check(unsafe { libc::poll(polled.as_mut_ptr(), 2, -1) });
+        let answer = check(unsafe { libc::poll(polled.as_mut_ptr(), 2, millis) });
         self.asleep.store(false, Ordering::SeqCst);
         if polled[1].revents != 0 {
             let mut count = 0u64;

@@ -79,6 +79,8 @@ pub trait User {
 pub trait Writer {
     /// Bytes of `Out` that are free.
     fn room(&self) -> usize;
+    /// Bytes in `Out` that were not sent yet.
+    fn waiting(&self) -> usize;
     /// One record.
     fn record(&mut self, plaintext: &[u8]) -> Result<(), Failure>;
     /// The end of what we send.
@@ -93,6 +95,9 @@ struct Encrypting<'a, 'c, D> {
 impl<D> Writer for Encrypting<'_, '_, D> {
     fn room(&self) -> usize {
         self.out.room()
+    }
+    fn waiting(&self) -> usize {
+        self.out.pending().len()
     }
     fn record(&mut self, plaintext: &[u8]) -> Result<(), Failure> {
         self.out.to += self.traffic.encrypt(plaintext, self.out.rest()).map_err(encrypting)?;
