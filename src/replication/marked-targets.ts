@@ -1,11 +1,12 @@
 /** The targets of a mirror, each with a mark on its root that follows the flushes until the mirror is complete. */
 import type { Clock } from '../clock/clock.ts'
+import { LIMBO } from '../domain/limbo.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import type { ApplyResult, TargetTree } from '../tree/target-tree.ts'
 import type { DirectoryPage } from '../tree/source-tree.ts'
 import type { DirectoryDigest, ListingPage } from '../wire/listing-codec.ts'
 import type { MirrorRequest, ResumePoint } from '../wire/messages.ts'
-import type { OperationBatch } from '../wire/operation-codec.ts'
+import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import { beginMark, flushedBefore, readMark, resumePoint, type MirrorMark } from './mirror-mark.ts'
 
 export class MarkedTargets {
@@ -19,6 +20,7 @@ export class MarkedTargets {
   static async begin(targets: ReadonlyMap<number, TargetTree>, compare: MirrorRequest['compare'], clock: Clock, signal: AbortSignal): Promise<MarkedTargets> {
     const marked = new MarkedTargets()
     for (const [volume, tree] of targets) {
+      await tree.apply(encodeOperation({ kind: 'remove', path: LIMBO }), signal)
       const left = await readMark(tree, signal)
       const nowMs = clock.now()
       if (left !== undefined) marked.resume.push(resumePoint(left, compare, volume, nowMs))

@@ -1,5 +1,6 @@
 /** A tree in memory, source and target at once, for tests: the same bytes and the same answers as the trees of a file system. */
 import type { FileOperation } from '../domain/file-operation.ts'
+import { LIMBO } from '../domain/limbo.ts'
 import { display, joinRelPath, nameOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { hashBlocks } from '../posix/posix.ts'
@@ -38,7 +39,7 @@ export class MemoryTree implements SourceTree, TargetTree {
   }
 
   async* list(directory: RelPath, signal: AbortSignal): AsyncIterable<ListingPage> {
-    const entries = [...this.#nodes.find(directory)?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
+    const entries = this.#children(directory)
     for (let at = 0; at < entries.length; at += PAGE_ENTRIES) {
       signal.throwIfAborted()
       yield encodeListing(entries.slice(at, at + PAGE_ENTRIES).map(([name, node]) => listed(Buffer.from(name, 'latin1'), node)))
@@ -64,7 +65,7 @@ export class MemoryTree implements SourceTree, TargetTree {
 
   async look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined> {
     signal.throwIfAborted()
-    const node = this.#nodes.find(path)
+    const node = path.equals(LIMBO) ? undefined : this.#nodes.find(path)
     return node === undefined ? undefined : encodeListing([listed(nameOf(path), node)])
   }
 
@@ -144,9 +145,15 @@ export class MemoryTree implements SourceTree, TargetTree {
     return node?.type === 'file' ? hashBlocks(node.data.read(offset, lengthBytes), blockBytes) : Buffer.alloc(0)
   }
 
+  /** In name order. */
+  #children(directory: RelPath): [string, MemoryNode][] {
+    const all = [...this.#nodes.find(directory)?.children ?? []].filter(([name]) => directory.length > 0 || name !== keyOf(LIMBO))
+    return all.sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
   #digest(directory: RelPath): DigestedDirectory {
     const found = this.#nodes.find(directory)
-    const nodes = [...found?.children ?? []].sort(([a], [b]) => (a < b ? -1 : 1))
+    const nodes = this.#children(directory)
     const entries = [...listingEntries(encodeListing(nodes.map(([name, node]) => listed(Buffer.from(name, 'latin1'), node))))]
     const isTold = found?.type === 'directory' && !entries.some(entry => entry.type !== 'directory' && entry.linkCount > 1)
     const canonical = Buffer.concat(entries.flatMap(entry => [Buffer.from([entry.name.length]), entry.name, entry.record]))

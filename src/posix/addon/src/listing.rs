@@ -166,7 +166,12 @@ pub struct Lister {
     window: Window,
     share: Option<Share>,
     next: usize,
+    /// of the root of a tree
+    hidden: Option<&'static [u8]>,
 }
+
+/// The directory in the root of a replica in which objects are kept while they are moved (src/domain/limbo.ts). No listing shows it.
+pub const LIMBO: &[u8] = b".landfall-limbo";
 
 /// What a window takes of the tree's room.
 struct Share(Arc<Tree>, usize);
@@ -186,7 +191,8 @@ const LISTER_ROOM: usize = 1024 * 1024;
 impl Lister {
     pub fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
         let dir = tree.directory(path)?;
-        let mut lister = Lister { tree, dir, window: Window::default(), share: None, next: 0 };
+        let hidden = path.is_empty().then_some(LIMBO);
+        let mut lister = Lister { tree, dir, window: Window::default(), share: None, next: 0, hidden };
         lister.read(b"")?;
         Ok(lister)
     }
@@ -196,7 +202,7 @@ impl Lister {
         (self.window, self.share, self.next) = (Window::default(), None, 0);
         let held = self.tree.listed.load(Ordering::Relaxed);
         let room = NAMES_ROOM.saturating_sub(held).max(LISTER_ROOM);
-        self.window = Window::read(self.dir.as_raw_fd(), after, room)?;
+        self.window = Window::read(self.dir.as_raw_fd(), after, room, self.hidden)?;
         let bytes = self.window.bytes();
         self.tree.listed.fetch_add(bytes, Ordering::Relaxed);
         self.share = Some(Share(self.tree.clone(), bytes));

@@ -1,7 +1,7 @@
 //! One entry, wherever it is.
 use crate::background::{Background, background};
 use crate::errno::Errno;
-use crate::listing::encode_entry;
+use crate::listing::{LIMBO, encode_entry};
 use crate::tree::TREES;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -12,6 +12,9 @@ use std::os::fd::AsRawFd;
 pub fn look_at(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
     background(move || {
         let tree = TREES.get(tree)?;
+        if *path == *LIMBO {
+            return Ok(None);
+        }
         let (dir, name) = match tree.parent(&path) {
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
             other => other?,

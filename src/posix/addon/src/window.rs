@@ -18,7 +18,8 @@ pub struct Window {
 
 impl Window {
     /// Reads a directory that was just opened, or all of it again to go on behind a name. Takes `room` bytes at most, and half of that when there is more to come.
-    pub fn read(dir: RawFd, after: &[u8], room: usize) -> Result<Self> {
+    /// `hidden` is nobody's to see.
+    pub fn read(dir: RawFd, after: &[u8], room: usize, hidden: Option<&[u8]>) -> Result<Self> {
         if !after.is_empty() {
             // SAFETY: takes numbers.
             check(unsafe { libc::lseek(dir, 0, libc::SEEK_SET) } as i32)?;
@@ -27,7 +28,7 @@ impl Window {
         // names from here on are left for a later window
         let mut end: Option<Vec<u8>> = None;
         read_directory(dir, |name| {
-            if name <= after || end.as_ref().is_some_and(|end| name >= end.as_slice()) {
+            if name <= after || hidden == Some(name) || end.as_ref().is_some_and(|end| name >= end.as_slice()) {
                 return;
             }
             window.order.push((window.packed.len() as u32, name.len() as u8));
@@ -100,7 +101,7 @@ mod tests {
         let (mut names, mut windows): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
         loop {
             let after = names.last().cloned().unwrap_or_default();
-            let window = Window::read(directory.as_raw_fd(), &after, room).expect("it is a directory");
+            let window = Window::read(directory.as_raw_fd(), &after, room, None).expect("it is a directory");
             assert!(window.bytes() <= room);
             names.extend(window.names().map(<[u8]>::to_vec));
             windows += 1;
