@@ -7,8 +7,8 @@ import type { RelPath } from '../domain/rel-path.ts'
 import type { ChangedRange } from './changed-range.ts'
 
 export type Change =
-  /** the entry was made, removed, or now names another object */
-  | { kind: 'entry', volume: number, path: RelPath, atMs: number }
+  /** the entry was made, removed, or now names another object; `data`: data of what it names may have changed, too */
+  | { kind: 'entry', volume: number, path: RelPath, data?: true, atMs: number }
   /** data and perhaps metadata of the object at path changed: content only in these ranges, where they are known, and the size */
   | { kind: 'data', volume: number, path: RelPath, object?: ObjectIdentity, ranges?: readonly ChangedRange[], atMs: number }
   /** only metadata changed */
@@ -24,6 +24,14 @@ export interface ObjectIdentity { inode: bigint, linkCount: number }
 /** How the marks are kept, and what of the capture is less than it should be. A rescan that waits is among it, for each reason. */
 export interface CaptureStatus { queueBytes: number, diskQueueBytes: number, degraded: readonly Degradation[] }
 
+/**
+ * An object that has left a name which it had at the take before the last one, where it can be told for sure. `from`: the path that this
+ * name had then, which is where a replica that was equal then has the object. `early`: it, or a directory above it, left while what that
+ * take gave was being looked at, so that looks by path may have met something else. Nothing is said of it when the marks of that take had
+ * to do with it.
+ */
+export interface Move { volume: number, from: RelPath, inode: bigint, linkCount: number, isDirectory: boolean, early: boolean }
+
 export interface ChangeSource extends AsyncDisposable {
   /** Names this run of the capture; another value after a restart means that changes in between were not seen. */
   readonly epoch: string
@@ -38,6 +46,12 @@ export interface ChangeSource extends AsyncDisposable {
    * kept. Empty when nothing happened.
    */
   take(signal: AbortSignal): Promise<readonly Change[]>
+  /** The objects that the last `take` found to have left names. They are hints: a change that is not among them says the same, only less. */
+  moves(): readonly Move[]
+  /** What `take` would give, which stays. */
+  peek(signal: AbortSignal): Promise<readonly Change[]>
+  /** Tells that what the last `take` gave was looked at: what moves from now on was seen where it was. */
+  looksEnded(signal: AbortSignal): Promise<void>
   /** Puts changes back that could not be brought to safety (link lost). */
   putBack(changes: readonly Change[]): void
   /** Cheap; asked a few times a second. */

@@ -10,13 +10,13 @@ import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
-import { takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { MOVED_DIRECTORY, takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type TakenMark } from '../posix/capture.ts'
 import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-ranges.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
 import { joinRanges } from './changed-range.ts'
-import type { CaptureStatus, Change, ChangedObject, ChangeSource, ObjectIdentity } from './change-source.ts'
+import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move, ObjectIdentity } from './change-source.ts'
 
 /** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
 const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
@@ -103,6 +103,7 @@ class FanotifyChangeSource implements ChangeSource {
   /** how far ahead of the monotonic clock the wall clock was at the start; less by now: it was set back, and ctimes with it */
   readonly #aheadMs: number
   #setBackMs = 0
+  #moves: Move[] = []
   /** walks of a frozen volume: their descriptors are closed with them */
   #kept: NativeWalk[] = []
 
@@ -118,6 +119,7 @@ class FanotifyChangeSource implements ChangeSource {
   async take(signal: AbortSignal): Promise<readonly Change[]> {
     signal.throwIfAborted()
     this.#watchClock()
+    this.#moves = []
     let records: Buffer
     let ranges: Buffer
     try {
@@ -130,33 +132,54 @@ class FanotifyChangeSource implements ChangeSource {
       return this.#back.take()
     }
     const known = markedRanges(ranges)
-    for (const mark of takenMarks(records)) this.#join(mark, known)
+    for (const mark of takenMarks(records)) this.#join(mark, known, this.#back)
     return this.#back.take()
   }
 
-  #join(mark: TakenMark, ranges: ReadonlyMap<string, readonly MarkedRange[]>): void {
+  moves(): readonly Move[] {
+    return this.#moves
+  }
+
+  async peek(signal: AbortSignal): Promise<readonly Change[]> {
+    signal.throwIfAborted()
+    const seen = new ChangeSet(Infinity)
+    for (const mark of takenMarks(await this.#watch.peek())) this.#join(mark, new Map(), seen)
+    return seen.take()
+  }
+
+  async looksEnded(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await this.#watch.looksEnded()
+  }
+
+  #join(mark: TakenMark, ranges: ReadonlyMap<string, readonly MarkedRange[]>, into: ChangeSet): void {
     const volume = this.#roots[mark.volume]?.[0]
     if (volume === undefined) throw new RangeError(`a mark of volume ${String(mark.volume)}`)
     switch (mark.kind) {
       case 'entry':
         // the kernel's names: no empty or dot step, no NUL
-        this.#back.add({ kind: 'entry', volume, path: parseRelPath(mark.path), atMs: mark.atMs })
+        into.add({ kind: 'entry', volume, path: parseRelPath(mark.path), ...(mark.linkCount === 0 ? {} : { data: true }), atMs: mark.atMs })
         return
       case 'data': {
         const where = ranges.get(rangesKey(mark.volume, mark.number))
-        this.#back.add({ kind: 'data', volume, path: parseRelPath(mark.path), ...objectOf(mark), ...(where === undefined ? {} : { ranges: joinRanges(where, []) }), atMs: mark.atMs })
+        into.add({ kind: 'data', volume, path: parseRelPath(mark.path), ...objectOf(mark), ...(where === undefined ? {} : { ranges: joinRanges(where, []) }), atMs: mark.atMs })
         return
       }
       case 'metadata':
-        this.#back.add({ kind: 'metadata', volume, path: parseRelPath(mark.path), ...objectOf(mark), atMs: mark.atMs })
+        into.add({ kind: 'metadata', volume, path: parseRelPath(mark.path), ...objectOf(mark), atMs: mark.atMs })
         return
       case 'object':
-        this.#back.add({ kind: 'object', volume, inode: mark.number, atMs: mark.atMs })
+        into.add({ kind: 'object', volume, inode: mark.number, atMs: mark.atMs })
         return
+      case 'moved': {
+        const isDirectory = (mark.linkCount & MOVED_DIRECTORY) !== 0
+        this.#moves.push({ volume, from: parseRelPath(Buffer.from(mark.path)), inode: mark.number, linkCount: isDirectory ? 1 : mark.linkCount, isDirectory, early: mark.atMs !== 0 })
+        return
+      }
       case 'rescan': {
         const sinceMs = Number(mark.number) - this.#setBackMs
         captureLog.warn({ volume, sinceMs }, 'changes were missed and everything since then is looked at again')
-        this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why: ['events-lost'] })
+        into.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why: ['events-lost'] })
       }
     }
   }

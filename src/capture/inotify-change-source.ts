@@ -14,7 +14,7 @@ import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { nameMarks, type NameMark, type NativeInotify } from '../posix/watching.ts'
 import { ChangeSet } from './change-set.ts'
-import type { CaptureStatus, Change, ChangedObject, ChangeSource } from './change-source.ts'
+import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move } from './change-source.ts'
 import { VolumeWalks } from './volume-walks.ts'
 
 /** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
@@ -137,6 +137,23 @@ class InotifyChangeSource implements ChangeSource {
     const taken = this.#back.take()
     for (const change of taken) if (change.kind === 'rescan') this.#rescanning.add(change.volume)
     return taken
+  }
+
+  /** Names are all that is known here: what moved is sent again. */
+  moves(): readonly Move[] {
+    return []
+  }
+
+  async peek(signal: AbortSignal): Promise<readonly Change[]> {
+    signal.throwIfAborted()
+    await this.#read()
+    const seen = this.#back.take()
+    this.putBack(seen)
+    return seen
+  }
+
+  async looksEnded(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
   }
 
   putBack(changes: readonly Change[]): void {

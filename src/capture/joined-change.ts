@@ -17,6 +17,7 @@ export function joinChanges(before: PathChange, after: PathChange): { joined: Pa
   const atMs = Math.min(before.atMs, after.atMs)
   const [stays, lost] = [objectOf(stronger), objectOf(weaker)]
   const forgotten = lost === undefined || lost.inode === stays?.inode ? undefined : { ...lost, atMs: weaker.atMs }
+  if (stronger.kind === 'entry') return { joined: { ...stronger, ...(mayHaveData(before) || mayHaveData(after) ? { data: true } : {}), atMs }, forgotten }
   if (stronger.kind !== 'data') return { joined: { ...stronger, atMs }, forgotten }
   const { kind, volume, path, object } = stronger
   const ranges = rangesOf(stronger, weaker)
@@ -33,4 +34,8 @@ function rangesOf(data: PathChange & { kind: 'data' }, other: PathChange): reado
 
 function objectOf(change: PathChange): ObjectIdentity | undefined {
   return change.kind === 'entry' ? undefined : change.object
+}
+
+function mayHaveData(change: PathChange): boolean {
+  return change.kind === 'data' || (change.kind === 'entry' && change.data === true)
 }

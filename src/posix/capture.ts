@@ -7,6 +7,10 @@ export interface NativeWatch {
   take(): Promise<[Buffer, Buffer]>
   /** why ranges are not known, of all or of some of the roots; empty when they are */
   untraced(): string[]
+  /** As `take`, without what has moved; the marks stay. */
+  peek(): Promise<Buffer>
+  /** What was taken last was looked at. */
+  looksEnded(): Promise<void>
   /** count of marks; when the oldest was made (ms since the epoch), -1 for none */
   pending(): [number, number]
   /** Ends the capture; twice is fine. */
@@ -25,7 +29,7 @@ export interface NativeCapture {
   ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
 }
 
-export const TAKEN_KINDS = ['entry', 'data', 'metadata', 'object', 'rescan'] as const
+export const TAKEN_KINDS = ['entry', 'data', 'metadata', 'object', 'rescan', 'moved'] as const
 
 /** One record of `NativeWatch.take`. */
 export interface TakenMark {
@@ -36,9 +40,12 @@ export interface TakenMark {
   path: Buffer
   /** inode of the object that changed (0: not known), or time since when to rescan (ms) */
   number: bigint
-  /** of that object */
+  /** of that object; of an entry: 1 when data of what it names changed, too; with MOVED_DIRECTORY for a directory that has moved */
   linkCount: number
 }
+
+/** In the link count of a mark of kind `moved`: the object is a directory. Its time is 1 when it left early. */
+export const MOVED_DIRECTORY = 0x8000_0000
 
 /** The records of `NativeWatch.take`. */
 export function* takenMarks(records: Buffer): Generator<TakenMark, void, void> {

@@ -14,6 +14,9 @@ export function ruledChanges(changes: ChangeSource, rules: ReadonlyMap<number, V
   return {
     epoch: changes.epoch, startedAtNs: changes.startedAtNs,
     take: async signal => (await changes.take(signal)).flatMap(change => seen(change, of(change.volume), outsiders)),
+    moves: () => changes.moves(),
+    peek: async signal => (await changes.peek(signal)).flatMap(change => seen(change, of(change.volume), outsiders)),
+    looksEnded: async signal => { await changes.looksEnded(signal) },
     putBack: back => { changes.putBack(back) },
     pending: () => changes.pending(),
     status: () => changes.status(),

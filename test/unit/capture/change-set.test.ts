@@ -4,14 +4,14 @@ import { parseRelPath } from '../../../src/domain/rel-path.ts'
 
 const path = (text: string): ReturnType<typeof parseRelPath> => parseRelPath(Buffer.from(text))
 
-void t.test('the strongest kind of a path stays, with the oldest time', async t => {
+void t.test('the strongest kind of a path stays, with the oldest time, and an entry remembers that there was data', async t => {
   const set = new ChangeSet(1e6)
   set.add({ kind: 'metadata', volume: 1, path: path('a'), atMs: 5 })
   set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 9 })
   set.add({ kind: 'data', volume: 1, path: path('a'), atMs: 7 })
   set.add({ kind: 'data', volume: 2, path: path('a'), atMs: 8 })
   t.same(set.pending(), { count: 2, oldestAtMs: 5 })
-  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'data', volume: 2, path: path('a'), atMs: 8 }])
+  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), data: true, atMs: 5 }, { kind: 'data', volume: 2, path: path('a'), atMs: 8 }])
   t.strictSame(set.take(), [])
 })
 
@@ -19,7 +19,7 @@ void t.test('an object with further names is not forgotten when its name becomes
   const set = new ChangeSet(1e6)
   set.add({ kind: 'data', volume: 1, path: path('a'), object: { inode: 7n, linkCount: 2 }, atMs: 5 })
   set.add({ kind: 'entry', volume: 1, path: path('a'), atMs: 6 })
-  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), atMs: 5 }, { kind: 'object', volume: 1, inode: 7n, atMs: 5 }])
+  t.strictSame(set.take(), [{ kind: 'entry', volume: 1, path: path('a'), data: true, atMs: 5 }, { kind: 'object', volume: 1, inode: 7n, atMs: 5 }])
 })
 
 void t.test('an object with further names that changed under a name already marked is not forgotten either', async t => {

@@ -1,6 +1,7 @@
 //! What to look at again: names in directories (by file handle) and objects, joined, bounded in bytes. Past the bound it forgets the
 //! marks and says "rescan" instead: less precise, never untrue.
 use crate::handle::Handle;
+use crate::origins::Origins;
 use std::collections::HashMap;
 
 pub const ENTRY: u8 = 1;
@@ -15,6 +16,7 @@ pub struct Key {
     pub name: Box<[u8]>,
 }
 
+#[derive(Clone)]
 pub struct Mark {
     pub kinds: u8,
     /// when it was marked first, milliseconds since the epoch
@@ -31,7 +33,11 @@ pub struct DirtySet {
     /// events were lost: look at all that changed since then (per file system)
     rescan_since_ms: Vec<Option<f64>>,
     rescan_at_ms: f64,
+    pub origins: Origins,
 }
+
+/// Of the limit: what may be remembered of where objects were.
+const ORIGINS_SHARE: usize = 4;
 
 /// What one mark costs beside its bytes: the entry of the table, three allocations, the table's free room.
 const MARK_BYTES: usize = 160;
@@ -41,6 +47,7 @@ pub struct Taken {
     pub marks: HashMap<Key, Mark>,
     pub rescan_since_ms: Vec<Option<f64>>,
     pub rescan_at_ms: f64,
+    pub origins: Origins,
 }
 
 impl DirtySet {
@@ -52,6 +59,7 @@ impl DirtySet {
             oldest_ms: None,
             rescan_since_ms: vec![None; file_systems],
             rescan_at_ms: 0.0,
+            origins: Origins::new(limit_bytes / ORIGINS_SHARE),
         }
     }
 
@@ -94,6 +102,7 @@ impl DirtySet {
     }
 
     fn rescan(&mut self, index: usize, since_ms: f64, now_ms: f64) {
+        self.origins.lose();
         let since = &mut self.rescan_since_ms[index];
         *since = Some(since.map_or(since_ms, |before| before.min(since_ms)));
         self.rescan_at_ms = if self.rescan_at_ms == 0.0 { now_ms } else { self.rescan_at_ms };
@@ -124,7 +133,12 @@ impl DirtySet {
     pub fn take(&mut self) -> Taken {
         let empty = DirtySet::new(self.rescan_since_ms.len(), self.limit_bytes);
         let full = std::mem::replace(self, empty);
-        Taken { marks: full.marks, rescan_since_ms: full.rescan_since_ms, rescan_at_ms: full.rescan_at_ms }
+        Taken { marks: full.marks, rescan_since_ms: full.rescan_since_ms, rescan_at_ms: full.rescan_at_ms, origins: full.origins }
+    }
+
+    /// The marks as they are, which stay in the set.
+    pub fn copy(&self) -> Taken {
+        Taken { marks: self.marks.clone(), rescan_since_ms: self.rescan_since_ms.clone(), rescan_at_ms: self.rescan_at_ms, origins: Origins::new(0) }
     }
 }
 

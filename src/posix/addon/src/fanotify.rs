@@ -1,11 +1,13 @@
 //! fanotify: every change of names, data and attributes on whole file systems, read in a thread of its own into the dirty set.
 use crate::background::{Background, background};
-use crate::dirty_set::{DATA, DirtySet, ENTRY, Key, METADATA};
+use crate::dirty_set::{DATA, DirtySet, ENTRY, Key, METADATA, Taken};
 use crate::errno::{Errno, Result, check};
 use crate::fanotify_abi::*;
 use crate::handle::{Handle, handle_of, open_handle, status};
 use crate::identity::split_device;
 use crate::join::Sizes;
+use crate::origins::{Departure, Name};
+use crate::taken;
 use crate::top_level::mount_top_level;
 use crate::trace::Trace;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -44,7 +46,12 @@ pub struct Watch {
     /// the trace of pages, or why there is none
     pub trace: std::result::Result<(Trace, Vec<String>), String>,
     pub sizes: Mutex<Sizes>,
+    /// what was taken last, while it is little enough to be kept
+    pub previous: Mutex<Option<Taken>>,
 }
+
+/// Marks that are kept after they were taken.
+pub const PREVIOUS_MAX: usize = 50_000;
 
 /// A thread that panicked holds nothing half done that matters: marks are joined one by one.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,9 +92,11 @@ fn file_system_id(fd: RawFd) -> Result<FileSystemId> {
 
 /// Marks the file system that `root` is on; the id that its events carry.
 fn mark_file_system(fan: RawFd, root: RawFd) -> Result<FileSystemId> {
-    let mark = |fd: RawFd| {
-        // SAFETY: a null path marks the file system of the descriptor itself.
-        check(unsafe { libc::fanotify_mark(fan, MARK_ADD_FILE_SYSTEM, WANTED, fd, std::ptr::null()) })
+    // SAFETY: a null path marks the file system of the descriptor itself.
+    let mark_wanted = |fd: RawFd, wanted: u64| check(unsafe { libc::fanotify_mark(fan, MARK_ADD_FILE_SYSTEM, wanted, fd, std::ptr::null()) });
+    let mark = |fd: RawFd| match mark_wanted(fd, WANTED_RENAME) {
+        Err(Errno(libc::EINVAL)) => mark_wanted(fd, WANTED_MOVED),
+        marked => marked,
     };
     match mark(root) {
         Err(Errno(libc::EXDEV)) => {
@@ -111,7 +120,7 @@ impl Watch {
             // events name directories by handle: a file system that cannot open them again is of no use
             let handle = handle_of(root.as_raw_fd(), c"")?;
             drop(open_handle(root.as_raw_fd(), &handle, libc::O_PATH)?);
-            let id = mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
+            mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
             let index = file_systems.iter().position(|known| *known == id).unwrap_or_else(|| {
                 file_systems.push(id);
                 file_systems.len() - 1
@@ -134,7 +143,7 @@ impl Watch {
         let limit_bytes = if trace.is_ok() { limit_bytes / 2 } else { limit_bytes };
         let set = Mutex::new(DirtySet::new(file_systems.len(), limit_bytes));
         let queue = Mutex::new(Queue { buffer: vec![0; BUFFER_BYTES / 8], empty_at_ms: now_ms() });
-        Ok(Watch { fan, stop, file_systems, volumes, queue, set, trace, sizes: Mutex::new(Sizes::default()) })
+        Ok(Watch { fan, stop, file_systems, volumes, queue, set, trace, sizes: Mutex::new(Sizes::default()), previous: Mutex::new(None) })
     }
 
     /// Moves events from the kernel's queue into the set until it is empty (true) or this turn is over (false).
@@ -191,6 +200,8 @@ impl Watch {
     fn join_event(&self, set: &mut DirtySet, event: &[u8], mask: u64, now: f64) {
         let mut place: Option<(u16, Handle, &[u8])> = None;
         let mut target: Option<(u16, Handle)> = None;
+        let mut old: Option<(u16, Handle, &[u8])> = None;
+        let mut new: Option<(u16, Handle, &[u8])> = None;
         let mut infos = &event[usize::from(u16_at(event, 6)).min(event.len())..];
         while infos.len() >= 4 {
             let length = usize::from(u16_at(infos, 2));
@@ -200,12 +211,24 @@ impl Watch {
             let (info, rest) = infos.split_at(length);
             infos = rest;
             match (info[0], self.identity(info)) {
+                (INFO_OLD_DFID_NAME, Some(name)) => old = Some(name),
+                (INFO_NEW_DFID_NAME, Some(name)) => new = Some(name),
                 (INFO_DFID_NAME | INFO_DFID, Some((file_system, handle, name))) => {
                     place = Some((file_system, handle, if name.is_empty() { b"." } else { name }));
                 }
                 (INFO_FID, Some((file_system, handle, _))) => target = Some((file_system, handle)),
                 _ => {}
             }
+        }
+        if let (Some((file_system, from, old_name)), Some((_, to, new_name))) = (&old, &new) {
+            let object = target.as_ref().map(|(_, handle)| handle);
+            note_move(set, *file_system, object, (from, old_name), (to, new_name), now);
+            return;
+        }
+        if let Some((file_system, directory, name)) = &place
+            && mask & ENTRY_EVENTS != 0
+        {
+            note_names(set, *file_system, target.as_ref().map(|(_, handle)| handle), (directory, name), mask);
         }
         let mut kinds = 0;
         kinds |= if mask & ENTRY_EVENTS != 0 { ENTRY } else { 0 };
@@ -260,6 +283,32 @@ impl Watch {
     }
 }
 
+/// One event with both names of an object.
+fn note_move(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, old: (&Handle, &[u8]), new: (&Handle, &[u8]), now: f64) {
+    let name = |(directory, name): (&Handle, &[u8])| Name { directory: directory.clone(), name: Box::from(name) };
+    for (directory, name) in [old, new] {
+        set.mark(Key { file_system, directory: directory.clone(), name: Box::from(name) }, ENTRY, None, now);
+    }
+    let Some(object) = object else { return set.origins.lose() };
+    set.origins.departed((file_system, object.clone()), name(old), Departure::Moved);
+    set.origins.arrived((file_system, object.clone()), name(new));
+}
+
+/// An event about one name of an object. The kernel joins events about the same name and object: what happened first is not known then, so
+/// that the object counts as having arrived.
+fn note_names(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, (directory, name): (&Handle, &[u8]), mask: u64) {
+    let Some(object) = object else { return set.origins.lose() };
+    let name = Name { directory: directory.clone(), name: Box::from(name) };
+    let object = (file_system, object.clone());
+    if mask & ARRIVALS != 0 {
+        set.origins.arrived(object, name);
+    } else if mask & FAN_MOVED_FROM != 0 {
+        set.origins.departed(object, name, Departure::Moved);
+    } else {
+        set.origins.departed(object, name, if mask & FAN_ONDIR != 0 { Departure::RemovedDirectory } else { Departure::Removed });
+    }
+}
+
 /// A running capture. Close it: the thread and the descriptors stay until then.
 #[napi]
 pub struct FanotifyWatch {
@@ -295,6 +344,28 @@ impl FanotifyWatch {
     #[napi]
     pub fn untraced(&self) -> Vec<String> {
         self.watch.as_ref().map(|watch| watch.untraced()).unwrap_or_default()
+    }
+
+    /// All marks so far, as `take`, which stay.
+    #[napi]
+    pub fn peek(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+        let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
+        Ok(background(move || {
+            watch.catch_up()?;
+            let marks = locked(&watch.set).copy();
+            Ok(Buffer::from(taken::resolve(&watch.volumes, &marks)))
+        }))
+    }
+
+    /// The looks at what was taken last are over.
+    #[napi]
+    pub fn looks_ended(&self) -> napi::Result<AsyncTask<Background<()>>> {
+        let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
+        Ok(background(move || {
+            watch.catch_up()?;
+            locked(&watch.set).origins.looks_ended();
+            Ok(())
+        }))
     }
 
     /// How many marks wait, and since when the oldest (milliseconds since the epoch, -1 for none).

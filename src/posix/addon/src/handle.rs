@@ -18,6 +18,11 @@ struct Raw {
 
 /// The handle of `name` in the directory `directory`, or of the directory itself when the name is empty. Never follows a link.
 pub fn handle_of(directory: RawFd, name: &CStr) -> Result<Handle> {
+    handle_and_mount(directory, name).map(|(handle, _)| handle)
+}
+
+/// As `handle_of`, with the number of the mount through which the object was reached.
+pub fn handle_and_mount(directory: RawFd, name: &CStr) -> Result<(Handle, i32)> {
     let mut raw = Raw { length: MAX_BYTES as u32, kind: 0, bytes: [0; MAX_BYTES] };
     let mut mount_id: libc::c_int = 0;
     let flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
@@ -36,7 +41,15 @@ pub fn handle_of(directory: RawFd, name: &CStr) -> Result<Handle> {
     handle.extend_from_slice(&raw.length.to_ne_bytes());
     handle.extend_from_slice(&raw.kind.to_ne_bytes());
     handle.extend_from_slice(&raw.bytes[..used]);
-    Ok(handle.into_boxed_slice())
+    Ok((handle.into_boxed_slice(), mount_id))
+}
+
+/// What `name` leads to from an open directory, without looking into it.
+pub fn open_beside(directory: RawFd, name: &CStr) -> Result<OwnedFd> {
+    // SAFETY: `name` ends in NUL and outlives the call.
+    let fd = check(unsafe { libc::openat(directory, name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) })?;
+    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Opens the object of a handle on the file system that `mount` is of. ESTALE: it is gone.

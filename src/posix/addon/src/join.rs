@@ -71,7 +71,11 @@ pub fn join(volumes: &[Volume], records: &mut Vec<u8>, trace: &Trace, taken: Tak
     let mut joining = Joining { volumes, trace, files: taken.pages.files, claimed: HashMap::new(), sizes, ranges: Vec::new() };
     let mut at = 0;
     while let Some(mark) = marked(records, at) {
-        if joining.named(&mark, &records[mark.path.clone()]) {
+        if mark.kind == KIND_ENTRY {
+            if joining.entry(&mark) {
+                records[mark.end - 4] = 1;
+            }
+        } else if joining.named(&mark, &records[mark.path.clone()]) {
             records[at] = KIND_DATA;
         }
         at = mark.end;
@@ -82,16 +86,16 @@ pub fn join(volumes: &[Volume], records: &mut Vec<u8>, trace: &Trace, taken: Tak
 }
 
 impl Joining<'_> {
+    /// Whoever looks at an entry looks at all of it, or must be told that its data changed, which true says.
+    fn entry(&mut self, mark: &Marked) -> bool {
+        self.files.remove(&(self.volumes[mark.volume].file_system, mark.inode)).is_some()
+    }
+
     /// True when data of the file changed.
     fn named(&mut self, mark: &Marked, path: &[u8]) -> bool {
         let volume = &self.volumes[mark.volume];
         let key = (volume.file_system, mark.inode);
         let modified = mark.kind == KIND_DATA;
-        if mark.kind == KIND_ENTRY {
-            // whoever looks at the entry looks at all of it
-            self.files.remove(&key);
-            return false;
-        }
         if !(modified || mark.kind == KIND_METADATA && self.files.contains_key(&key)) || mark.inode == 0 || self.trace.follows(key.0).is_none() {
             return modified;
         }

@@ -1,6 +1,7 @@
 //! Marks as records for TypeScript, with paths as they are now. Little-endian:
-//!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan) | u16 volume | f64 at (ms) | u16 length | path below the root
-//!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count
+//!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan, 6 moved: moves.rs) | u16 volume | f64 at (ms) | u16 length | path below the root
+//!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count; of an entry: 1 when data
+//!   of what has the name changed, too
 use crate::dirty_set::{DATA, ENTRY, Taken};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
@@ -15,6 +16,7 @@ pub const KIND_DATA: u8 = 2;
 pub const KIND_METADATA: u8 = 3;
 pub const KIND_OBJECT: u8 = 4;
 const KIND_RESCAN: u8 = 5;
+pub const KIND_MOVED: u8 = 6;
 
 pub fn record(out: &mut Vec<u8>, kind: u8, volume: usize, at_ms: f64, path: &[u8], number: u64, links: u32) {
     out.push(kind);
@@ -112,18 +114,18 @@ impl Places<'_> {
 }
 
 /// A mark whose directory is gone or outside the volume is dropped (the removal is marked in the parent), but not the object it was of.
-pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
+pub fn resolve(volumes: &[Volume], taken: &Taken) -> Vec<u8> {
     let mut out = Vec::new();
     let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
     let mut places = Places { volumes, bases: &bases, found: HashMap::new() };
-    let mut marks: Vec<_> = taken.marks.into_iter().collect();
+    let mut marks: Vec<_> = taken.marks.iter().collect();
     // neighbours together: few directories are open at once
     marks.sort_unstable_by(|(a, _), (b, _)| (a.file_system, &a.directory, &a.name).cmp(&(b.file_system, &b.directory, &b.name)));
     for (index, volume) in volumes.iter().enumerate() {
         if let Some(since_ms) = taken.rescan_since_ms[usize::from(volume.file_system)] {
             record(&mut out, KIND_RESCAN, index, taken.rescan_at_ms, &[], since_ms as u64, 0);
         }
-        for (key, mark) in marks.iter().filter(|(key, _)| key.file_system == volume.file_system) {
+        for &(key, mark) in marks.iter().filter(|(key, _)| key.file_system == volume.file_system) {
             if key.name.is_empty() {
                 record_object(&mut out, volumes, &bases, index, &key.directory, mark.at_ms);
                 continue;
@@ -163,7 +165,7 @@ pub fn resolve(volumes: &[Volume], taken: Taken) -> Vec<u8> {
                 }
             }
             if mark.kinds & ENTRY != 0 {
-                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, object.0, 0);
+                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, object.0, u32::from(mark.kinds & DATA != 0));
             } else if named {
                 let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
                 record(&mut out, kind, index, mark.at_ms, &path, object.0, object.1);

@@ -1,7 +1,9 @@
 //! A watch with a trace of pages beside its marks.
 use crate::errno::Result;
-use crate::fanotify::{Watch, locked, now_ms};
+use crate::dirty_set::Taken;
+use crate::fanotify::{PREVIOUS_MAX, Watch, locked, now_ms};
 use crate::join::join;
+use crate::moves;
 use crate::taken;
 use std::os::fd::AsRawFd;
 
@@ -19,7 +21,11 @@ impl Watch {
         self.catch_up()?;
         // the marks first: what was modified has its pages in the trace by then
         let mut taken = locked(&self.set).take();
-        let Ok((trace, _)) = &self.trace else { return Ok([taken::resolve(&self.volumes, taken), Vec::new()]) };
+        let Ok((trace, _)) = &self.trace else {
+            let mut records = taken::resolve(&self.volumes, &taken);
+            self.append_moves(&mut records, taken)?;
+            return Ok([records, Vec::new()]);
+        };
         let pages = trace.take();
         for (since, lost) in taken.rescan_since_ms.iter_mut().zip(&pages.pages.forgotten_since_ms) {
             for lost in [pages.lost_since_ms, *lost].into_iter().flatten() {
@@ -27,9 +33,18 @@ impl Watch {
                 taken.rescan_at_ms = if taken.rescan_at_ms == 0.0 { now_ms() } else { taken.rescan_at_ms };
             }
         }
-        let mut records = taken::resolve(&self.volumes, taken);
+        let mut records = taken::resolve(&self.volumes, &taken);
         let ranges = join(&self.volumes, &mut records, trace, pages, &mut locked(&self.sizes));
+        self.append_moves(&mut records, taken)?;
         Ok([records, ranges])
+    }
+
+    /// What has moved (moves.rs); what was taken is kept for the next time.
+    fn append_moves(&self, records: &mut Vec<u8>, taken: Taken) -> Result<()> {
+        let previous = locked(&self.previous).take();
+        moves::append(records, self, &taken, previous.as_ref())?;
+        *locked(&self.previous) = (taken.marks.len() <= PREVIOUS_MAX).then_some(taken);
+        Ok(())
     }
 
     /// Why ranges are not known, of all volumes or of some.
