@@ -15,6 +15,9 @@ export function continuedChanges(changes: ChangeSource, { epoch, startedAtNs, mi
   return {
     epoch, startedAtNs,
     take: async signal => await changes.take(signal),
+    moves: () => changes.moves(),
+    peek: async signal => await changes.peek(signal),
+    looksEnded: async signal => { await changes.looksEnded(signal) },
     putBack: back => { changes.putBack(back) },
     pending: () => changes.pending(),
     status: () => changes.status(),

@@ -149,7 +149,11 @@ class FanotifyChangeSource implements ChangeSource {
 
   async looksEnded(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    await this.#watch.looksEnded()
+    try {
+      await this.#watch.looksEnded()
+    } catch {
+      // a queue that cannot be read: the next `take` says so, and less is known of what moves until then
+    }
   }
 
   #join(mark: TakenMark, ranges: ReadonlyMap<string, readonly MarkedRange[]>, into: ChangeSet): void {

@@ -3,22 +3,24 @@
  * again at what the replica refused.
  */
 import { degradationsOf } from '../capture/change-set.ts'
-import type { Change, ChangeSource } from '../capture/change-source.ts'
+import type { Change, ChangeSource, Move } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
-import { parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
+import { isInLimbo, LIMBO } from '../domain/limbo.ts'
+import type { RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import { MAX_DEGRADATIONS, type Degradation } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
-import { mayHelpToSendAgain, refusedFinding } from '../tree/refused.ts'
 import { OrphanWalk } from '../tree/orphan-walk.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
-import type { AppliedFailure } from '../wire/messages.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { InFlight } from './in-flight.ts'
 import { LinkGroups } from './link-groups.ts'
 import { OperationSender } from './operation-sender.ts'
+import { Looked } from './looked.ts'
+import { certainMoves, Coverage, Moving } from './moving.ts'
 import { keyOf } from './path-key.ts'
+import { Refusals } from './refusals.ts'
 import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
 import { changesSince, differences } from './rescan.ts'
 import { SafePoint } from './safe-point.ts'
@@ -51,12 +53,23 @@ export interface CycleOptions {
 
 /** A big file is compared, and a volume walked for names, for at most this share of the time (one in so many). */
 const SHARE = 5
-/** After so many refusals in a row a path is reported and looked at again only when it changes. */
-const MAX_REFUSALS = 8
 /** Paths whose refusals or comparisons are remembered; past it the memory starts afresh, which only costs attempts. */
 const MAX_REMEMBERED = 50_000
 
-interface VolumeState { links: LinkGroups, walkAtMs: number }
+/** Paths that the replica refused for ever; past it nothing is moved any more. */
+const MAX_REFUSED = 1000
+
+interface VolumeState {
+  links: LinkGroups
+  walkAtMs: number
+  /** what was looked at since the last taking, and before it */
+  looked: Looked
+  before: Looked
+  /** paths (keys) that the replica refused for ever */
+  refused: Set<string>
+  /** the limbo holds nothing that an earlier cycle left there */
+  isLimboClean: boolean
+}
 
 export class Cycles {
   readonly #options: ReplicatorOptions
@@ -65,8 +78,7 @@ export class Cycles {
   readonly #volumes = new Map<number, VolumeState>()
   /** when a big file may be compared again */
   #compareAtMs = new Map<string, number>()
-  #refusals = new Map<string, number>()
-  readonly #told = new Set<string>()
+  readonly #refusals = new Refusals()
   #findings: Finding[] = []
   #steps = 0
   /** what the rescans under way are shown as */
@@ -80,7 +92,9 @@ export class Cycles {
     this.#safe = options.safe ?? new SafePoint(options.changes.startedAtNs, options.clock)
     this.#safe.holdSent()
     for (const volume of options.volumes.keys()) {
-      this.#volumes.set(volume, { links: new LinkGroups(), walkAtMs: 0 })
+      this.#volumes.set(volume, {
+        links: new LinkGroups(), walkAtMs: 0, looked: doubted(), before: doubted(), refused: new Set(), isLimboClean: false,
+      })
     }
   }
 
@@ -96,16 +110,26 @@ export class Cycles {
     const taken = await this.#take(signal)
     this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
     this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
+    const moves = changes.moves()
+    for (const state of this.#volumes.values()) {
+      state.before = state.looked
+      state.looked = new Looked()
+    }
     try {
+      if (moves.length > 0) await this.#seeToRefused(signal)
       for (const [volume, tree] of this.#options.volumes) {
         const ofVolume = taken.filter(change => change.volume === volume)
-        if (ofVolume.length > 0 || options.thorough) await this.#volume(volume, tree, ofVolume, options, signal)
+        if (ofVolume.length > 0 || options.thorough) await this.#volume(volume, tree, ofVolume, moves.filter(move => move.volume === volume), options, signal)
       }
+      await changes.looksEnded(signal)
     } catch (error) {
       // what was sent of them is sent again: repeating is harmless
       changes.putBack(taken)
       this.#safe.hold()
-      for (const { links } of this.#volumes.values()) links.forgetFresh()
+      for (const { links, looked } of this.#volumes.values()) {
+        links.forgetFresh()
+        looked.doubt()
+      }
       throw error
     } finally {
       this.#rescanned = []
@@ -125,9 +149,11 @@ export class Cycles {
       // a frozen volume is settled by being frozen
       const at = options.frozen ? sinceNs : await changes.settle(volume, signal)
       for await (const chunk of changesSince(changes, volume, sinceNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
-        await this.#volume(volume, tree, chunk, { ...options, thorough: true }, signal)
+        await this.#volume(volume, tree, chunk, [], { ...options, thorough: true }, signal)
       }
       this.#safe.scanned(volume, at, stream.sent)
+      // its looks were none that the capture knows of
+      this.#state(volume).looked.doubt()
     }
     this.#safe.scanOver()
   }
@@ -160,7 +186,8 @@ export class Cycles {
     const { changes, clock } = this.#options
     this.#safe.holdSent()
     changes.putBack(this.#inFlight.takeBack())
-    for (const [volume, { links }] of this.#volumes) {
+    for (const [volume, { links, looked }] of this.#volumes) {
+      looked.doubt()
       changes.putBack(links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
     }
   }
@@ -206,37 +233,45 @@ export class Cycles {
     return state
   }
 
-  async #volume(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+  async #volume(volume: number, tree: SourceTree, changes: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { stream } = this.#options
-    await this.#replicate(volume, tree, changes.filter(({ kind }) => kind !== 'rescan'), options, signal)
+    await this.#replicate(volume, tree, changes.filter(({ kind }) => kind !== 'rescan'), moves, options, signal)
     for (const change of changes) {
       if (change.kind !== 'rescan') continue
+      this.#state(volume).looked.doubt()
       const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
       await stream.whenApplied(stream.sent, signal)
-      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs, sinceNs }, signal)) await this.#replicate(volume, tree, chunk, options, signal)
+      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs, sinceNs }, signal)) await this.#replicate(volume, tree, chunk, [], options, signal)
       for await (const chunk of changesSince(this.#options.changes, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
-        await this.#replicate(volume, tree, chunk, options, signal)
+        await this.#replicate(volume, tree, chunk, [], options, signal)
       }
       this.#inFlight.add([change], stream.sent)
     }
   }
 
-  async #replicate(volume: number, tree: SourceTree, changes: readonly Change[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+  async #replicate(volume: number, tree: SourceTree, taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes: source, clock, stream } = this.#options
     const state = this.#state(volume)
     const sender = new OperationSender(stream, volume, this.#options.keepsDeleted)
+    const rules = this.#rules(volume)
+    const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
+    if (!state.isLimboClean && changes.length > 0) await sender.operation({ kind: 'remove', path: LIMBO }, signal)
+    // where deleted things stay, the limbo would take what left the replicated set with it
+    const certain = this.#options.keepsDeleted === true ? [] : certainMoves(moves, { ...state, rules })
+    state.isLimboClean = certain.length === 0 && (state.isLimboClean || changes.length > 0)
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: state.links, sender, touched: new Set(), seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
-      removal: new OrphanWalk({ volume, stream, rules: this.#rules(volume), orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
+      looked: state.looked, before: state.before, moving: new Moving({ rules, sender, links: state.links }), coverage: new Coverage(), findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
+      removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
     const began = clock.now()
     let done: ReplicatedChanges
     try {
-      done = await replicateChanges(of, changes, signal)
+      done = await replicateChanges(of, changes, certain, signal)
+      state.isLimboClean ||= certain.length > 0
     } finally {
-      // also when it ends half way: among them are marks that were taken in the meantime and are nowhere else
+      // also when it ends half way
       this.#putBack(of.again)
     }
     const { postponed, walked } = done
@@ -258,6 +293,7 @@ export class Cycles {
   }
 
   #putBack(changes: readonly Change[]): void {
+    for (const change of changes) if ('path' in change) this.#state(change.volume).looked.returned(change)
     this.#options.changes.putBack(changes)
     if (changes.length > 0) this.#safe.hold(changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity))
   }
@@ -277,45 +313,46 @@ export class Cycles {
   }
 
   /** What the replica refused is sent whole, and where that is refused too, what is above it: the replica lacks what it builds on. */
-  #retryRefused(): void {
+  #retryRefused(): Change[] {
     const { stream } = this.#options
     const failures = stream.takeFailures()
     if (failures.length === 0 && stream.applied === stream.sent) this.#refusals.clear()
-    // a file of many pieces is refused many times: once is enough
-    for (const failure of new Map(failures.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()) this.#retry(failure)
+    const atMs = this.#inFlight.oldestAtMs ?? this.#options.clock.now()
+    const { again, forever, findings } = this.#refusals.see(failures)
+    this.#findings.push(...findings)
+    for (const { volume, path } of forever) this.#refuse(volume, path)
+    if (again.length > 0) this.#safe.hold()
+    const back = again.map(({ volume, path, from, isLink }): Change => {
+      if (isLink) this.#state(volume).links.distrust(from)
+      return { kind: path.length === 0 ? 'metadata' : 'entry', volume, path, atMs }
+    })
+    this.#putBack(back)
+    return back
   }
 
-  #retry(failure: AppliedFailure): void {
-    const { changes, clock } = this.#options
-    const { volume } = failure
-    if (!mayHelpToSendAgain(failure)) {
-      this.#tellOnce(failure)
-      return
-    }
-    const path = parseRelPath(Buffer.from(failure.path, 'base64'))
-    this.#remember(this.#refusals)
-    const refusals = (this.#refusals.get(nameOfChange(volume, path)) ?? 0) + 1
-    this.#refusals.set(nameOfChange(volume, path), refusals)
-    if (refusals === MAX_REFUSALS) this.#findings.push(refusedFinding(failure))
-    if (refusals >= MAX_REFUSALS) return
-    this.#safe.hold()
-    if (failure.operation === 'link') this.#state(volume).links.distrust(path)
-    const again = refusals % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path
-    changes.putBack([{ kind: again.length === 0 ? 'metadata' : 'entry', volume, path: again, atMs: this.#inFlight.oldestAtMs ?? clock.now() }])
+  /** Nobody knows what the replica has there, from now on. */
+  #refuse(volume: number, path: RelPath): void {
+    const { refused } = this.#state(volume)
+    refused.add(refused.size < MAX_REFUSED ? keyOf(path) : '')
   }
 
-  /** What stays refused is told once for each object and what of it. */
-  #tellOnce(failure: AppliedFailure): void {
-    const key = `${String(failure.volume)}/${failure.path}/${failure.what}`
-    if (this.#told.size > MAX_REMEMBERED) this.#told.clear()
-    if (this.#told.has(key)) return
-    this.#told.add(key)
-    this.#findings.push(refusedFinding(failure))
+  /** What was refused so far is known, and is among what comes back. */
+  async #seeToRefused(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#options
+    await stream.whenApplied(stream.sent, signal)
+    const back = this.#retryRefused()
+    for (const change of back) if ('path' in change) this.#state(change.volume).before.returned(change)
   }
 
   #remember(memory: Map<string, number>): void {
     if (memory.size > MAX_REMEMBERED) memory.clear()
   }
+}
+
+function doubted(): Looked {
+  const looked = new Looked()
+  looked.doubt()
+  return looked
 }
 
 function nameOfChange(volume: number, path: RelPath): string {

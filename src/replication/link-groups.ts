@@ -34,6 +34,26 @@ export class LinkGroups {
     else names.add(key)
   }
 
+  /** Directories have moved: the names below them have other paths. */
+  moved(directories: readonly { from: RelPath, path: RelPath }[]): void {
+    if (directories.length === 0 || this.#inodes.size === 0) return
+    const to = new Map(directories.map(({ from, path }) => [keyOf(from), keyOf(path)]))
+    const renamed: [string, bigint, string][] = []
+    for (const [key, inode] of this.#inodes) {
+      for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1)) {
+        const now = to.get(key.slice(0, at))
+        if (now === undefined) continue
+        renamed.push([key, inode, now + key.slice(at)])
+        break
+      }
+    }
+    for (const [key, inode] of renamed) {
+      this.#inodes.delete(key)
+      this.#names.get(inode)?.delete(key)
+    }
+    for (const [, inode, now] of renamed) this.note(inode, pathOfKey(now))
+  }
+
   /** The object has a name at which the replica has nothing: `settle` gives it one. */
   addFresh(inode: bigint, path: RelPath): void {
     this.note(inode, path)

@@ -1,20 +1,22 @@
 /**
  * One cycle for one volume: every change is looked up as it is now and the replica is told. State, not log: what was marked twice is looked
- * at once, and what changes meanwhile is marked again. Order: names (a directory before what is in it), data, objects by inode, links,
- * metadata, and last the metadata of directories in which names came or went, the deepest first.
+ * at once, and what changes meanwhile is marked again. Order: names (a directory before what is in it; moving.ts tells how what was renamed
+ * is moved), data, objects by inode, links, metadata, and last the metadata of directories in which names came or went, the deepest first.
  */
-import type { Change } from '../capture/change-source.ts'
+import type { Change, Move } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { nameOf, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import { updateFile } from './file-content.ts'
-import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
+import type { Placed } from './moving.ts'
+import { keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendNames, SMALL_FILE_BYTES } from './send-objects.ts'
 import { settleLinks } from './settle-links.ts'
 import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
+type EntryChange = Extract<PathChange, { kind: 'entry' }>
 type ContentChange = Extract<PathChange, { kind: 'data' | 'metadata' }>
 type DataChange = Extract<Change, { kind: 'data' }>
 type ObjectChange = Extract<Change, { kind: 'object' }>
@@ -30,20 +32,21 @@ export interface ReplicatedChanges {
 }
 
 /**
- * Sends what makes the replica equal in what the changes name, as far as they concern this volume; none may be a rescan. What was sent is
- * flushed to the stream.
+ * Sends what makes the replica equal in what the changes name, as far as they concern this volume; none may be a rescan. `moves` are known
+ * to be on the replica where they were. What was sent is flushed to the stream.
  * @throws {AppError} LINK_LOST
  */
-export async function replicateChanges(of: VolumeReplication, changes: readonly Change[], signal: AbortSignal): Promise<ReplicatedChanges> {
-  const entries = new Map<string, RelPath>()
-  for (const change of changes) if (change.kind === 'entry') entries.set(keyOf(change.path), change.path)
-  const covered = (path: RelPath): boolean => isBelowOneOf(path, entries)
+export async function replicateChanges(of: VolumeReplication, changes: readonly Change[], moves: readonly Move[], signal: AbortSignal): Promise<ReplicatedChanges> {
+  const entries = new Map<string, EntryChange>()
+  for (const change of changes) if (change.kind === 'entry') entries.set(keyOf(change.path), change)
   const content = changes.filter((change): change is ContentChange => change.kind === 'data' || change.kind === 'metadata')
-  const overtaken = (change: ContentChange): boolean => entries.has(keyOf(change.path)) || covered(change.path)
-  const other = content.filter(change => !overtaken(change))
+  const overtaken = (change: ContentChange): boolean => of.coverage.covers(change.path)
   const postponed: Change[] = []
 
-  await replaceEntries(of, [...entries.values()].filter(path => !covered(path)), signal)
+  await of.moving.begin(moves, signal)
+  await replaceEntries(of, [...entries.values()], signal)
+  content.push(...await lookIntoMoved(of, entries, signal))
+  const other = content.filter(change => !overtaken(change))
   const metadata = other.filter(change => change.kind === 'metadata')
   for (const change of await sendData(of, other.filter((change): change is DataChange => change.kind === 'data'), metadata, signal)) postponed.push(change)
   const objects = await sendByInode(of, changes.filter((change): change is ObjectChange => change.kind === 'object'), signal)
@@ -59,17 +62,33 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   return { postponed, walked: walked || objects.walked }
 }
 
-async function replaceEntries(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+/** What has moved is not sent: what else changed of it is looked at under its new path. Answers the content that is to be looked at. */
+async function lookIntoMoved(of: VolumeReplication, entries: ReadonlyMap<string, EntryChange>, signal: AbortSignal): Promise<ContentChange[]> {
+  if (await of.moving.end(signal)) of.touched.add(keyOf(ROOT_PATH))
+  const { placed } = of.moving
+  const returned = placed.flatMap(({ from, path, isDirectory }) => isDirectory ? of.before.returnedBelow(from, path) : [])
+  await replaceEntries(of, returned.filter(change => change.kind === 'entry').filter(({ path }) => !entries.has(keyOf(path))), signal)
+  const content = returned.filter(change => change.kind !== 'entry')
+  return [...content, ...placed.map(one => contentOf(of, one, entries))]
+}
+
+function contentOf(of: VolumeReplication, { from, path, inode, linkCount, isFile }: Placed, entries: ReadonlyMap<string, EntryChange>): ContentChange {
+  const changed = entries.get(keyOf(path))?.data === true || of.wanted.has(inode) || of.before.contentComesBack(from)
+  return { kind: isFile && changed ? 'data' : 'metadata', volume: of.volume, path, object: { inode, linkCount }, atMs: of.atMs }
+}
+
+async function replaceEntries(of: VolumeReplication, changes: readonly EntryChange[], signal: AbortSignal): Promise<void> {
   const byDirectory = new Map<string, Buffer[]>()
-  for (const path of paths) {
+  for (const { path } of changes) {
     if (path.length === 0) continue
     const directory = keyOf(parentOf(path))
     const names = byDirectory.get(directory)
     if (names === undefined) byDirectory.set(directory, [nameOf(path)])
     else names.push(nameOf(path))
   }
-  for (const directory of [...byDirectory.keys()].sort()) {
-    await replaceNames(of, directory === '' ? ROOT_PATH : pathOfKey(directory), byDirectory.get(directory) ?? [], signal)
+  for (const key of [...byDirectory.keys()].sort()) {
+    const directory = key === '' ? ROOT_PATH : pathOfKey(key)
+    if (!of.coverage.covers(directory)) await replaceNames(of, directory, byDirectory.get(key) ?? [], signal)
   }
 }
 
@@ -82,6 +101,7 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
   const postponed: DataChange[] = []
   for (const { change, entry } of looked) {
     const { path } = change
+    of.looked.path(path)
     if (!isTheObject(of, change, entry)) continue
     if (entry.type !== 'file') {
       metadata.push(change)
@@ -163,6 +183,7 @@ async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[]
 
 async function readMetadata(of: VolumeReplication, named: NamedObject, signal: AbortSignal): Promise<OperationBatch | undefined> {
   const { path } = named
+  of.looked.path(path)
   const entry = await lookAt(of.tree, path, signal)
   if (!isTheObject(of, named, entry)) return undefined
   const batch = await of.tree.readMetadata(path, signal)

@@ -13,8 +13,8 @@ const MAX_BATCH_BYTES = 1024 * 1024
 const VANISHED = 'FILE_VANISHED'
 
 /**
- * Gives the replica what these names of a directory name now, whatever it had there before: another object may stand behind the name.
- * Objects with several names wait for the settling of links.
+ * Gives the replica what these names of a directory name now, whatever it had there before: another object may stand behind the name. What
+ * the replica has elsewhere is moved. Objects with several names wait for the settling of links.
  */
 export async function replaceNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
   const looked = await forEachAtOnce(names, async name => ({ name, entry: await lookAt(of.tree, joinRelPath(directory, name), signal) }))
@@ -26,10 +26,16 @@ export async function replaceNames(of: VolumeReplication, directory: RelPath, na
   for (const [at, { name, entry }] of looked.entries()) {
     const path = joinRelPath(directory, name)
     touchParent(of, path)
+    of.looked.whole(path)
+    of.coverage.set(path, 'whole')
     if (entry === undefined) continue
     const stays = staying.get(at)
     if (stays !== undefined && !(stays === 'directory' && entry.type === 'directory')) {
       of.findings.push(inTheWay(path))
+      continue
+    }
+    if (await of.moving.place(path, entry, signal)) {
+      of.coverage.set(path, 'moved')
       continue
     }
     if (take(of, path, entry)) plain.push(name)
@@ -72,7 +78,12 @@ export async function sendBelow(of: VolumeReplication, directory: RelPath, signa
     for (const entry of listingEntries(page)) {
       const path = childPath(directory, entry.name)
       // the mirror's finding
-      if (path === undefined || !take(of, path, entry)) continue
+      if (path === undefined) continue
+      if (await of.moving.place(path, entry, signal)) {
+        of.coverage.set(path, 'moved')
+        continue
+      }
+      if (!take(of, path, entry)) continue
       names.push(Buffer.from(entry.name))
       if (entry.type === 'directory') directories.push(Buffer.from(entry.name))
     }

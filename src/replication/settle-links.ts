@@ -51,8 +51,7 @@ async function findNames(of: VolumeReplication, incomplete: readonly bigint[], g
  * another one under it yet: it is no name to link to.
  */
 async function movedMeanwhile(of: VolumeReplication, signal: AbortSignal): Promise<ReadonlyMap<string, RelPath>> {
-  const newer = await of.changes.take(signal)
-  of.again.push(...newer)
+  const newer = await of.changes.peek(signal)
   const moved = new Map<string, RelPath>()
   for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
   return moved
@@ -69,8 +68,10 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
     of.again.push(...names.map((path): Change => ({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })))
     return
   }
+  of.looked.path(first)
   for (const path of names) {
     if (keyOf(path) === keyOf(first)) continue
+    of.looked.whole(path)
     await of.sender.operation({ kind: 'link', path, existing: first }, signal)
     touchParent(of, path)
   }
@@ -89,6 +90,7 @@ async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry:
 /** Sends the object whole under this name. */
 async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
   touchParent(of, path)
+  of.looked.whole(path)
   await of.sender.operation({ kind: 'remove', path }, signal)
   if (entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES) await sendWholeFile(of, path, signal)
   else await sendNames(of, parentOf(path), [nameOf(path)], signal)

@@ -8,6 +8,8 @@ import type { SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { LinkGroups } from './link-groups.ts'
+import type { Looked } from './looked.ts'
+import type { Coverage, Moving } from './moving.ts'
 import type { OperationSender } from './operation-sender.ts'
 import { keyOf } from './path-key.ts'
 
@@ -18,6 +20,12 @@ export interface VolumeReplication {
   readonly stream: OperationStream
   readonly sender: OperationSender
   readonly links: LinkGroups
+  /** what this cycle sends for paths, for the next one to know */
+  readonly looked: Looked
+  /** what the last one has looked at, and what comes back from it */
+  readonly before: Looked
+  readonly moving: Moving
+  readonly coverage: Coverage
   /** has names of the replica go, but for what the rules leave alone */
   readonly removal: OrphanWalk
   /** directories in which names came or went on the replica: they get their metadata again at the end (keys) */

@@ -8,7 +8,8 @@ pace = float(sys.argv[4]) if len(sys.argv) > 4 else 0
 rnd = random.Random(seed)
 libc = ctypes.CDLL(None, use_errno=True)
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, NODUMP = 0x80086601, 0x40086602, 0x40
-KEEP_SIZE, PUNCH, ZERO, RENAME_EXCHANGE = 1, 2, 16, 2
+KEEP_SIZE, PUNCH, ZERO = 1, 2, 16
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 names = ["a", "b", "c", "d", "e", "f"] + ["n\u00e4me", "with space", "-dash", "new\nline"]
 mappings = []
 unlinked = []
@@ -23,6 +24,85 @@ def anywhere():
             break
         at = rnd.choice(below)
     return os.path.join(at, rnd.choice(names))
+
+
+def directories():
+    """Some directories, each once."""
+    found, level = [], [top]
+    while level and len(found) < 40:
+        at = level.pop(rnd.randrange(len(level)))
+        below = [e.path for e in os.scandir(at) if e.is_dir(follow_symlinks=False) and e.name != "lost+found"]
+        found += below
+        level += below
+    return found
+
+
+def rename_directory():
+    """A directory with all it holds: to another name, into another directory, and on from there, or with its parent."""
+    all = directories()
+    if not all:
+        return
+    one = rnd.choice(all)
+    how = rnd.randrange(6)
+    if how == 0:
+        os.rename(one, anywhere())
+    elif how == 1:
+        os.rename(one, os.path.join(rnd.choice(all), rnd.choice(names)))
+    elif how == 2:
+        first, second = anywhere(), anywhere()
+        os.rename(one, first)
+        os.rename(first, second)
+    elif how == 3:
+        os.rename(one, os.path.join(os.path.dirname(one), rnd.choice(names)))
+        above = os.path.dirname(one)
+        if above != top:
+            os.rename(above, os.path.join(os.path.dirname(above), rnd.choice(names)))
+    elif how == 4:
+        new = anywhere()
+        os.mkdir(new)
+        os.rename(one, os.path.join(new, rnd.choice(names)))
+    else:
+        other = rnd.choice(all)
+        libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), RENAME_EXCHANGE)
+
+
+def swap(one, other):
+    aside = os.path.join(top, "aside-%d" % rnd.randrange(1000000))
+    os.rename(one, aside)
+    try:
+        os.rename(other, one)
+        os.rename(aside, other)
+    except OSError:
+        os.rename(aside, one)
+        raise
+
+
+def replace_by_new(path):
+    """As programs save: a new file beside it, renamed over it."""
+    write(path + ".new", rnd.choice([10, 5000, 400000]))
+    os.rename(path + ".new", path)
+
+
+def move_by_link(path):
+    other = anywhere()
+    os.link(path, other)
+    os.unlink(path)
+
+
+def unlinked_while_open(path):
+    f = open(path, "r+b")
+    os.unlink(path)
+    f.write(b"nobody will read this")
+    if len(unlinked) < 20:
+        unlinked.append(f)
+
+
+def nameless():
+    fd = os.open(os.path.dirname(anywhere()), os.O_TMPFILE | os.O_RDWR, 0o640)
+    os.write(fd, rnd.randbytes(rnd.choice([10, 9000, 300000])))
+    os.link("/proc/self/fd/%d" % fd, anywhere(), follow_symlinks=True)
+    os.write(fd, b"and more")
+    os.close(fd)
 
 
 def some_file():
@@ -90,7 +170,7 @@ def through_unlinked_name(path):
 
 
 def one():
-    what = rnd.randrange(27)
+    what = rnd.randrange(38)
     if what < 5: write(anywhere(), rnd.choice([0, 10, 3000, 70000, 400000, 1500000]))
     elif what < 7: os.mkdir(anywhere())
     elif what < 9: in_place(some_file())
@@ -109,6 +189,15 @@ def one():
     elif what == 24: map_store(some_file(), False)
     elif what == 25: flag(some_file())
     elif what == 26: through_unlinked_name(some_file())
+    elif what < 30: rename_directory()
+    elif what == 30: swap(anywhere(), anywhere())
+    elif what == 31: replace_by_new(anywhere())
+    elif what == 32: move_by_link(some_file())
+    elif what == 33: unlinked_while_open(some_file())
+    elif what == 34: nameless()
+    elif what == 35: libc.renameat2(-100, os.fsencode(anywhere()), -100, os.fsencode(anywhere()), RENAME_NOREPLACE)
+    elif what == 36: libc.renameat2(-100, os.fsencode(some_file()), -100, os.fsencode(anywhere()), RENAME_WHITEOUT)
+    elif what == 37: libc.renameat2(-100, os.fsencode(some_file()), -100, os.fsencode(some_file()), RENAME_EXCHANGE)
     if mappings and rnd.randrange(4) == 0: store_again()
     if rnd.randrange(30) == 0: os.utime(anywhere(), ns=(rnd.randrange(10**18), rnd.randrange(10**18)))
     if rnd.randrange(40) == 0: os.chown(anywhere(), rnd.randrange(5), rnd.randrange(5), follow_symlinks=False)

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import t from 'tap'
+import fc from 'fast-check'
+import type { FileOperation } from '../../../src/domain/file-operation.ts'
+import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
+import { MemoryTree } from '../../../src/tree/memory-tree.ts'
+import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
+import { TreeStream } from '../../tree-stream.ts'
+import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, LARGE_BYTES, LiveSource, metadata, path, SIGNAL, type SourceOperation } from './live-source.ts'
+
+class CountingStream extends TreeStream {
+  readonly counts = new Map<string, number>()
+
+  override async send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number> {
+    for (const { kind } of decodeOperations(batch)) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
+    return await super.send(volume, batch, signal)
+  }
+
+  count(kind: FileOperation['kind']): number { return this.counts.get(kind) ?? 0 }
+}
+
+const file = (at: string, text: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: LARGE_BYTES, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
+const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
+const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
+
+interface World { source: LiveSource, replica: MemoryTree, stream: CountingStream, findings: string[] }
+
+/** Both sides as a mirror leaves them. */
+async function mirrored(first: readonly SourceOperation[]): Promise<World> {
+  const source = new LiveSource()
+  const replica = new MemoryTree()
+  for (const operation of first) {
+    if (operation.kind === 'exchange') continue
+    await source.tree.apply(encodeOperation(operation), SIGNAL)
+    await replica.apply(encodeOperation(operation), SIGNAL)
+  }
+  await source.refresh()
+  return { source, replica, stream: new CountingStream(new Map([[0, replica]])), findings: [] }
+}
+
+/** Replicates: one cycle in which nothing happens, then one after each step; changes between any two looks come from `meanwhile`. */
+async function replicates(world: World, steps: readonly (readonly SourceOperation[])[], meanwhile: SourceOperation[] = []): Promise<void> {
+  const { source, stream, findings } = world
+  const left = [...steps]
+  const cycles = cyclesClock(steps.length + 2, async () => {
+    for (const operation of left.shift() ?? []) await source.does(operation)
+  })
+  let doing = false
+  const tree = changingMeanwhile(source.tree, async () => {
+    if (doing) return
+    doing = true
+    const operation = meanwhile.shift()
+    if (operation !== undefined) await source.does(operation)
+    doing = false
+  })
+  const replicator: Replicator = createReplicator({
+    volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cycles.clock, report: (_, found) => findings.push(...found.map(({ code }) => code)),
+  })
+  await replicator.run(cycles.signal)
+  while (meanwhile.length > 0) await source.does(meanwhile.shift() ?? { kind: 'remove', path: path('a') })
+  await createReplicator({ volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cyclesClock(Infinity).clock, report: () => undefined }).drain({}, SIGNAL)
+}
+
+const TREE = [directory('a'), directory('a/x'), file('a/x/q', 'one'), file('a/y', 'two'), directory('b'), file('b/y', 'three'), file('f', 'four'), file('g', 'five')]
+
+const CASES: readonly { title: string, steps: SourceOperation[][] }[] = [
+  { title: 'a renamed directory', steps: [[rename('a', 'c')]] },
+  { title: 'a renamed file', steps: [[rename('f', 'h')]] },
+  { title: 'a file moved over another one', steps: [[rename('f', 'g')]] },
+  { title: 'a chain of renames', steps: [[rename('a', 'c'), rename('c', 'd'), rename('d', 'b/a')]] },
+  { title: 'a swap through a third name', steps: [[rename('a', 't'), rename('b', 'a'), rename('t', 'b')]] },
+  { title: 'an exchange of directories', steps: [[{ kind: 'exchange', path: path('a'), to: path('b') }]] },
+  { title: 'an exchange of a file and a directory', steps: [[{ kind: 'exchange', path: path('a'), to: path('f') }]] },
+  { title: 'a directory and its parent renamed', steps: [[rename('a/x', 'a/z'), rename('a', 'c')]] },
+  { title: 'a directory moved into a new one', steps: [[directory('new'), directory('new/er'), rename('a', 'new/er/a')]] },
+  { title: 'a directory moved below what was in it', steps: [[rename('a/x', 'x'), rename('a', 'x/a')]] },
+  { title: 'a renamed directory with a changed name in it', steps: [[rename('a', 'c'), { kind: 'metadata', path: path('c/y'), metadata: metadata(0o600) }, { kind: 'remove', path: path('c/x/q') }]] },
+  { title: 'a directory renamed in each of several cycles', steps: [[rename('a', 'c')], [rename('c', 'd')], [rename('d', 'b/z')]] },
+  { title: 'files rescued from a directory that was removed', steps: [[rename('a/y', 'y'), rename('a/x/q', 'q'), { kind: 'remove', path: path('a') }]] },
+  { title: 'a file given another name and then its first one taken', steps: [[{ kind: 'link', path: path('h'), existing: path('f') }, { kind: 'remove', path: path('f') }]] },
+  { title: 'a file with two names of which both are renamed', steps: [[{ kind: 'link', path: path('h'), existing: path('f') }], [], [rename('f', 'i'), rename('h', 'j')]] },
+]
+
+for (const { title, steps } of CASES) {
+  void t.test(`${title}: moved, not sent`, async t => {
+    const world = await mirrored(TREE)
+    await replicates(world, [[], ...steps])
+    t.same(await describe(world.replica), await describe(world.source.tree))
+    t.same(world.findings, [])
+    t.equal(world.stream.count('file'), 0, 'no file is sent')
+    t.ok(world.stream.count('rename') > 0)
+    t.equal(world.stream.count('write'), 0)
+  })
+}
+
+void t.test('a file that was renamed and changed is moved, and what changed is sent', async t => {
+  const world = await mirrored(TREE)
+  await replicates(world, [[], [{ kind: 'write', path: path('f'), offset: 8192, data: Buffer.from('changed') }, rename('f', 'h'), { kind: 'write', path: path('h'), offset: 100_000, data: Buffer.from('again') }]])
+  t.same(await describe(world.replica), await describe(world.source.tree))
+  t.equal(world.stream.count('file'), 0)
+  t.ok(world.stream.bytesSent < 40_000, `${String(world.stream.bytesSent)} bytes`)
+})
+
+void t.test('a new object under the name of one that moved away is sent, and the other one moved', async t => {
+  const world = await mirrored(TREE)
+  await replicates(world, [[], [rename('a', 'old'), directory('a'), file('a/y', 'new')]])
+  t.same(await describe(world.replica), await describe(world.source.tree))
+  t.equal(world.stream.count('file'), 1)
+})
+
+void t.test('what the replica lacks is sent whole where it was moved to', async t => {
+  const world = await mirrored(TREE)
+  await world.replica.apply(encodeOperation({ kind: 'remove', path: path('a') }), SIGNAL)
+  await replicates(world, [[], [rename('a', 'c')]])
+  t.same(await describe(world.replica), await describe(world.source.tree))
+  t.same(world.findings, [])
+})
+
+void t.test('what a crash left in the limbo goes when replication begins', async t => {
+  const world = await mirrored(TREE)
+  for (const operation of [directory('.landfall-limbo'), file('.landfall-limbo/3', 'left')]) await world.replica.apply(encodeOperation(operation), SIGNAL)
+  await replicates(world, [[file('n', 'new')]])
+  const { failures } = await world.replica.apply(encodeOperation({ kind: 'link', path: path('there'), existing: path('.landfall-limbo/3') }), SIGNAL)
+  t.equal(failures[0]?.errno, 'ENOENT')
+})
+
+/** A full tree, of which any path of the random changes is a part. */
+const RICH = ['a', 'b', 'c', 'd'].flatMap((top, at) => [
+  directory(top), at === 2 ? file(`${top}/x`, 'no directory') : directory(`${top}/x`), file(`${top}/y`, `y of ${top}`), file(`${top}/x/q`, `q of ${top}`),
+])
+const anyStep = fc.array(fc.oneof({ weight: 3, arbitrary: anyRename }, { weight: 2, arbitrary: anyOperation }), { maxLength: 5 })
+
+void t.test('for any tree and any changes between and within cycles the replica equals the source, and what moved is moved', async t => {
+  let renames = 0
+  await fc.assert(fc.asyncProperty(
+    fc.oneof(fc.constant(RICH), fc.array(anyOperation, { maxLength: 20 })), fc.array(anyStep, { minLength: 1, maxLength: 5 }), fc.boolean(), fc.array(fc.oneof(anyRename, anyOperation), { maxLength: 15 }),
+    async (first, steps, quiet, meanwhile) => {
+      const world = await mirrored(first)
+      await replicates(world, [[], ...steps], quiet ? [] : [...meanwhile])
+      assert.deepStrictEqual(await describe(world.replica), await describe(world.source.tree))
+      assert.deepStrictEqual(world.findings, [])
+      renames += world.stream.count('rename')
+    }), { numRuns: Number(process.env['FC_RUNS'] ?? 1000), ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
+  t.comment(`${String(renames)} renames`)
+  t.ok(renames > 1000)
+})
