@@ -11,7 +11,7 @@ import type { SourceTree } from '../../../src/tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../../../src/wire/listing-codec.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 
-export const SIGNAL = new AbortController().signal
+export const SIGNAL: AbortSignal = new AbortController().signal
 /** over the size up to which files travel whole */
 export const LARGE_BYTES = 300 * 1024
 

@@ -120,7 +120,7 @@ impl Watch {
             // events name directories by handle: a file system that cannot open them again is of no use
             let handle = handle_of(root.as_raw_fd(), c"")?;
             drop(open_handle(root.as_raw_fd(), &handle, libc::O_PATH)?);
-            mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
+            let id = mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
             let index = file_systems.iter().position(|known| *known == id).unwrap_or_else(|| {
                 file_systems.push(id);
                 file_systems.len() - 1
