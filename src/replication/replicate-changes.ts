@@ -187,10 +187,11 @@ async function readMetadata(of: VolumeReplication, named: NamedObject, signal: A
   const entry = await lookAt(of.tree, path, signal)
   if (!isTheObject(of, named, entry)) return undefined
   const batch = await of.tree.readMetadata(path, signal)
-  if (entry.type === 'directory' || entry.linkCount === 1) return batch
-  of.links.note(entry.inode, path)
+  const isLinked = entry.type !== 'directory' && entry.linkCount > 1
+  if (isLinked) of.links.note(entry.inode, path)
+  // else it may be another object's: told of by the mark of its entry, and perhaps refused by what the replica has here yet
   if (await stillNames(of, path, entry.inode, signal)) return batch
-  lookForObject(of, entry.inode)
+  if (isLinked) lookForObject(of, entry.inode)
   return undefined
 }
 

@@ -42,9 +42,9 @@ interface Running extends AsyncDisposable {
   replica: string
   stream: CountingStream
   /** Everything that happened so far is on the replica when it resolves. */
-  caughtUp(): Promise<void>
+  caughtUp: () => Promise<void>
   findings: string[]
-  drain(): ReturnType<Replicator['drain']>
+  drain: () => ReturnType<Replicator['drain']>
 }
 
 /** A mirrored volume that is replicated, past its first cycle. */
