@@ -40,6 +40,9 @@ export async function watchedMounts(changes: ChangeSource, options: WatchedMount
       changes.putBack(marks)
       return await changes.take(signal)
     },
+    moves: () => changes.moves(),
+    peek: async signal => await changes.peek(signal),
+    looksEnded: async signal => { await changes.looksEnded(signal) },
     putBack: back => { changes.putBack(back) },
     pending: () => changes.pending(),
     status: () => {
