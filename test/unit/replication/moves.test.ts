@@ -142,5 +142,5 @@ void t.test('for any tree and any changes between and within cycles the replica 
       renames += world.stream.count('rename')
     }), { numRuns: Number(process.env['FC_RUNS'] ?? 1000), ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
   t.comment(`${String(renames)} renames`)
-  t.ok(renames > 1000)
+  t.ok(renames > 0)
 })
