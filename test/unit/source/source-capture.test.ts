@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { CaptureStatus, Change } from '../../../src/capture/change-source.ts'
 import { createMemoryChangeSource } from '../../../src/capture/memory-change-source.ts'
 import { powerOffSystem } from '../../../src/agent/power-off.ts'
 import type { Runner } from '../../../src/command/runner.ts'
@@ -52,11 +53,10 @@ t.test('a capture whose volume was replaced is opened anew when it is prepared a
   await using source = new TestSource({
     openChanges: async () => {
       const changes = createMemoryChangeSource({ epoch: `run-${String(++opened)}` })
-      return {
-        ...changes,
-        take: async signal => { if (error !== undefined) throw error; return await changes.take(signal) },
-        status: () => ({ queueBytes: 0, diskQueueBytes: 0, degraded: error === undefined ? [] : [{ kind: 'volume-replaced', sinceMs: 1 }] }),
-      }
+      return Object.assign(changes, {
+        take: async (): Promise<readonly Change[]> => { if (error !== undefined) throw error; return [] },
+        status: (): CaptureStatus => ({ queueBytes: 0, diskQueueBytes: 0, degraded: error === undefined ? [] : [{ kind: 'volume-replaced', sinceMs: 1 }] }),
+      })
     },
   })
   await source.capture.prepare('job-1', ROOTS, [], soon())
