@@ -85,6 +85,11 @@ export class LinkGroups {
     return this.#distrusted.has(inode)
   }
 
+  /** Its names on the replica are not known to be one. */
+  isUnsettled(inode: bigint): boolean {
+    return this.#unsettled.has(inode)
+  }
+
   /** The replica refused to link path: what it was to be linked to is not there. */
   distrust(path: RelPath): void {
     const inode = this.#inodes.get(keyOf(path))

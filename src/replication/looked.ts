@@ -6,6 +6,8 @@
  * this period, and had it when the period began, is at that name on the replica, unless
  *  - nothing is known of what was looked at before (the first cycle, one after a cycle that failed, after a walk, after a rescan): `doubt`;
  *  - the name, or a directory above it, waits to be looked at again, because it could not be brought over: `comesBack`;
+ *  - it has several names, which the last cycle did not make one on the replica: `isAnew`, or links that are not settled; the same for a
+ *    directory that left early, in which such a name may be;
  *  - the replica refused for ever what the source has there, or below, or above (cycles.ts keeps these);
  *  - it left early, that is while the last cycle looked: that look may have met what came into its place, or may have missed it. Marks by
  *    identity that may have been missed are the capture's to know (moves.rs); that something was sent for a path at or below the name,
@@ -28,6 +30,7 @@ export class Looked {
   /** of these, with all that is below */
   readonly #whole = new Set<string>()
   readonly #returned = new Map<string, PathChange>()
+  readonly #anew = new Set<bigint>()
   #inOrder: readonly string[] | undefined
   #doubt = false
 
@@ -37,6 +40,7 @@ export class Looked {
     this.#sent.clear()
     this.#whole.clear()
     this.#returned.clear()
+    this.#anew.clear()
   }
 
   get isDoubted(): boolean { return this.#doubt }
@@ -53,6 +57,18 @@ export class Looked {
     this.path(path)
     if (!this.#doubt) this.#whole.add(keyOf(path))
   }
+
+  /** The object was sent anew under one of its names: others may stand for an older copy yet. */
+  anew(inode: bigint): void {
+    this.#anew.add(inode)
+    if (this.#anew.size > MAX_PATHS) this.doubt()
+  }
+
+  isAnew(inode: bigint): boolean {
+    return this.#anew.has(inode)
+  }
+
+  get hasAnew(): boolean { return this.#anew.size > 0 }
 
   /** A change that is to be looked at again. */
   returned(change: PathChange): void {

@@ -81,7 +81,7 @@ export function certainMoves(moves: readonly Move[], of: { before: Looked, rules
   const { before, rules, links, refused } = of
   if (before.isDoubted) return []
   return moves.filter(({ from, inode, isDirectory, early }) => {
-    if (from.length === 0 || links.isDistrusted(inode) || before.comesBack(from) || (early && before.met(from, isDirectory))) return false
+    if (from.length === 0 || links.isDistrusted(inode) || links.isUnsettled(inode) || before.isAnew(inode) || before.comesBack(from) || (early && (before.met(from, isDirectory) || (isDirectory && before.hasAnew)))) return false
     if (rules.placeOf(from, isDirectory) !== 'inside' || (isDirectory && !isWhole(rules, from))) return false
     return !isRefused(keyOf(from), refused)
   })

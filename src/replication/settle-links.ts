@@ -91,6 +91,7 @@ async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry:
 async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
   touchParent(of, path)
   of.looked.whole(path)
+  of.looked.anew(inode)
   await of.sender.operation({ kind: 'remove', path }, signal)
   if (entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES) await sendWholeFile(of, path, signal)
   else await sendNames(of, parentOf(path), [nameOf(path)], signal)
