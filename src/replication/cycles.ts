@@ -257,7 +257,7 @@ export class Cycles {
     const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
     if (!state.isLimboClean && changes.length > 0) await sender.operation({ kind: 'remove', path: LIMBO }, signal)
     // where deleted things stay, the limbo would take what left the replicated set with it
-    const certain = this.#options.keepsDeleted === true ? [] : certainMoves(moves, { ...state, rules })
+    const certain = this.#options.keepsDeleted?.() === true ? [] : certainMoves(moves, { ...state, rules })
     state.isLimboClean = certain.length === 0 && (state.isLimboClean || changes.length > 0)
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: state.links, sender, touched: new Set(), seen: new Set(),
