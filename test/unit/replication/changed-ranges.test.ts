@@ -3,6 +3,7 @@ import { createMemoryChangeSource } from '../../../src/capture/memory-change-sou
 import type { ChangedRange } from '../../../src/capture/changed-range.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import type { FileMetadata, FileOperation } from '../../../src/domain/file-operation.ts'
+import { isInLimbo } from '../../../src/domain/limbo.ts'
 import { parseRelPath, type RelPath } from '../../../src/domain/rel-path.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
@@ -20,11 +21,11 @@ class Replicated {
   readonly replica = new MemoryTree()
   readonly changes = createMemoryChangeSource()
   readonly stream = new (class extends TreeStream {
-    /** what was sent, but for metadata */
+    /** what was sent, but for metadata, and for the limbo that is emptied at the start */
     readonly said: string[] = []
     asked = 0
     override async send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number> {
-      for (const operation of decodeOperations(batch)) if (operation.kind !== 'metadata') this.said.push(wordsOf(operation))
+      for (const operation of decodeOperations(batch)) if (operation.kind !== 'metadata' && !isInLimbo(operation.path)) this.said.push(wordsOf(operation))
       return await super.send(volume, batch, signal)
     }
 
