@@ -322,9 +322,9 @@ export class Cycles {
     this.#findings.push(...findings)
     for (const { volume, path } of forever) this.#refuse(volume, path)
     if (again.length > 0) this.#safe.hold()
-    const back = again.map(({ volume, path, from, isLink }): Change => {
+    const back = again.map(({ volume, path, from, isLink, attributesOnly }): Change => {
       if (isLink) this.#state(volume).links.distrust(from)
-      return { kind: path.length === 0 ? 'metadata' : 'entry', volume, path, atMs }
+      return { kind: path.length === 0 || attributesOnly ? 'metadata' : 'entry', volume, path, atMs }
     })
     this.#putBack(back)
     return back

@@ -7,12 +7,17 @@ import type { AppliedFailure } from '../wire/messages.ts'
 
 /** After so many refusals in a row a path is reported and looked at again only when it changes. */
 const MAX_REFUSALS = 8
+/**
+ * Attributes that were refused so often are told. Before, they may have been another object's: the name had changed by the time that they
+ * arrived, and the next look makes it right.
+ */
+const TOLD_AT = 4
 /** Paths whose refusals are remembered; past it the memory starts afresh, which only costs attempts. */
 const MAX_REMEMBERED = 50_000
 
 export interface Refused {
   /** to be looked at again: `path`, which is what is above it where it was refused itself, too */
-  again: { volume: number, path: RelPath, from: RelPath, isLink: boolean }[]
+  again: { volume: number, path: RelPath, from: RelPath, isLink: boolean, attributesOnly: boolean }[]
   /** nobody knows what the replica has there from now on */
   forever: { volume: number, path: RelPath }[]
   findings: Finding[]
@@ -20,7 +25,8 @@ export interface Refused {
 
 export class Refusals {
   #counts = new Map<string, number>()
-  readonly #told = new Set<string>()
+  /** how often what of a path was refused */
+  #doubts = new Map<string, number>()
 
   /** Everything that was sent has been applied. */
   clear(): void {
@@ -41,8 +47,10 @@ export class Refusals {
     // the metadata that follows a move is refused, too, and has the object sent
     if (failure.operation === 'rename' || isInLimbo(path)) return
     if (!mayHelpToSendAgain(failure)) {
-      if (this.#isNews(failure)) findings.push(refusedFinding(failure))
+      const count = this.#doubt(failure)
       if (!failure.partial) forever.push({ volume, path })
+      else if (count < TOLD_AT) again.push({ volume, path, from: path, isLink: false, attributesOnly: true })
+      if (count === (failure.partial ? TOLD_AT : 1)) findings.push(refusedFinding(failure))
       return
     }
     if (this.#counts.size > MAX_REMEMBERED) this.#counts = new Map()
@@ -54,15 +62,15 @@ export class Refusals {
       forever.push({ volume, path })
       return
     }
-    again.push({ volume, path: count % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path, from: path, isLink: failure.operation === 'link' })
+    again.push({ volume, path: count % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path, from: path, isLink: failure.operation === 'link', attributesOnly: false })
   }
 
-  /** What stays refused is told once for each object and what of it. */
-  #isNews(failure: AppliedFailure): boolean {
+  /** How often that of the object has been refused by now: what stays refused is told once. */
+  #doubt(failure: AppliedFailure): number {
     const key = `${String(failure.volume)}/${failure.path}/${failure.what}`
-    if (this.#told.size > MAX_REMEMBERED) this.#told.clear()
-    if (this.#told.has(key)) return false
-    this.#told.add(key)
-    return true
+    if (this.#doubts.size > MAX_REMEMBERED) this.#doubts = new Map()
+    const count = (this.#doubts.get(key) ?? 0) + 1
+    this.#doubts.set(key, count)
+    return count
   }
 }

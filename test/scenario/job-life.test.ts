@@ -18,7 +18,7 @@ t.test('a server is validated, mirrored, protected and cut over; then the source
   t.ok((done?.downtimeMs ?? -1) >= 0)
   t.equal(world.source.off, true)
   t.strictSame([...world.hypervisor.vms.values()].map(vm => [vm.name, vm.power]), [['shop-replica', 'on']])
-  t.strictSame(done?.phases.map(phase => phase.phase), ['validating', 'provisioning', 'mirroring', 'protecting', 'cutting-over', 'downtime', 'boot'])
+  t.strictSame(done?.phases.map(phase => phase.phase), ['validating', 'provisioning', 'mirroring', 'protecting', 'cutting-over', 'downtime', 'frozen-drain', 'boot'])
   t.ok(done?.phases.every(phase => phase.endedAtUtc !== undefined))
   const history = await engine.history('move-shop', 0, 1000)
   t.strictSame(history.map(event => event.sequence), history.map((_, index) => index + 1))
