@@ -6,7 +6,7 @@ import { degradationsOf } from '../capture/change-set.ts'
 import type { Change, ChangeSource, Move } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
 import { isInLimbo, LIMBO } from '../domain/limbo.ts'
-import type { RelPath } from '../domain/rel-path.ts'
+import { ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import { MAX_DEGRADATIONS, type Degradation } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
@@ -255,12 +255,17 @@ export class Cycles {
     const sender = new OperationSender(stream, volume, this.#options.keepsDeleted)
     const rules = this.#rules(volume)
     const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
-    if (!state.isLimboClean && changes.length > 0) await sender.operation({ kind: 'remove', path: LIMBO }, signal)
+    const touched = new Set<string>()
+    if (!state.isLimboClean && changes.length > 0) {
+      await sender.operation({ kind: 'remove', path: LIMBO }, signal)
+      // a cycle that was broken off has made the limbo, or now it goes: the root's times are not the source's
+      touched.add(keyOf(ROOT_PATH))
+    }
     // where deleted things stay, the limbo would take what left the replicated set with it
     const certain = this.#options.keepsDeleted?.() === true ? [] : certainMoves(moves, { ...state, rules })
     state.isLimboClean = certain.length === 0 && (state.isLimboClean || changes.length > 0)
     const of: VolumeReplication = {
-      volume, tree, stream, changes: source, links: state.links, sender, touched: new Set(), seen: new Set(),
+      volume, tree, stream, changes: source, links: state.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       looked: state.looked, before: state.before, moving: new Moving({ rules, sender, links: state.links }), coverage: new Coverage(), findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
