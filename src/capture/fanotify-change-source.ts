@@ -3,20 +3,20 @@
  * stores through mmap (seen when the mapping ends), chattr, libaio. Where dirty pages and direct writes can be traced (tier A), those of
  * mmap and libaio are seen when they happen, and it is known which ranges of a file changed. `changedSince` makes the rest good by ctime.
  */
-import { open } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
-import { MOVED_DIRECTORY, takenMarks, walkedObjects, type NativeWalk, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { MOVED_DIRECTORY, takenMarks, type NativeWatch, type TakenMark } from '../posix/capture.ts'
 import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-ranges.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
 import { joinRanges } from './changed-range.ts'
 import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move, ObjectIdentity } from './change-source.ts'
+import { VolumeWalks } from './volume-walks.ts'
 
 /** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
 const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
@@ -104,14 +104,14 @@ class FanotifyChangeSource implements ChangeSource {
   readonly #aheadMs: number
   #setBackMs = 0
   #moves: Move[] = []
-  /** walks of a frozen volume: their descriptors are closed with them */
-  #kept: NativeWalk[] = []
+  readonly #walks: VolumeWalks
 
   constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, limitBytes: number) {
     this.#watch = watch
     this.#roots = roots
     this.#clock = clock
     this.#back = new ChangeSet(limitBytes)
+    this.#walks = new VolumeWalks(new Map(roots))
     this.#aheadMs = Date.now() - performance.now()
     this.startedAtNs = this.#nowNs()
   }
@@ -207,54 +207,23 @@ class FanotifyChangeSource implements ChangeSource {
   async settle(volume: number, signal: AbortSignal): Promise<bigint> {
     signal.throwIfAborted()
     const at = this.#nowNs()
-    await using root = await open(this.#root(volume), 'r')
-    await native.syncFileSystem(root.fd)
+    await this.#walks.writeBack(volume, signal)
     return at
   }
 
   async* changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
     this.#watchClock()
     const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
-    yield* this.#walk(volume, since, [], options, signal)
+    yield* this.#walks.changedSince(volume, since, options, signal)
   }
 
   async namesOf(volume: number, inodes: readonly bigint[], options: { frozen: boolean }, signal: AbortSignal): Promise<ReadonlyMap<bigint, readonly RelPath[]>> {
-    const names = new Map<bigint, RelPath[]>()
-    for await (const page of this.#walk(volume, null, inodes, options, signal)) {
-      for (const { inode, path } of page) {
-        const of = names.get(inode)
-        if (of === undefined) names.set(inode, [path])
-        else of.push(path)
-      }
-    }
-    return names
-  }
-
-  async* #walk(volume: number, sinceNs: bigint | null, inodes: readonly bigint[], { frozen }: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
-    if (!frozen) this.#closeKept()
-    const walk = native.ChangedWalk.open(Buffer.from(this.#root(volume)), sinceNs, inodes, frozen)
-    try {
-      yield* pagesOf(walk, signal)
-    } finally {
-      if (frozen) this.#kept.push(walk)
-      else walk.close()
-    }
+    return await this.#walks.namesOf(volume, inodes, options, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch.close()
-    this.#closeKept()
-  }
-
-  #closeKept(): void {
-    for (const walk of this.#kept) walk.close()
-    this.#kept = []
-  }
-
-  #root(volume: number): string {
-    const root = this.#roots.find(([index]) => index === volume)
-    if (root === undefined) throw new AppError('VOLUME_NOT_FOUND', `volume ${String(volume)} is not captured`)
-    return root[1]
+    this.#walks[Symbol.dispose]()
   }
 
   #nowNs(): bigint {
@@ -272,13 +241,4 @@ class FanotifyChangeSource implements ChangeSource {
 
 function objectOf({ number, linkCount }: TakenMark): { object?: ObjectIdentity } {
   return number === 0n ? {} : { object: { inode: number, linkCount } }
-}
-
-async function* pagesOf(walk: NativeWalk, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
-  for (;;) {
-    signal.throwIfAborted()
-    const page = await walk.next()
-    if (page.length === 0) return
-    yield Array.from(walkedObjects(page), object => ({ ...object, path: parseRelPath(object.path) }))
-  }
 }
