@@ -142,6 +142,11 @@ struct Left<'a> {
     status: libc::stat64,
 }
 
+/// No event tells that RENAME_WHITEOUT made one: it seems to have had its name, which another object has left, all the time.
+fn is_whiteout(status: &libc::stat64) -> bool {
+    status.st_mode & libc::S_IFMT == libc::S_IFCHR && status.st_rdev == 0
+}
+
 /// Objects that still exist and are known to have left a name.
 fn candidates<'a>(volumes: &[Volume], origins: &'a Origins) -> Vec<Left<'a>> {
     let left = origins.iter().filter_map(|(object, of)| {
@@ -149,7 +154,7 @@ fn candidates<'a>(volumes: &[Volume], origins: &'a Origins) -> Vec<Left<'a>> {
         let volume = volumes.iter().find(|volume| volume.file_system == object.0)?;
         let fd = open_handle(volume.root.as_raw_fd(), &object.1, libc::O_PATH | libc::O_NOFOLLOW).ok()?;
         let status = status(fd.as_raw_fd()).ok()?;
-        (status.st_nlink > 0).then_some(Left { object, of, name, status })
+        (status.st_nlink > 0 && !is_whiteout(&status)).then_some(Left { object, of, name, status })
     });
     left.collect()
 }
