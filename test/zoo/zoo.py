@@ -153,6 +153,8 @@ def acls():
 attempt("user attributes", attributes)
 attempt("trusted attributes", lambda: os.setxattr(b"attributes/user", "trusted.t", b"T"))
 attempt("capabilities", lambda: os.setxattr(b"attributes/capability", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000")))
+attempt("signatures", lambda: os.setxattr(b"attributes/user", "security.ima", bytes.fromhex("0404") + b"I" * 32))
+attempt("labels", lambda: os.setxattr(b"attributes/user", "security.selinux", b"system_u:object_r:etc_t:s0\0"))
 attempt("node attributes", lambda: os.setxattr(b"nodes/fifo", "trusted.of-fifo", b"f"))
 try:
     acls()
