@@ -3,28 +3,19 @@
  * again at what the replica refused.
  */
 import { degradationsOf } from '../capture/change-set.ts'
-import type { Change, ChangeSource, Move } from '../capture/change-source.ts'
+import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
-import { isInLimbo, LIMBO } from '../domain/limbo.ts'
-import { ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import { MAX_DEGRADATIONS, type Degradation } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
-import { OrphanWalk } from '../tree/orphan-walk.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { InFlight } from './in-flight.ts'
-import { LinkGroups } from './link-groups.ts'
-import { OperationSender } from './operation-sender.ts'
-import { Looked } from './looked.ts'
-import { certainMoves, Coverage, Moving } from './moving.ts'
-import { keyOf } from './path-key.ts'
 import { Refusals } from './refusals.ts'
-import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
-import { changesSince, differences } from './rescan.ts'
+import { changesSince } from './rescan.ts'
 import { SafePoint } from './safe-point.ts'
-import type { ComparePace, VolumeReplication } from './volume-replication.ts'
+import { VolumeCycles, type CycleOptions } from './volume-cycles.ts'
 
 export interface ReplicatorOptions {
   /** by the index on the wire */
@@ -44,40 +35,11 @@ export interface ReplicatorOptions {
   keepsDeleted?: (() => boolean) | undefined
 }
 
-export interface CycleOptions {
-  /** see to what an ordinary cycle may put off: big files that change all the time, walks for names */
-  thorough: boolean
-  /** the source is frozen */
-  frozen: boolean
-}
-
-/** A big file is compared, and a volume walked for names, for at most this share of the time (one in so many). */
-const SHARE = 5
-/** Paths whose refusals or comparisons are remembered; past it the memory starts afresh, which only costs attempts. */
-const MAX_REMEMBERED = 50_000
-
-/** Paths that the replica refused for ever; past it nothing is moved any more. */
-const MAX_REFUSED = 1000
-
-interface VolumeState {
-  links: LinkGroups
-  walkAtMs: number
-  /** what was looked at since the last taking, and before it */
-  looked: Looked
-  before: Looked
-  /** paths (keys) that the replica refused for ever */
-  refused: Set<string>
-  /** the limbo holds nothing that an earlier cycle left there */
-  isLimboClean: boolean
-}
-
 export class Cycles {
   readonly #options: ReplicatorOptions
   readonly #inFlight: InFlight
   readonly #safe: SafePoint
-  readonly #volumes = new Map<number, VolumeState>()
-  /** when a big file may be compared again */
-  #compareAtMs = new Map<string, number>()
+  readonly #volumes = new Map<number, VolumeCycles>()
   readonly #refusals = new Refusals()
   #findings: Finding[] = []
   #steps = 0
@@ -91,10 +53,13 @@ export class Cycles {
     this.#inFlight = new InFlight(options.clock)
     this.#safe = options.safe ?? new SafePoint(options.changes.startedAtNs, options.clock)
     this.#safe.holdSent()
-    for (const volume of options.volumes.keys()) {
-      this.#volumes.set(volume, {
-        links: new LinkGroups(), walkAtMs: 0, looked: doubted(), before: doubted(), refused: new Set(), isLimboClean: false,
-      })
+    for (const [volume, tree] of options.volumes) {
+      this.#volumes.set(volume, new VolumeCycles({
+        volume, tree, rules: options.rules?.get(volume) ?? EVERYTHING, changes: options.changes, stream: options.stream, clock: options.clock, keepsDeleted: options.keepsDeleted,
+        sent: changes => { this.#onTheWay(changes) },
+        putBack: changes => { this.#putBack(changes) },
+        found: findings => { this.#findings.push(...findings) },
+      }))
     }
   }
 
@@ -111,25 +76,19 @@ export class Cycles {
     this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
     this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
     const moves = changes.moves()
-    for (const state of this.#volumes.values()) {
-      state.before = state.looked
-      state.looked = new Looked()
-    }
+    for (const of of this.#volumes.values()) of.begin()
     try {
       if (moves.length > 0) await this.#seeToRefused(signal)
-      for (const [volume, tree] of this.#options.volumes) {
+      for (const [volume, of] of this.#volumes) {
         const ofVolume = taken.filter(change => change.volume === volume)
-        if (ofVolume.length > 0 || options.thorough) await this.#volume(volume, tree, ofVolume, moves.filter(move => move.volume === volume), options, signal)
+        if (ofVolume.length > 0 || options.thorough) await of.once(ofVolume, moves.filter(move => move.volume === volume), options, signal)
       }
       await changes.looksEnded(signal)
     } catch (error) {
       // what was sent of them is sent again: repeating is harmless
       changes.putBack(taken)
       this.#safe.hold()
-      for (const { links, looked } of this.#volumes.values()) {
-        links.forgetFresh()
-        looked.doubt()
-      }
+      for (const of of this.#volumes.values()) of.breakOff()
       throw error
     } finally {
       this.#rescanned = []
@@ -144,16 +103,16 @@ export class Cycles {
   async scan(options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes, clock, stream } = this.#options
     this.#safe.scanning()
-    for (const [volume, tree] of this.#options.volumes) {
+    for (const [volume, of] of this.#volumes) {
       const sinceNs = this.#safe.scannedNs(volume)
       // a frozen volume is settled by being frozen
       const at = options.frozen ? sinceNs : await changes.settle(volume, signal)
       for await (const chunk of changesSince(changes, volume, sinceNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
-        await this.#volume(volume, tree, chunk, [], { ...options, thorough: true }, signal)
+        await of.once(chunk, [], { ...options, thorough: true }, signal)
       }
       this.#safe.scanned(volume, at, stream.sent)
       // its looks were none that the capture knows of
-      this.#state(volume).looked.doubt()
+      of.doubt()
     }
     this.#safe.scanOver()
   }
@@ -186,9 +145,9 @@ export class Cycles {
     const { changes, clock } = this.#options
     this.#safe.holdSent()
     changes.putBack(this.#inFlight.takeBack())
-    for (const [volume, { links, looked }] of this.#volumes) {
-      looked.doubt()
-      changes.putBack(links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
+    for (const [volume, of] of this.#volumes) {
+      of.doubt()
+      changes.putBack(of.links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
     }
   }
 
@@ -223,67 +182,14 @@ export class Cycles {
     return findings
   }
 
-  #rules(volume: number): VolumeRules {
-    return this.#options.rules?.get(volume) ?? EVERYTHING
-  }
-
-  #state(volume: number): VolumeState {
+  #state(volume: number): VolumeCycles {
     const state = this.#volumes.get(volume)
     if (state === undefined) throw new RangeError(`volume ${String(volume)} is not replicated`)
     return state
   }
 
-  async #volume(volume: number, tree: SourceTree, changes: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
-    const { stream } = this.#options
-    await this.#replicate(volume, tree, changes.filter(({ kind }) => kind !== 'rescan'), moves, options, signal)
-    for (const change of changes) {
-      if (change.kind !== 'rescan') continue
-      this.#state(volume).looked.doubt()
-      const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
-      await stream.whenApplied(stream.sent, signal)
-      for await (const chunk of differences({ volume, tree, stream, rules: this.#rules(volume), atMs: change.atMs, sinceNs }, signal)) await this.#replicate(volume, tree, chunk, [], options, signal)
-      for await (const chunk of changesSince(this.#options.changes, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
-        await this.#replicate(volume, tree, chunk, [], options, signal)
-      }
-      this.#inFlight.add([change], stream.sent)
-    }
-  }
-
-  async #replicate(volume: number, tree: SourceTree, taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
-    const { changes: source, clock, stream } = this.#options
-    const state = this.#state(volume)
-    const sender = new OperationSender(stream, volume, this.#options.keepsDeleted)
-    const rules = this.#rules(volume)
-    const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
-    const touched = new Set<string>()
-    if (!state.isLimboClean && changes.length > 0) {
-      await sender.operation({ kind: 'remove', path: LIMBO }, signal)
-      // a cycle that was broken off has made the limbo, or now it goes: the root's times are not the source's
-      touched.add(keyOf(ROOT_PATH))
-    }
-    // where deleted things stay, the limbo would take what left the replicated set with it
-    const certain = this.#options.keepsDeleted?.() === true ? [] : certainMoves(moves, { ...state, rules })
-    state.isLimboClean = certain.length === 0 && (state.isLimboClean || changes.length > 0)
-    const of: VolumeReplication = {
-      volume, tree, stream, changes: source, links: state.links, sender, touched, seen: new Set(),
-      wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      looked: state.looked, before: state.before, moving: new Moving({ rules, sender, links: state.links }), coverage: new Coverage(), findings: this.#findings, again: [], atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= state.walkAtMs, pace: this.#pace(volume, options.thorough),
-      removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
-    }
-    const began = clock.now()
-    let done: ReplicatedChanges
-    try {
-      done = await replicateChanges(of, changes, certain, signal)
-      state.isLimboClean ||= certain.length > 0
-    } finally {
-      // also when it ends half way
-      this.#putBack(of.again)
-    }
-    const { postponed, walked } = done
-    if (walked) state.walkAtMs = clock.now() + (clock.now() - began) * SHARE
-    this.#putBack(postponed)
-    const late = new Set(postponed)
-    this.#inFlight.add(changes.filter(change => !late.has(change)), stream.sent)
+  #onTheWay(changes: readonly Change[]): void {
+    this.#inFlight.add(changes, this.#options.stream.sent)
     this.#steps++
     this.#options.moved?.()
   }
@@ -298,23 +204,9 @@ export class Cycles {
   }
 
   #putBack(changes: readonly Change[]): void {
-    for (const change of changes) if ('path' in change) this.#state(change.volume).looked.returned(change)
+    for (const change of changes) if ('path' in change) this.#state(change.volume).returned(change)
     this.#options.changes.putBack(changes)
     if (changes.length > 0) this.#safe.hold(changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity))
-  }
-
-  #pace(volume: number, thorough: boolean): ComparePace {
-    const { clock } = this.#options
-    return {
-      may: path => thorough || clock.now() >= (this.#compareAtMs.get(nameOfChange(volume, path)) ?? 0),
-      timed: async (path, compare) => {
-        const began = clock.now()
-        const done = await compare()
-        this.#remember(this.#compareAtMs)
-        this.#compareAtMs.set(nameOfChange(volume, path), clock.now() + (clock.now() - began) * SHARE)
-        return done
-      },
-    }
   }
 
   /** What the replica refused is sent whole, and where that is refused too, what is above it: the replica lacks what it builds on. */
@@ -325,7 +217,7 @@ export class Cycles {
     const atMs = this.#inFlight.oldestAtMs ?? this.#options.clock.now()
     const { again, forever, findings } = this.#refusals.see(failures)
     this.#findings.push(...findings)
-    for (const { volume, path } of forever) this.#refuse(volume, path)
+    for (const { volume, path } of forever) this.#state(volume).refuse(path)
     if (again.length > 0) this.#safe.hold()
     const back = again.map(({ volume, path, from, isLink, attributesOnly }): Change => {
       if (isLink) this.#state(volume).links.distrust(from)
@@ -335,31 +227,11 @@ export class Cycles {
     return back
   }
 
-  /** Nobody knows what the replica has there, from now on. */
-  #refuse(volume: number, path: RelPath): void {
-    const { refused } = this.#state(volume)
-    refused.add(refused.size < MAX_REFUSED ? keyOf(path) : '')
-  }
-
   /** What was refused so far is known, and is among what comes back. */
   async #seeToRefused(signal: AbortSignal): Promise<void> {
     const { stream } = this.#options
     await stream.whenApplied(stream.sent, signal)
     const back = this.#retryRefused()
-    for (const change of back) if ('path' in change) this.#state(change.volume).before.returned(change)
+    for (const change of back) if ('path' in change) this.#state(change.volume).returned(change, true)
   }
-
-  #remember(memory: Map<string, number>): void {
-    if (memory.size > MAX_REMEMBERED) memory.clear()
-  }
-}
-
-function doubted(): Looked {
-  const looked = new Looked()
-  looked.doubt()
-  return looked
-}
-
-function nameOfChange(volume: number, path: RelPath): string {
-  return `${String(volume)}/${keyOf(path)}`
 }

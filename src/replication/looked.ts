@@ -8,7 +8,7 @@
  *  - the name, or a directory above it, waits to be looked at again, because it could not be brought over: `comesBack`;
  *  - it has several names, which the last cycle did not make one on the replica: `isAnew`, or links that are not settled; the same for a
  *    directory that left early, in which such a name may be;
- *  - the replica refused for ever what the source has there, or below, or above (cycles.ts keeps these);
+ *  - the replica refused for ever what the source has there, or below, or above (volume-cycles.ts keeps these);
  *  - it left early, that is while the last cycle looked: that look may have met what came into its place, or may have missed it. Marks by
  *    identity that may have been missed are the capture's to know (moves.rs); that something was sent for a path at or below the name,
  *    or for all that is below a directory above it, is known here: `met`.

@@ -1,0 +1,171 @@
+/**
+ * What a replicator knows of one volume from cycle to cycle, and its part of a cycle: changes are looked at and sent, rescans are followed
+ * by walks, and what could not be seen to goes back.
+ */
+import type { Change, ChangeSource, Move } from '../capture/change-source.ts'
+import type { Clock } from '../clock/clock.ts'
+import type { Finding } from '../domain/finding.ts'
+import { isInLimbo, LIMBO } from '../domain/limbo.ts'
+import { ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { OrphanWalk } from '../tree/orphan-walk.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
+import type { VolumeRules } from '../tree/volume-rules.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
+import { LinkGroups } from './link-groups.ts'
+import { Looked } from './looked.ts'
+import { certainMoves, Coverage, Moving } from './moving.ts'
+import { OperationSender } from './operation-sender.ts'
+import { keyOf } from './path-key.ts'
+import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
+import { changesSince, differences } from './rescan.ts'
+import type { ComparePace, VolumeReplication } from './volume-replication.ts'
+
+export interface CycleOptions {
+  /** see to what an ordinary cycle may put off: big files that change all the time, walks for names */
+  thorough: boolean
+  /** the source is frozen */
+  frozen: boolean
+}
+
+export interface VolumeCyclesOptions {
+  volume: number
+  tree: SourceTree
+  rules: VolumeRules
+  changes: ChangeSource
+  stream: OperationStream
+  clock: Clock
+  keepsDeleted: (() => boolean) | undefined
+  /** these changes are on the way, with what was sent so far */
+  sent: (changes: readonly Change[]) => void
+  /** these are to be looked at again */
+  putBack: (changes: readonly Change[]) => void
+  found: (findings: readonly Finding[]) => void
+}
+
+/** A big file is compared, and a volume walked for names, for at most this share of the time (one in so many). */
+const SHARE = 5
+/** Files whose comparisons are remembered; past it the memory starts afresh, which only costs attempts. */
+const MAX_REMEMBERED = 50_000
+/** Paths that the replica refused for ever; past it nothing is moved any more. */
+const MAX_REFUSED = 1000
+
+export class VolumeCycles {
+  readonly #of: VolumeCyclesOptions
+  readonly links = new LinkGroups()
+  /** what was looked at since the last taking, and before it */
+  #looked = doubted()
+  #before = doubted()
+  /** paths (keys) that the replica refused for ever */
+  readonly #refused = new Set<string>()
+  /** the limbo holds nothing that an earlier cycle left there */
+  #isLimboClean = false
+  #walkAtMs = 0
+  /** when a big file may be compared again, by key */
+  #compareAtMs = new Map<string, number>()
+
+  constructor(of: VolumeCyclesOptions) {
+    this.#of = of
+  }
+
+  /** The changes have been taken: a cycle begins. */
+  begin(): void {
+    this.#before = this.#looked
+    this.#looked = new Looked()
+  }
+
+  /** Nobody knows what of the cycle is on the replica. */
+  doubt(): void {
+    this.#looked.doubt()
+  }
+
+  /** The cycle was broken off: its changes come again. */
+  breakOff(): void {
+    this.links.forgetFresh()
+    this.#looked.doubt()
+  }
+
+  /** Something of this volume is to be looked at again; `late`: it was in the cycle before this one. */
+  returned(change: Extract<Change, { path: RelPath }>, late = false): void {
+    (late ? this.#before : this.#looked).returned(change)
+  }
+
+  /** Nobody knows what the replica has there, from now on. */
+  refuse(path: RelPath): void {
+    this.#refused.add(this.#refused.size < MAX_REFUSED ? keyOf(path) : '')
+  }
+
+  /** Looks at the changes, which are of this volume, and sends what they lead to. @throws {AppError} LINK_LOST */
+  async once(changes: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { volume, tree, stream, rules, changes: source, sent } = this.#of
+    await this.#replicate(changes.filter(({ kind }) => kind !== 'rescan'), moves, options, signal)
+    for (const change of changes) {
+      if (change.kind !== 'rescan') continue
+      this.#looked.doubt()
+      const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
+      await stream.whenApplied(stream.sent, signal)
+      for await (const chunk of differences({ volume, tree, stream, rules, atMs: change.atMs, sinceNs }, signal)) await this.#replicate(chunk, [], options, signal)
+      for await (const chunk of changesSince(source, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
+        await this.#replicate(chunk, [], options, signal)
+      }
+      sent([change])
+    }
+  }
+
+  async #replicate(taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { volume, tree, stream, changes: source, clock, rules, keepsDeleted } = this.#of
+    const sender = new OperationSender(stream, volume, keepsDeleted)
+    const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
+    const touched = new Set<string>()
+    if (!this.#isLimboClean && changes.length > 0) {
+      await sender.operation({ kind: 'remove', path: LIMBO }, signal)
+      // a cycle that was broken off has made the limbo, or now it goes: the root's times are not the source's
+      touched.add(keyOf(ROOT_PATH))
+    }
+    // where deleted things stay, the limbo would take what left the replicated set with it
+    const certain = keepsDeleted?.() === true ? [] : certainMoves(moves, { before: this.#before, rules, links: this.links, refused: this.#refused })
+    this.#isLimboClean = certain.length === 0 && (this.#isLimboClean || changes.length > 0)
+    const findings: Finding[] = []
+    const of: VolumeReplication = {
+      volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
+      wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
+      looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [],
+      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough),
+      removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
+    }
+    const began = clock.now()
+    let done: ReplicatedChanges
+    try {
+      done = await replicateChanges(of, changes, certain, signal)
+      this.#isLimboClean ||= certain.length > 0
+    } finally {
+      // also when it ends half way
+      this.#of.found(findings)
+      this.#of.putBack(of.again)
+    }
+    const { postponed, walked } = done
+    if (walked) this.#walkAtMs = clock.now() + (clock.now() - began) * SHARE
+    this.#of.putBack(postponed)
+    const late = new Set(postponed)
+    this.#of.sent(changes.filter(change => !late.has(change)))
+  }
+
+  #pace(thorough: boolean): ComparePace {
+    const { clock } = this.#of
+    return {
+      may: path => thorough || clock.now() >= (this.#compareAtMs.get(keyOf(path)) ?? 0),
+      timed: async (path, compare) => {
+        const began = clock.now()
+        const done = await compare()
+        if (this.#compareAtMs.size > MAX_REMEMBERED) this.#compareAtMs = new Map()
+        this.#compareAtMs.set(keyOf(path), clock.now() + (clock.now() - began) * SHARE)
+        return done
+      },
+    }
+  }
+}
+
+function doubted(): Looked {
+  const looked = new Looked()
+  looked.doubt()
+  return looked
+}
