@@ -10,6 +10,8 @@ export interface Line extends AsyncDisposable {
   leadTo: (port: number | undefined) => void
   /** drops every connection, with what is on its way */
   cut: () => void
+  /** Nothing passes any more, either way, and nobody is told: as when a switch on the way loses its power. New connections pass. */
+  silence: () => void
   /** counts from 0 again; `then` is called once when so many bytes have passed */
   reset: (atBytes?: number, then?: () => void) => void
 }
@@ -40,7 +42,7 @@ export async function openLine(): Promise<Line> {
       at = Infinity
       then()
     })
-    receiver.on('drain', () => { agent.resume() })
+    receiver.on('drain', () => { if (agent.listenerCount('data') > 0) agent.resume() })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -52,6 +54,13 @@ export async function openLine(): Promise<Line> {
     get bytes() { return bytes },
     leadTo: port => { to = port },
     cut,
+    silence: () => {
+      for (const socket of sockets) {
+        socket.unpipe()
+        socket.removeAllListeners('data')
+        socket.pause()
+      }
+    },
     reset: (atBytes = Infinity, call = () => undefined) => { bytes = 0; at = atBytes; then = call },
     [Symbol.asyncDispose]: async () => {
       cut()

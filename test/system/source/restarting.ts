@@ -1,7 +1,7 @@
 /** A source whose agent is a process that is ended and started again, and the appliance's part of a job that protects it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { storeIdentity } from '../../../src/agent/identity.ts'
@@ -22,7 +22,8 @@ const AGENT = fileURLToPath(new URL('../../../src/bin/agent.ts', import.meta.url
 const SOURCE_ID = 'restarting'
 const VOLUME = 0
 
-export interface Places { base: string, source: string, replica: string }
+/** linePort: where the agent reaches the appliance, when there is a line between them */
+export interface Places { base: string, source: string, replica: string, linePort?: number }
 
 export class Protection implements AsyncDisposable {
   readonly #places: Places
@@ -52,7 +53,7 @@ export class Protection implements AsyncDisposable {
   static async open(places: Places, signal: AbortSignal): Promise<Protection> {
     await using opening = new AsyncDisposableStack()
     const target = opening.use(await openPosixTargetTree(places.replica, signal))
-    for (const directory of ['authority', 'state']) mkdirSync(join(places.base, directory), { mode: 0o700 })
+    for (const directory of ['authority', 'state']) mkdirSync(join(places.base, directory), { mode: 0o700, recursive: true })
     const authority = await openCertificateAuthority(join(places.base, 'authority'), systemClock.now())
     const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
     const protection = new Protection(places, target, opening.move())
@@ -61,16 +62,20 @@ export class Protection implements AsyncDisposable {
       onConnected: async server => { protection.#connected(server) }, applianceVersion: 'test', clock: systemClock, log: linkLog,
     })
     protection.#listener = listener
+    const config = configFile(places)
+    if (existsSync(config)) return protection
     const { keyPem, csrPem } = await makeKeyAndCsr(SOURCE_ID)
-    await storeIdentity(join(places.base, 'state'), { sourceId: SOURCE_ID, applianceHost: '127.0.0.1', replicationPort: listener.port, keyPem, certificatePem: await authority.issueAgent(csrPem, SOURCE_ID), caPem: authority.certificatePem })
-    writeFileSync(join(places.base, 'agent.json'), JSON.stringify({ stateDirectory: join(places.base, 'state'), root: places.source, powerOff: 'none' }))
+    await storeIdentity(join(places.base, 'state'), { sourceId: SOURCE_ID, applianceHost: '127.0.0.1', replicationPort: places.linePort ?? listener.port, keyPem, certificatePem: await authority.issueAgent(csrPem, SOURCE_ID), caPem: authority.certificatePem })
+    writeFileSync(config, JSON.stringify({ stateDirectory: join(places.base, 'state'), root: places.source, powerOff: 'none' }))
     return protection
   }
+
+  get port(): number { return this.#listener?.port ?? 0 }
 
   get bytesSent(): number { return this.#sentBefore + this.#sent }
 
   startAgent(): void {
-    this.#agent = spawn(process.execPath, [AGENT, 'run', '--config', join(this.#places.base, 'agent.json')], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, LANDFALL_LOG_LEVEL: process.env['LANDFALL_LOG_LEVEL'] ?? 'fatal' } })
+    this.#agent = spawnAgent(this.#places)
   }
 
   /** It has ended when this resolves. */
@@ -123,8 +128,9 @@ export class Protection implements AsyncDisposable {
   /** The agent that runs now replicates, and has made good what was missed. */
   get isProtecting(): boolean { return this.#reported && this.#degraded.length === 0 }
 
-  async drain(signal: AbortSignal): Promise<void> {
-    await (await this.#next(signal)).drain({ freeze: false, holdMs: 30_000 }, this.#targets, () => undefined, signal)
+  /** With a hold time the source is frozen, and nobody holds it. */
+  async drain(signal: AbortSignal, holdMs?: number): Promise<void> {
+    await (await this.#next(signal)).drain({ freeze: holdMs !== undefined, holdMs: holdMs ?? 30_000 }, this.#targets, () => undefined, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,6 +156,15 @@ export class Protection implements AsyncDisposable {
       await Promise.race([this.#arrived.promise, aborted.promise])
     }
   }
+}
+
+function configFile({ base }: Places): string {
+  return join(base, 'agent.json')
+}
+
+/** The places were opened before. */
+export function spawnAgent(places: Places): ChildProcess {
+  return spawn(process.execPath, [AGENT, 'run', '--config', configFile(places)], { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, LANDFALL_LOG_LEVEL: process.env['LANDFALL_LOG_LEVEL'] ?? 'fatal' } })
 }
 
 /** Waits for a condition. */
