@@ -6,6 +6,8 @@ export interface MountEntry {
   id: number
   /** "major:minor" of the file system's device */
   device: string
+  /** the directory of the file system that is seen at the mount point */
+  root: string
   mountPoint: string
   type: string
 }
@@ -38,10 +40,10 @@ export async function mountsApartFrom(root: string, file?: string): Promise<read
 /** Reads the text of mountinfo; see proc(5) for its fields. */
 export function parseMounts(text: string): readonly MountEntry[] {
   return text.split('\n').flatMap((line): MountEntry[] => {
-    const [id, , device, , mountPoint, ...rest] = line.split(' ')
+    const [id, , device, root, mountPoint, ...rest] = line.split(' ')
     const type = rest[rest.indexOf('-') + 1]
-    if (id === undefined || device === undefined || mountPoint === undefined || type === undefined) return []
-    return [{ id: Number(id), device, mountPoint: unescape(mountPoint), type }]
+    if (id === undefined || device === undefined || root === undefined || mountPoint === undefined || type === undefined) return []
+    return [{ id: Number(id), device, root: unescape(root), mountPoint: unescape(mountPoint), type }]
   })
 }
 

@@ -1,7 +1,8 @@
 /** The folder into which a run sets orphans aside, on this machine: outside of the replicas, and each run's own. */
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises'
+import { mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
+import { readMounts, type MountEntry } from '../posix/mount-table.ts'
 import { openPosixTargetTree } from './posix-target-tree.ts'
 import type { TargetTree } from './target-tree.ts'
 
@@ -64,17 +65,9 @@ async function isInside(path: string, tree: string): Promise<boolean> {
 
 /** Where a path lies in its file system, whatever part of that is mounted where: a bind mount shows only a part. */
 async function placeOnFileSystem(path: string): Promise<{ device: string, path: string } | undefined> {
-  let best: { device: string, root: string, mountPoint: string } | undefined
-  for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
-    const [, , device, root, mountPoint] = line.split(' ').map(unescaped)
-    if (device === undefined || root === undefined || mountPoint === undefined) continue
-    const holds = path === mountPoint || path.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`)
-    // of mounts at the same place the last one is seen
-    if (holds && (best === undefined || mountPoint.length >= best.mountPoint.length)) best = { device, root, mountPoint }
-  }
+  // of mounts at the same place the last one is seen
+  const best = (await readMounts())
+    .filter(({ mountPoint }) => path === mountPoint || path.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`))
+    .reduce<MountEntry | undefined>((longest, mount) => longest !== undefined && longest.mountPoint.length > mount.mountPoint.length ? longest : mount, undefined)
   return best === undefined ? undefined : { device: best.device, path: join(best.root, path.slice(best.mountPoint === '/' ? 0 : best.mountPoint.length)).replace(/(.)\/$/, '$1') }
-}
-
-function unescaped(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
