@@ -7,12 +7,14 @@ export interface Signature {
   type: string
   uuid: string
   label: string
-  /** swap: 1 */
+  /** swap: 1; vfat: FAT32; LUKS: 2 */
   version: string
   /** partition table on the device: gpt, dos ... */
   partitionTable: string
   partitionUuid: string
   partitionLabel: string
+  /** smallest unit of the file system; 512 when it is not told (tools before 2.37) */
+  blockSizeBytes: number
 }
 
 const TIMEOUT_MS = 30_000
@@ -29,6 +31,6 @@ export async function probeDevice(runner: Runner, device: string, signal: AbortS
   const value = (key: string): string => values.get(key) ?? ''
   return {
     type: value('TYPE'), uuid: value('UUID'), label: value('LABEL'), version: value('VERSION'), partitionTable: value('PTTYPE'),
-    partitionUuid: value('PART_ENTRY_UUID'), partitionLabel: value('PART_ENTRY_NAME'),
+    partitionUuid: value('PART_ENTRY_UUID'), partitionLabel: value('PART_ENTRY_NAME'), blockSizeBytes: Number(/^\d{1,6}$/.exec(value('BLOCK_SIZE'))?.[0] ?? 512),
   }
 }

@@ -7,6 +7,8 @@ import type { Runner } from './runner.ts'
 export interface BlockDevice {
   /** kernel name: sda1, dm-0, cciss/c0d0p1 */
   kernelName: string
+  /** the map's name of a device-mapper device (vg0-root, mpatha); else the kernel's */
+  name: string
   /** path of its node below /dev */
   path: string
   /** disk, part, loop, rom, lvm, crypt, raid1, mpath ... */
@@ -26,7 +28,7 @@ const size = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).
 const flag = z.union([z.boolean(), z.enum(['0', '1']).transform(v => v === '1')])
 const Listing = z.object({
   blockdevices: z.array(z.object({
-    kname: z.string(), pkname: z.string().nullable(), 'maj:min': z.string(), type: z.string(),
+    kname: z.string(), name: z.string().optional(), pkname: z.string().nullable(), 'maj:min': z.string(), type: z.string(),
     size, 'log-sec': size, rm: flag, ro: flag,
   })),
 })
@@ -38,13 +40,13 @@ const TIMEOUT_MS = 30_000
  * @throws {AppError} TOOL_OUTPUT when the answer has another form; what Runner throws
  */
 export async function listBlockDevices(runner: Runner, signal: AbortSignal): Promise<BlockDevice[]> {
-  const { stdout } = await runner.run('lsblk', ['-J', '-b', '-l', '-o', 'KNAME,PKNAME,MAJ:MIN,TYPE,SIZE,LOG-SEC,RM,RO'], { signal, timeoutMs: TIMEOUT_MS })
+  const { stdout } = await runner.run('lsblk', ['-J', '-b', '-l', '-o', 'KNAME,NAME,PKNAME,MAJ:MIN,TYPE,SIZE,LOG-SEC,RM,RO'], { signal, timeoutMs: TIMEOUT_MS })
   const devices = new Map<string, BlockDevice>()
   for (const row of parse(stdout).blockdevices) {
     const known = devices.get(row.kname)
     const parents = row.pkname === null ? [] : [row.pkname]
     devices.set(row.kname, {
-      kernelName: row.kname, path: `/dev/${row.kname.replaceAll('!', '/')}`, type: row.type, majorMinor: row['maj:min'].trim(),
+      kernelName: row.kname, name: row.name ?? row.kname, path: `/dev/${row.kname.replaceAll('!', '/')}`, type: row.type, majorMinor: row['maj:min'].trim(),
       sizeBytes: row.size, sectorSizeBytes: row['log-sec'] === 0 ? 512 : row['log-sec'], removable: row.rm, readOnly: row.ro,
       parents: [...new Set([...known?.parents ?? [], ...parents])],
     })

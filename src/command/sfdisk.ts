@@ -88,11 +88,11 @@ function quoted(text: string): string {
   }).join('')
 }
 
-/** The number of partition `node` on `disk` (/dev/sda3 on /dev/sda, nvme0n1p3 on nvme0n1); 0 when it is none of it. */
+/** The number of partition `node` on `disk` (/dev/sda3 on /dev/sda, nvme0n1p3 on nvme0n1, mpatha-part3 on mpatha); 0 when it is none of it. */
 export function partitionNumber(disk: string, node: string): number {
   if (!node.startsWith(disk)) return 0
-  const digits = /^(p?)([1-9]\d*)$/.exec(node.slice(disk.length))
-  return digits?.[2] === undefined || (digits[1] === 'p') !== /\d$/.test(disk) ? 0 : Number(digits[2])
+  const digits = /^(p|-part)?([1-9]\d*)$/.exec(node.slice(disk.length))
+  return digits?.[2] === undefined || (digits[1] !== '-part' && (digits[1] === 'p') !== /\d$/.test(disk)) ? 0 : Number(digits[2])
 }
 
 function parse(stdout: string, device: string): z.infer<typeof Answer> {

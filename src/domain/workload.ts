@@ -1,5 +1,6 @@
 /** What runs on the source, as the agent describes it. */
 import { z } from 'zod'
+import { Layers } from './layer.ts'
 import { Disk, Volume } from './volume.ts'
 import { Finding } from './finding.ts'
 
@@ -38,6 +39,8 @@ export const Workload = z.object({
   memoryBytes: z.number().int().positive(),
   disks: z.array(Disk),
   volumes: z.array(Volume),
+  /** left out: there is nothing between disks and volumes */
+  layers: Layers.optional(),
   adapters: z.array(NetworkAdapter),
   routes: z.array(Route),
   dns: z.object({ servers: z.array(z.string()), search: z.array(z.string()) }),

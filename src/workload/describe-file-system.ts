@@ -5,29 +5,30 @@ import { readExtSuperblock } from '../command/dumpe2fs.ts'
 import type { Runner } from '../command/runner.ts'
 import { readXfsGeometry } from '../command/xfs-info.ts'
 import { FileSystemType, type FileSystem } from '../domain/volume.ts'
+import { describeBtrfs } from './describe-btrfs.ts'
 import { orFinding, type Report } from './findings.ts'
+import type { Mount } from './mount-table.ts'
 
 export interface FileSystemRequest {
   runner: Runner
   device: string
-  /** where it is mounted for us; undefined when it is not */
-  hostPath: string | undefined
-  /** type as the kernel mounted it; '' when it is not mounted */
-  mountedType: string
+  /** where it is mounted, the whole before a part; empty when it is not */
+  mounts: readonly Mount[]
   report: Report
   signal: AbortSignal
 }
 
 export interface DescribedFileSystem { fileSystem: FileSystem, unsupportedReason?: string }
 
-const UNREADABLE: Signature = { type: '', uuid: '', label: '', version: '', partitionTable: '', partitionUuid: '', partitionLabel: '' }
+const UNREADABLE: Signature = { type: '', uuid: '', label: '', version: '', partitionTable: '', partitionUuid: '', partitionLabel: '', blockSizeBytes: 512 }
 const PAGE_SIZE_BYTES = 4096 // of x86, the only architecture whose swap we re-create
 
 /** Undefined when there is no file system on the device. */
 export async function describeFileSystem(request: FileSystemRequest): Promise<DescribedFileSystem | undefined> {
-  const { runner, device, hostPath, mountedType, report, signal } = request
+  const { runner, device, mounts, report, signal } = request
+  const hostPath = mounts[0]?.hostPath
   const signature = await orFinding(report, device, 'Check that blkid can read the device.', UNREADABLE, async () => probeDevice(runner, device, signal), signal)
-  const typeName = signature.type === '' ? mountedType : signature.type
+  const typeName = signature.type === '' ? mounts[0]?.type ?? '' : signature.type
   if (typeName === '') return undefined
   const known = FileSystemType.safeParse(typeName)
   const usedBytes = hostPath === undefined ? 0 : await orFinding(report, hostPath, 'Check that the file system answers.', 0, async () => used(hostPath), signal)
@@ -37,12 +38,14 @@ export async function describeFileSystem(request: FileSystemRequest): Promise<De
   }
   const undescribed = { fileSystem, unsupportedReason: `what its ${typeName} file system has could not be read` }
   const look = async (detail: () => Promise<DescribedFileSystem>): Promise<DescribedFileSystem> =>
-    orFinding(report, `file system on ${device}`, 'Check that e2fsprogs and xfsprogs are installed on the source.', undescribed, detail, signal)
+    orFinding(report, `file system on ${device}`, 'Check that e2fsprogs, xfsprogs and btrfs-progs are installed on the source.', undescribed, detail, signal)
   switch (fileSystem.type) {
     case 'ext2': case 'ext3': case 'ext4': return look(async () => describeExt(request, fileSystem))
     case 'xfs': return hostPath === undefined ? { fileSystem } : look(async () => describeXfs(runner, hostPath, fileSystem, signal))
     case 'swap': return describeSwap(fileSystem, signature)
-    case 'btrfs': case 'vfat': case 'unsupported': return { fileSystem, unsupportedReason: `${typeName} file systems cannot be migrated yet` }
+    case 'btrfs': return look(async () => describeBtrfs({ runner, device, mounts, report, signal }, fileSystem))
+    case 'vfat': return { fileSystem: { ...fileSystem, blockSizeBytes: signature.blockSizeBytes, properties: { fatBits: /\d+$/.exec(signature.version)?.[0] ?? '', sectsz: String(signature.blockSizeBytes) } } }
+    case 'unsupported': return { fileSystem, unsupportedReason: `${typeName} file systems cannot be migrated` }
   }
 }
 

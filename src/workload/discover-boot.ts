@@ -15,6 +15,8 @@ export interface BootRequest {
   live: boolean
   kernel: KernelPlaces
   disks: readonly Disk[]
+  /** those that are multipath maps, whose nodes lie in mapper/ */
+  maps: ReadonlySet<string>
   report: Report
   signal: AbortSignal
 }
@@ -25,10 +27,10 @@ const ESP_TYPES = new Set(['C12A7328-F81F-11D2-BA4B-00A0C93EC93B', 'ef'])
 const FIRST_SECTOR_BYTES = 512
 
 export async function discoverBoot(request: BootRequest): Promise<Pick<Workload, 'firmware' | 'boot'>> {
-  const { root, live, kernel, disks, report, signal } = request
+  const { root, live, kernel, disks, maps, report, signal } = request
   const bootDisks: string[] = []
   for (const disk of disks) {
-    const carries = await orFinding(report, `first sector of ${disk.name}`, 'Run the agent as root.', false, async () => hasGrub(join(kernel.dev, disk.name.replaceAll('!', '/'))), signal)
+    const carries = await orFinding(report, `first sector of ${disk.name}`, 'Run the agent as root.', false, async () => hasGrub(join(kernel.dev, maps.has(disk.name) ? `mapper/${disk.name}` : disk.name.replaceAll('!', '/'))), signal)
     if (carries) bootDisks.push(disk.name)
   }
   const release = live ? await hostText(join(kernel.proc, 'sys/kernel/osrelease')) : ''

@@ -5,6 +5,7 @@ import { probeDevice } from '../command/blkid.ts'
 import type { Runner } from '../command/runner.ts'
 import { readPartitionTable } from '../command/sfdisk.ts'
 import type { Disk } from '../domain/volume.ts'
+import { devicePathOf, isDisk, type ByKernelName } from './device-name.ts'
 import { isSystemError, orFinding, type Report } from './findings.ts'
 import type { KernelPlaces } from './kernel-places.ts'
 import type { Mount } from './mount-table.ts'
@@ -26,7 +27,9 @@ const NO_DISK = /^(?:zram|ram|loop|nbd|fd|sr)\d|^mmcblk\d+boot/
 /** The disks, and the devices on them (the disks too), parents before children. */
 export async function discoverDisks(request: DisksRequest): Promise<{ disks: Disk[], below: BlockDevice[] }> {
   const { devices, mounts, live, kernel, report } = request
-  const byName = new Map(devices.map(d => [d.kernelName, d]))
+  const byName: ByKernelName = new Map(devices.map(d => [d.kernelName, d]))
+  // the paths of a multipath map and the members of a BIOS RAID are no disks of their own
+  const covered = new Set(devices.filter(d => d.parents.length > 0 && isDisk(d, byName)).flatMap(d => d.parents))
   const wanted = new Set<string>()
   for (const mount of mounts) {
     const device = await deviceOfMount(mount, devices, kernel)
@@ -37,8 +40,10 @@ export async function discoverDisks(request: DisksRequest): Promise<{ disks: Dis
     for (const disk of disksBelow(device, byName)) if (!live || !NO_DISK.test(disk.kernelName)) wanted.add(disk.kernelName)
   }
   if (live) {
-    for (const d of devices) if (d.type === 'disk' && d.parents.length === 0 && !d.removable && !NO_DISK.test(d.kernelName)) wanted.add(d.kernelName)
+    const own = (d: BlockDevice): boolean => d.type === 'disk' ? !d.removable && !NO_DISK.test(d.kernelName) : d.parents.length > 0
+    for (const d of devices) if (isDisk(d, byName) && own(d)) wanted.add(d.kernelName)
   }
+  for (const name of covered) wanted.delete(name)
   const roots = devices.filter(d => wanted.has(d.kernelName))
   const disks: Disk[] = []
   for (const device of roots) disks.push(await describeDisk(device, request))
@@ -63,20 +68,22 @@ export async function deviceOfMount(mount: Mount, devices: readonly BlockDevice[
   }
 }
 
-/** The devices without parents that `device` lies on: itself when it is a disk. */
-export function disksBelow(device: BlockDevice, byName: ReadonlyMap<string, BlockDevice>, seen = new Set<string>()): BlockDevice[] {
+/** The disks that `device` lies on: itself when it is one. */
+export function disksBelow(device: BlockDevice, byName: ByKernelName, seen = new Set<string>()): BlockDevice[] {
   if (seen.has(device.kernelName)) return []
   seen.add(device.kernelName)
+  if (isDisk(device, byName)) return [device]
   const parents = device.parents.flatMap(name => byName.get(name) ?? [])
   return parents.length === 0 ? [device] : parents.flatMap(p => disksBelow(p, byName, seen))
 }
 
 async function describeDisk(device: BlockDevice, request: DisksRequest): Promise<Disk> {
   const { runner, report, signal } = request
-  const bare: Disk = { name: device.kernelName, sizeBytes: device.sizeBytes, sectorSizeBytes: device.sectorSizeBytes, table: 'none', tableId: '', partitions: [] }
-  return orFinding(report, `partition table of ${device.path}`, 'Only GPT and MBR partition tables can be migrated.', bare, async () => {
-    const signature = await probeDevice(runner, device.path, signal)
-    return signature.partitionTable === '' ? bare : { ...bare, ...await readPartitionTable(runner, device.path, signal) }
+  const path = devicePathOf(device)
+  const bare: Disk = { name: device.type === 'mpath' ? device.name : device.kernelName, sizeBytes: device.sizeBytes, sectorSizeBytes: device.sectorSizeBytes, table: 'none', tableId: '', partitions: [] }
+  return orFinding(report, `partition table of ${path}`, 'Only GPT and MBR partition tables can be migrated.', bare, async () => {
+    const signature = await probeDevice(runner, path, signal)
+    return signature.partitionTable === '' ? bare : { ...bare, ...await readPartitionTable(runner, path, signal) }
   }, signal)
 }
 

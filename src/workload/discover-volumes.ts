@@ -2,8 +2,9 @@
 import type { BlockDevice } from '../command/lsblk.ts'
 import type { Runner } from '../command/runner.ts'
 import { partitionNumber } from '../command/sfdisk.ts'
-import type { Disk, Volume } from '../domain/volume.ts'
+import type { Disk, FileSystem, Volume } from '../domain/volume.ts'
 import { describeFileSystem } from './describe-file-system.ts'
+import { devicePathOf } from './device-name.ts'
 import { deviceOfMount, disksBelow } from './discover-disks.ts'
 import type { Report } from './findings.ts'
 import type { KernelPlaces } from './kernel-places.ts'
@@ -16,6 +17,8 @@ export interface VolumesRequest {
   /** the devices on the source's disks */
   devices: readonly BlockDevice[]
   disks: readonly Disk[]
+  /** names of devices by kernel name, as layers call them */
+  names: ReadonlyMap<string, string>
   mounts: readonly Mount[]
   kernel: KernelPlaces
   report: Report
@@ -25,27 +28,24 @@ export interface VolumesRequest {
 /** Without these a server does not start: always part of a job. */
 const REQUIRED = new Set(['/', '/boot', '/boot/efi', '/efi', '/usr'])
 
-const LATER: Readonly<Record<string, string>> = {
-  lvm: 'logical volumes cannot be migrated yet', crypt: 'encrypted volumes cannot be migrated yet', mpath: 'multipath devices cannot be migrated yet',
-}
+/** Layers that the replica can do without or be given, see domain/layer.ts. */
+const KNOWN_LAYERS = /^(?:lvm|crypt|mpath|raid\d+|linear)$/
 /** What a device holds for other devices, not for files. */
 const CONTAINERS = new Set(['LVM2_member', 'crypto_LUKS', 'linux_raid_member', 'mpath_member', 'zfs_member', 'ceph_bluestore'])
 
 /** Mounted volumes by mount point, then the others by device. */
 export async function discoverVolumes(request: VolumesRequest): Promise<Volume[]> {
   const { devices, mounts, kernel, report } = request
-  const shown = new Map<BlockDevice, Mount>()
+  const shown = new Map<BlockDevice, Mount[]>()
   for (const mount of mounts) {
     const device = await deviceOfMount(mount, devices, kernel)
     if (device === undefined) continue
-    const before = shown.get(device)
-    if (before === undefined || rank(mount) < rank(before)) shown.set(device, mount)
+    const known = shown.get(device) ?? []
+    known.push(mount)
+    shown.set(device, known)
   }
   const found: Volume[] = []
-  for (const device of devices) {
-    const volume = await describeVolume(device, shown.get(device), request)
-    if (volume !== undefined) found.push(volume)
-  }
+  for (const device of devices) found.push(...await describeVolumes(device, (shown.get(device) ?? []).sort((a, b) => rank(a) - rank(b)), request))
   if (!found.some(v => v.mountPoint === '/')) {
     report({
       code: 'ROOT_VOLUME_UNKNOWN', severity: 'error', subject: '/', message: `no volume of the source is mounted at ${request.root}`,
@@ -61,33 +61,57 @@ function rank(mount: Mount): number {
   return (mount.fileSystemRoot === '/' ? 0 : 1 << 20) + (mount.mountPoint === '/' ? 0 : mount.mountPoint.length)
 }
 
-async function describeVolume(device: BlockDevice, mount: Mount | undefined, request: VolumesRequest): Promise<Volume | undefined> {
-  const { runner, report, signal, devices, disks } = request
+/** The volumes on a device: one, or of a btrfs each mounted subvolume. */
+async function describeVolumes(device: BlockDevice, mounts: readonly Mount[], request: VolumesRequest): Promise<Volume[]> {
+  const { runner, report, signal, devices, disks, names } = request
   const children = devices.filter(d => d.parents.includes(device.kernelName))
-  if (mount === undefined && children.length > 0) return undefined
-  const described = await describeFileSystem({ runner, device: device.path, hostPath: mount?.hostPath, mountedType: mount?.type ?? '', report, signal })
-  if (described === undefined) return undefined
+  const [mount] = mounts
+  if (mount === undefined && (children.length > 0 || isHidden(device, names))) return []
+  const described = await describeFileSystem({ runner, device: device.path, mounts, report, signal })
+  if (described === undefined) return []
   const { fileSystem } = described
-  const { disk, partition, reason } = place(device, devices, disks)
-  const unsupportedReason = reason ?? described.unsupportedReason ?? mountReason(mount, fileSystem.type, fileSystem.typeName)
-  return {
-    name: mount?.mountPoint ?? (fileSystem.type === 'swap' && fileSystem.uuid !== '' ? `swap-${fileSystem.uuid}` : device.kernelName),
-    device: device.path, ...(mount === undefined ? {} : { mountPoint: mount.mountPoint }), mountOptions: mount?.options ?? '',
-    sizeBytes: device.sizeBytes, fileSystem, disk, partition, required: mount !== undefined && REQUIRED.has(mount.mountPoint),
-    ...(unsupportedReason === undefined ? {} : { unsupportedReason }),
+  const { reason, ...where } = place(device, devices, disks, names)
+  const volumeOf = (shown: Mount | undefined, own?: { subvolume: string, reason: string | undefined }): Volume => {
+    const unsupportedReason = reason ?? described.unsupportedReason ?? (own === undefined ? mountReason(shown, fileSystem.type, fileSystem.typeName) : own.reason)
+    return {
+      name: shown?.mountPoint ?? (fileSystem.type === 'swap' && fileSystem.uuid !== '' ? `swap-${fileSystem.uuid}` : where.on ?? device.kernelName),
+      device: devicePathOf(device), ...(shown === undefined ? {} : { mountPoint: shown.mountPoint }), mountOptions: shown?.options ?? '',
+      sizeBytes: device.sizeBytes, fileSystem, ...where, ...(own === undefined ? {} : { subvolume: own.subvolume }),
+      required: shown !== undefined && REQUIRED.has(shown.mountPoint), ...(unsupportedReason === undefined ? {} : { unsupportedReason }),
+    }
   }
+  const subvolumes = fileSystem.type === 'btrfs' ? mountedSubvolumes(mounts, fileSystem) : []
+  return subvolumes.length === 0 ? [volumeOf(mount)] : subvolumes.map(s => volumeOf(s.mount, { subvolume: s.path, reason: SNAPSHOTS.test(s.path) ? 'snapshots are not copied; its subvolume is made empty' : undefined }))
 }
 
-/** On which disk and partition a device lies, and why its replica cannot be laid out when that is so. */
-function place(device: BlockDevice, devices: readonly BlockDevice[], disks: readonly Disk[]): { disk: string, partition: number, reason?: string } {
+/** Where snapper keeps its snapshots. */
+const SNAPSHOTS = /(?:^|\/)\.snapshots$/
+
+/** Each mounted subvolume once, by the mount that comes first; directories that are mounted by themselves are no subvolumes. */
+function mountedSubvolumes(mounts: readonly Mount[], { subvolumes = [] }: FileSystem): { path: string, mount: Mount }[] {
+  const found = new Map<string, Mount>()
+  for (const mount of mounts) {
+    const path = mount.fileSystemRoot.replace(/^\//, '')
+    if ((path === '' || subvolumes.some(s => s.path === path)) && !found.has(path)) found.set(path, mount)
+  }
+  return [...found].map(([path, mount]) => ({ path, mount }))
+}
+
+/** A part of a logical volume (an image of a mirror, the data of a pool). */
+function isHidden(device: BlockDevice, names: ReadonlyMap<string, string>): boolean {
+  return device.type === 'lvm' && names.get(device.kernelName)?.includes('/') !== true && [...names.values()].some(name => name.includes('/') && !name.startsWith('cciss/'))
+}
+
+/** On which disk and partition a device lies, what it lies on else, and why its replica cannot be laid out when that is so. */
+function place(device: BlockDevice, devices: readonly BlockDevice[], disks: readonly Disk[], names: ReadonlyMap<string, string>): { disk: string, partition: number, on?: string, reason?: string } {
   const byName = new Map(devices.map(d => [d.kernelName, d]))
-  const tops = disksBelow(device, byName)
-  const disk = tops[0]?.kernelName ?? device.kernelName
+  const top = disksBelow(device, byName)[0]
+  const disk = top === undefined ? device.kernelName : top.type === 'mpath' ? top.name : top.kernelName
   const carrier = partitionBelow(device, byName)
-  const partition = carrier === undefined ? 0 : partitionNumber(disk, carrier.kernelName)
-  if (device.type !== 'part' && device.parents.length > 0) {
-    const reason = device.type.startsWith('raid') || device.type === 'linear' ? 'software RAID cannot be migrated yet' : LATER[device.type] ?? `devices of type ${device.type} cannot be migrated yet`
-    return { disk, partition, reason }
+  const partition = carrier === undefined ? 0 : partitionNumber(disk, disk === top?.name ? carrier.name : carrier.kernelName)
+  if (device.type !== 'part' && device !== top) {
+    const on = names.get(device.kernelName) ?? device.kernelName
+    return { disk, partition, on, ...(KNOWN_LAYERS.test(device.type) ? {} : { reason: `devices of type ${device.type} cannot be migrated` }) }
   }
   if (carrier === undefined) return { disk, partition }
   const known = disks.find(d => d.name === disk)?.partitions.some(p => p.number === partition) ?? false

@@ -10,8 +10,10 @@ import type { Runner } from '../command/runner.ts'
 import { discoverBoot } from './discover-boot.ts'
 import { discoverDisks } from './discover-disks.ts'
 import { discoverHardware } from './discover-hardware.ts'
+import { discoverLayers } from './discover-layers.ts'
 import { discoverNetwork } from './discover-network.ts'
 import { discoverOs } from './discover-os.ts'
+import { discoverSwapFiles } from './discover-swap-files.ts'
 import { discoverVolumes } from './discover-volumes.ts'
 import { collectFindings, orFinding } from './findings.ts'
 import { checkFstab, readFstab } from './fstab.ts'
@@ -45,7 +47,9 @@ export async function discoverWorkload(options: DiscoverOptions): Promise<Worklo
   const devices = await orFinding(report, 'block devices', 'Check that lsblk works on the source.', [], async () => listBlockDevices(runner, signal), signal)
   const fstab = await readFstab(root)
   const { disks, below } = await discoverDisks({ runner, devices, mounts, live, kernel, report, signal })
-  const volumes = await discoverVolumes({ runner, root: root.path, devices: below, disks, mounts, kernel, report, signal })
+  const { layers, names } = await discoverLayers({ runner, devices: below, kernel, report, signal })
+  const mounted = await discoverVolumes({ runner, root: root.path, devices: below, disks, names, mounts, kernel, report, signal })
+  const volumes = [...mounted, ...live ? await discoverSwapFiles({ runner, kernel, volumes: mounted, report, signal }) : []]
   checkFstab(fstab, { volumes, disks }, report)
   const network = await discoverNetwork({ runner, root, namespace: networkNamespace, report, signal })
   const capture = probeCapture === undefined
@@ -55,7 +59,7 @@ export async function discoverWorkload(options: DiscoverOptions): Promise<Worklo
     version: 1,
     ...await discoverOs(root, live ? kernel.proc : undefined, report),
     ...await discoverHardware(kernel.proc, report),
-    ...await discoverBoot({ root, live, kernel, disks, report, signal }),
-    disks, volumes, ...network, capture, findings,
+    ...await discoverBoot({ root, live, kernel, disks, maps: new Set(layers.multipaths.map(m => m.name)), report, signal }),
+    disks, volumes, ...(Object.values(layers).every(l => l.length === 0) ? {} : { layers }), ...network, capture, findings,
   }
 }

@@ -123,8 +123,8 @@ t.test('GPT, an ESP, a whole-disk file system, an unmounted and an unsupported o
   t.match(found.disks[0]?.partitions[0], { type: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B', name: 'EFI sys', bootable: false })
   t.match(found.disks[0]?.partitions[1], { name: 'root', bootable: true })
   t.same(found.volumes.map(v => [v.name, v.disk, v.partition, v.fileSystem.type, v.unsupportedReason]), [
-    ['/', gpt.name, 2, 'ext4', undefined], ['/b', gpt.name, 4, 'btrfs', 'btrfs file systems cannot be migrated yet'], ['/whole', whole.name, 0, 'ext4', undefined],
-    [`${gpt.name}p1`, gpt.name, 1, 'vfat', 'vfat file systems cannot be migrated yet'], [`${gpt.name}p3`, gpt.name, 3, 'ext4', 'it is not mounted: mount it if it is to be migrated'],
+    ['/', gpt.name, 2, 'ext4', undefined], ['/b', gpt.name, 4, 'btrfs', undefined], ['/whole', whole.name, 0, 'ext4', undefined],
+    [`${gpt.name}p1`, gpt.name, 1, 'vfat', 'it is not mounted: mount it if it is to be migrated'], [`${gpt.name}p3`, gpt.name, 3, 'ext4', 'it is not mounted: mount it if it is to be migrated'],
   ])
   t.equal(found.firmware, 'uefi', 'an ESP, and no boot code for BIOS')
 })

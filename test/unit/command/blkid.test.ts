@@ -10,7 +10,7 @@ const replay = async (name: string): Promise<ScriptedRunner> => ScriptedRunner.o
 t.test('a file system is told with its UUID, label and partition', async t => {
   t.same(await probeDevice(await replay('ext4'), '/dev/loop0p1', signal), {
     type: 'ext4', uuid: '11111111-2222-4333-8444-555555555555', label: 'rootfs', version: '1.0', partitionTable: '',
-    partitionUuid: '1badcafe-01', partitionLabel: '',
+    partitionUuid: '1badcafe-01', partitionLabel: '', blockSizeBytes: 1024,
   })
 })
 

@@ -14,7 +14,7 @@ function answering(stdout: string): ScriptedRunner {
 t.test('disks and partitions come with their sizes, numbers and parents', async t => {
   const devices = await listBlockDevices(await ScriptedRunner.open(FIXTURES, ['lsblk/mbr-loop-disk']), signal)
   t.same(devices.find(d => d.kernelName === 'loop0p1'), {
-    kernelName: 'loop0p1', path: '/dev/loop0p1', type: 'part', majorMinor: '259:0', sizeBytes: 314572800, sectorSizeBytes: 512,
+    kernelName: 'loop0p1', name: 'loop0p1', path: '/dev/loop0p1', type: 'part', majorMinor: '259:0', sizeBytes: 314572800, sectorSizeBytes: 512,
     removable: false, readOnly: false, parents: ['loop0'],
   })
   t.same(devices.find(d => d.kernelName === 'loop0')?.parents, [])
@@ -31,7 +31,7 @@ t.test('numbers and flags written as text by older versions are understood, a na
     { ...row, kname: 'cciss!c0d0', pkname: 'sda' }, { ...row, kname: 'cciss!c0d0', pkname: 'sdb' },
   ] })), signal)
   t.same(devices, [{
-    kernelName: 'cciss!c0d0', path: '/dev/cciss/c0d0', type: 'raid1', majorMinor: '104:1', sizeBytes: 1000, sectorSizeBytes: 512,
+    kernelName: 'cciss!c0d0', name: 'cciss!c0d0', path: '/dev/cciss/c0d0', type: 'raid1', majorMinor: '104:1', sizeBytes: 1000, sectorSizeBytes: 512,
     removable: false, readOnly: true, parents: ['sda', 'sdb'],
   }])
 })

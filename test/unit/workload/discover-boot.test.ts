@@ -18,7 +18,7 @@ async function discover(dir: string, disks: readonly Disk[], live = false): Prom
   const report = (f: Finding): void => { findings.push(f) }
   const root = await SourceRoot.open(join(dir, 'root'), report)
   const kernel = { proc: join(dir, 'proc'), sys: join(dir, 'sys'), dev: join(dir, 'dev') }
-  return { ...await discoverBoot({ root, live, kernel, disks, report, signal: AbortSignal.timeout(10_000) }), findings }
+  return { ...await discoverBoot({ root, live, kernel, disks, maps: new Set<string>(), report, signal: AbortSignal.timeout(10_000) }), findings }
 }
 
 t.test('a Debian with GRUB in the first sector of its second disk', async t => {
