@@ -3,6 +3,7 @@ import { JobView } from '../domain/job.ts'
 import { AppError } from '../errors/app-error.ts'
 import { addCommand, collect, type Surroundings } from './command.ts'
 import { CreateFlags, createRequest } from './job-options.ts'
+import { addLayoutFlags } from './layout-flags.ts'
 import { asArgument, printJson } from './output.ts'
 import { addSendingOptions } from './sending-options.ts'
 
@@ -16,14 +17,14 @@ export function addJobCreate(parent: Command, surroundings: Surroundings): void 
     last.arguments.push(text)
     return true
   }
-  addSendingOptions(addCommand(parent, {
+  addLayoutFlags(addSendingOptions(addCommand(parent, {
     usage: 'create <name>', summary: 'create a job: the migration of one source to one replica',
     details: 'Nothing is made on the VMware server before "landfall job start". "landfall vmware list --places" shows datastores and networks,\n"landfall server show" the volumes and adapters of the source.',
   }, surroundings, async ({ args, options, client, terminal, signal, json }) => {
     const job = await client.post('/jobs', JobView, { body: await createRequest(args[0] ?? '', CreateFlags.parse(options)), signal })
     if (json) printJson(terminal, job)
     else terminal.out(`Created job ${job.name}. Next: landfall job validate ${asArgument(job.name)}\n`)
-  })).requiredOption('--source <name>', 'source server').requiredOption('--vmware <name>', 'VMware server').requiredOption('--datastore <name>', 'datastore of the replica')
+  }))).requiredOption('--source <name>', 'source server').requiredOption('--vmware <name>', 'VMware server').requiredOption('--datastore <name>', 'datastore of the replica')
     .option('--vm-name <name>', 'name of the replica VM (default: the name of the job)')
     .option('--network <[mac=]name>', 'network for all adapters, or for the one with this MAC address; repeatable', collect)
     .option('--discard-nic <mac>', 'leave this adapter and its addresses out; repeatable', collect)

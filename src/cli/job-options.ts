@@ -4,10 +4,12 @@ import { CreateJob, type EditJob, type JobOptions } from '../domain/job.ts'
 import { parsePeriodMs } from '../domain/period.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError } from '../errors/app-error.ts'
+import { LayoutFlags, layoutOf } from './layout-flags.ts'
 import { SendingFlags, sendingOf } from './sending-options.ts'
 import { readNamed } from './settings.ts'
 
 export const CreateFlags = SendingFlags.omit({ transmitAlways: true }).extend({
+  ...LayoutFlags.shape,
   source: z.string(), vmware: z.string(), datastore: z.string(), vmName: z.string().optional(),
   network: z.array(z.string()).default([]), discardNic: z.array(z.string()).default([]), volume: z.array(z.string()).default([]),
   diskFormat: z.string().optional(), compare: z.string().optional(), orphans: z.string().optional(),
@@ -28,7 +30,7 @@ export async function createRequest(name: string, flags: CreateFlags): Promise<C
     volumes: flags.volume, datastore: flags.datastore, vmName: flags.vmName ?? name,
     ...networks(flags.network, flags.discardNic), ...processors(flags.cpu),
     ...(flags.memory === undefined ? {} : { memoryMiB: memoryMiB(flags.memory) }),
-    ...selection(flags), ...withoutNull(sendingOf(flags)),
+    ...layoutOf(flags), ...selection(flags), ...withoutNull(sendingOf(flags)),
     ...(flags.preScript.length + flags.stopService.length === 0 ? {} : {
       quiesce: { scripts: flags.preScript.map(script => ({ ...script, timeoutMs: Number(flags.preScriptTimeout) * 1000 })), services: flags.stopService },
     }),

@@ -8,6 +8,7 @@ import { findingsTable } from './findings-table.ts'
 import { jobLine } from './job-line.ts'
 import { MirrorMeter } from './mirror-meter.ts'
 import { clean, fields, formatBytes, formatDuration, formatTime, paint, printJson, severityColour, table } from './output.ts'
+import { planText } from './plan-text.ts'
 
 const HISTORY_LIMIT = 1000
 const HISTORY_SHOWN = 15
@@ -52,8 +53,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],
     ]),
     degradedTable(r?.degraded ?? [], colours),
-    plan === undefined ? '' : `\n${table(['DISK', 'SIZE', 'FILE'], plan.disks.map(d => [d.sourceDisk, formatBytes(d.sizeBytes), d.path]), colours)}`,
-    plan === undefined || plan.differences.length === 0 ? '' : `\nDifferent from the source:\n${plan.differences.map(d => `  ${clean(d)}\n`).join('')}`,
+    plan === undefined ? '' : `\n${planText(plan)}`,
     ...[job.validation.filter(f => f.severity !== 'ok'), job.findings.slice(0, FINDINGS_SHOWN)].map(f => f.length === 0 ? '' : `\n${findingsTable(f, colours)}`),
     job.phases.length === 0 ? '' : `\n${table(['PHASE', 'STARTED', 'TOOK'], job.phases.map(p => [p.phase, formatTime(p.startedAtUtc), duration(p, nowMs)]), colours)}`,
   ].join('')

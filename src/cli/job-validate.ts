@@ -6,6 +6,7 @@ import { waitForJob } from './follow-job.ts'
 import { askJob } from './job-action.ts'
 import { failureOf } from './job-wait.ts'
 import { asArgument, printJson } from './output.ts'
+import { planText } from './plan-text.ts'
 import { JobView } from '../domain/job.ts'
 
 /** `landfall job validate`: runs the checks, waits for them and shows them; ends with an error when one of them is an error. */
@@ -17,6 +18,7 @@ export function addJobValidate(parent: Command, surroundings: Surroundings): voi
     const failure = failureOf(job)
     if (json && failure === undefined) printJson(terminal, job)
     if (!json) {
+      if (job.plan !== undefined) terminal.out(`${planText(job.plan)}\n`)
       terminal.out(findingsTable(job.validation, terminal.colours))
       terminal.out(`\n${countFindings(job.validation)}.${job.state === 'ready' ? ` Next: landfall job start ${asArgument(job.name)}` : ''}\n`)
     }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { isMirrorRequired } from './degradation.ts'
 import { Finding } from './finding.ts'
+import { LayoutOptions } from './layout-options.ts'
 import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
 import { Quiesce } from './quiesce.ts'
@@ -42,6 +43,8 @@ export const JobOptions = z.object({
   /** network for every adapter that `networks` does not name */
   defaultNetwork: z.string().optional(),
   diskFormat: DiskFormat.default('thin'),
+  /** left out: as on the source */
+  layout: LayoutOptions.optional(),
   sockets: z.number().int().min(1).max(128).optional(),
   coresPerSocket: z.number().int().min(1).max(128).optional(),
   memoryMiB: z.number().int().min(256).optional(),

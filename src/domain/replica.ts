@@ -1,11 +1,13 @@
 /** What will be built: pure data, made by `replica/plan.ts`, shown before anything is made. */
 import { z } from 'zod'
+import { Encryption } from './layer.ts'
+import { PlanDifference } from './plan-difference.ts'
 import { Partition, Volume } from './volume.ts'
 import { DiskFormat, VirtualDisk } from './target.ts'
 import { NetworkAddress } from './workload.ts'
 
 export const PlannedDisk = z.object({
-  /** the source disk it stands for */
+  /** the source disk it stands for; with a disk per volume the name of the volume or volume group */
   sourceDisk: z.string(),
   /** "[datastore] folder/name.vmdk" */
   path: z.string(),
@@ -17,11 +19,59 @@ export const PlannedDisk = z.object({
 })
 export type PlannedDisk = z.infer<typeof PlannedDisk>
 
-export const PlannedVolume = z.object({
-  volume: Volume,
+/** A LUKS container that is made anew, with the identity of the source's. */
+export const PlannedEncryption = Encryption.pick({ name: true, type: true, uuid: true, label: true, cipher: true, keyBits: true })
+export type PlannedEncryption = z.infer<typeof PlannedEncryption>
+
+export const PlannedPhysicalVolume = z.object({
+  uuid: z.string(),
   /** index into the disks of the plan */
   disk: z.number().int().nonnegative(),
   partition: z.number().int().nonnegative(),
+  /** of the partition or disk */
+  sizeBytes: z.number().int().positive(),
+  dataStartBytes: z.number().int().nonnegative(),
+  extents: z.number().int().positive(),
+  tags: z.array(z.string()),
+  /** what it lies in */
+  encryption: PlannedEncryption.optional(),
+})
+export type PlannedPhysicalVolume = z.infer<typeof PlannedPhysicalVolume>
+
+export const PlannedSegment = z.object({
+  extents: z.number().int().positive(),
+  /** 0 when there is one area only */
+  stripeSizeBytes: z.number().int().nonnegative(),
+  /** the extents lie on these in turn; each has as many */
+  areas: z.array(z.object({ physicalVolume: z.number().int().nonnegative(), startExtent: z.number().int().nonnegative() })).min(1),
+})
+export type PlannedSegment = z.infer<typeof PlannedSegment>
+
+export const PlannedLogicalVolume = z.object({ name: z.string(), uuid: z.string(), extents: z.number().int().positive(), tags: z.array(z.string()), segments: z.array(PlannedSegment) })
+export type PlannedLogicalVolume = z.infer<typeof PlannedLogicalVolume>
+
+export const PlannedVolumeGroup = z.object({
+  name: z.string(),
+  /** while it is in the appliance: another source may have a group of the same name */
+  temporaryName: z.string(),
+  uuid: z.string(),
+  extentSizeBytes: z.number().int().positive(),
+  tags: z.array(z.string()),
+  physicalVolumes: z.array(PlannedPhysicalVolume),
+  logicalVolumes: z.array(PlannedLogicalVolume),
+})
+export type PlannedVolumeGroup = z.infer<typeof PlannedVolumeGroup>
+
+export const PlannedVolume = z.object({
+  /** as it will be: its size and file system are the replica's; disk, partition and `on` say where it lies on the source */
+  volume: Volume,
+  /** index into the disks of the plan; of a logical volume where its first extent lies */
+  disk: z.number().int().nonnegative(),
+  partition: z.number().int().nonnegative(),
+  /** what it lies on when it is no partition and no disk */
+  logicalVolume: z.object({ group: z.string(), name: z.string() }).optional(),
+  /** what lies between it and that */
+  encryption: PlannedEncryption.optional(),
   /** index on the wire: operations of this volume carry it; -1 for swap, which is re-created */
   index: z.number().int(),
 })
@@ -45,9 +95,9 @@ export const ReplicaPlan = z.object({
   datastore: z.string(), guestId: z.string(), firmware: z.enum(['bios', 'uefi']),
   sockets: z.number().int().positive(), coresPerSocket: z.number().int().positive(), memoryMiB: z.number().int().positive(),
   controller: z.enum(['pvscsi', 'lsilogic']),
-  disks: z.array(PlannedDisk), volumes: z.array(PlannedVolume), adapters: z.array(PlannedAdapter),
-  /** what will differ from the source, one sentence each */
-  differences: z.array(z.string()),
+  disks: z.array(PlannedDisk), volumeGroups: z.array(PlannedVolumeGroup).optional(), volumes: z.array(PlannedVolume), adapters: z.array(PlannedAdapter),
+  /** what will differ from the source */
+  differences: z.array(PlanDifference),
 })
 export type ReplicaPlan = z.infer<typeof ReplicaPlan>
 

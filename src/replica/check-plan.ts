@@ -1,5 +1,7 @@
 /** The validation of a job: every rule of `rules.ts` asked, its answer turned into findings. Pure. */
 import type { Finding } from '../domain/finding.ts'
+import { PLAN_DIFFERENCES } from '../domain/plan-difference.ts'
+import type { ReplicaPlan } from '../domain/replica.ts'
 import type { RuleInput } from './rule.ts'
 import { RULES } from './rules.ts'
 
@@ -10,5 +12,13 @@ export function checkPlan(input: RuleInput): Finding[] {
     return problems.length === 0
       ? [{ code: rule.code, severity: 'ok', subject: '', message: rule.title, advice: '' }]
       : problems.map(p => ({ code: rule.code, severity: rule.severity, subject: p.subject, message: p.message, advice: rule.advice }))
-  }), ...input.workload.findings]
+  }), ...losses(input.plan), ...input.workload.findings]
+}
+
+/** What the replica will not have and somebody should think about. */
+function losses({ differences }: ReplicaPlan): Finding[] {
+  return differences.flatMap(({ code, subject, message }): Finding[] => {
+    const advice: string = PLAN_DIFFERENCES[code]
+    return advice === '' ? [] : [{ code, severity: 'warning', subject, message, advice }]
+  })
 }

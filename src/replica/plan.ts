@@ -4,40 +4,46 @@
  */
 import { createHash } from 'node:crypto'
 import type { JobOptions } from '../domain/job.ts'
-import type { PlannedAdapter, PlannedDisk, PlannedVolume, ReplicaPlan } from '../domain/replica.ts'
+import type { PlanDifference } from '../domain/plan-difference.ts'
+import type { PlannedAdapter, PlannedDisk, ReplicaPlan } from '../domain/replica.ts'
 import type { Places } from '../domain/target.ts'
-import type { Disk, Partition, Volume } from '../domain/volume.ts'
+import type { Volume } from '../domain/volume.ts'
 import type { NetworkAdapter, Workload } from '../domain/workload.ts'
 import { guestIdFor } from './guest-id.ts'
+import { diskDifferences } from './layer-differences.ts'
+import { planLayout, type Layout } from './plan-layout.ts'
+import { MIB } from './plan-places.ts'
 import { chooseController, chooseNic } from './virtual-hardware.ts'
 
 export interface PlanInput { jobId: string, workload: Workload, options: JobOptions, places: Places }
 
-const MIB = 1 << 20
 /** vSphere takes memory in steps of 4 MB. */
 const MEMORY_STEP_MIB = 4
-/** The backup GPT behind the last partition: its header and 32 sectors of entries. */
-const GPT_END_BYTES = 33 * 512
-/** Partitions never start before this: the space is what GRUB's core image needs (cutover.md 2). */
-const FIRST_START_BYTES = MIB
+/** what VMFS 6 takes, when the datastore does not say */
+const MAX_FILE_BYTES = 62 * 2 ** 40
 
-/** Disks match the source's, the system's disk first; volumes keep their numbers and identifiers. */
+/** The system's disk comes first; identifiers are the source's. */
 export function planReplica(input: PlanInput): ReplicaPlan {
   const { jobId, workload, options, places } = input
   const chosen = chosenVolumes(workload, options)
   const folder = `landfall-${jobId}`
-  const differences: string[] = []
-  const disks = chosenDisks(workload, chosen).map((disk, i) => planDisk(disk, `[${options.datastore}] ${folder}/disk${String(i)}.vmdk`, options, differences))
-  const volumes = planVolumes(chosen, disks)
+  const differences: PlanDifference[] = []
+  const maxDiskBytes = places.datastores.find(d => d.name === options.datastore)?.maxFileBytes ?? MAX_FILE_BYTES
+  const layout = planLayout({ jobId, workload, options, chosen, maxDiskBytes }, differences)
+  const disks = layout.disks.map((disk, i): PlannedDisk => ({
+    sourceDisk: disk.sourceDisk, path: `[${options.datastore}] ${folder}/disk${String(i)}.vmdk`, sizeBytes: disk.sizeBytes, format: options.diskFormat, table: disk.table, tableId: disk.tableId, partitions: disk.partitions,
+  }))
+  differences.push(...diskDifferences(workload, layout.sourceDisks))
   const adapters = planAdapters(input, differences)
   const controller = chooseController(workload.boot.kernels)
-  differences.push(...volumeDifferences(workload, chosen, disks))
-  if (controller !== 'pvscsi') differences.push('Disks hang on an LSI Logic controller, because a kernel of the source has no driver for the paravirtual one.')
+  differences.push(...volumeDifferences(workload, chosen, layout))
+  if (controller !== 'pvscsi') differences.push({ code: 'CONTROLLER', subject: 'controller', message: 'Disks hang on an LSI Logic controller, because a kernel of the source has no driver for the paravirtual one.' })
   return {
     version: 1, vmName: options.vmName, folder, datastore: options.datastore, guestId: guestIdFor(workload.os, places.apiVersion), firmware: workload.firmware,
     sockets: options.sockets ?? workload.cpu.sockets, coresPerSocket: options.coresPerSocket ?? workload.cpu.coresPerSocket,
     memoryMiB: Math.ceil((options.memoryMiB ?? workload.memoryBytes / MIB) / MEMORY_STEP_MIB) * MEMORY_STEP_MIB,
-    controller: controller ?? 'pvscsi', disks, volumes, adapters, differences,
+    controller: controller ?? 'pvscsi', disks, ...(layout.volumeGroups.length === 0 ? {} : { volumeGroups: layout.volumeGroups }), volumes: layout.volumes, adapters,
+    differences: differences.filter((d, i) => differences.findIndex(other => other.message === d.message) === i),
   }
 }
 
@@ -50,48 +56,20 @@ export function chosenVolumes({ volumes }: Workload, options: JobOptions): reado
   })
 }
 
-function chosenDisks({ disks }: Workload, chosen: readonly Volume[]): readonly Disk[] {
-  const system = chosen.find(v => v.mountPoint === '/')?.disk
-  const boot = chosen.find(v => v.mountPoint === '/boot')?.disk ?? system // the firmware starts from the first disk
-  const rank = (d: Disk): number => (d.name === boot ? 0 : d.name === system ? 1 : 2)
-  return disks.filter(d => chosen.some(v => v.disk === d.name)).sort((a, b) => rank(a) - rank(b))
-}
-
-function planDisk(disk: Disk, path: string, options: JobOptions, differences: string[]): PlannedDisk {
-  const first = Math.min(...disk.partitions.map(p => p.startBytes))
-  const shift = disk.partitions.length > 0 && first < FIRST_START_BYTES ? FIRST_START_BYTES - first : 0
-  const partitions = disk.partitions.map((p): Partition => ({ ...p, startBytes: p.startBytes + shift }))
-  if (shift > 0) differences.push(`Partitions of ${disk.name} start ${String(shift)} bytes later, so that the first one starts at 1 MiB; their sizes are the same.`)
-  const end = Math.max(0, ...partitions.map(p => p.startBytes + p.sizeBytes)) + (disk.table === 'gpt' ? GPT_END_BYTES : 0)
-  const sizeBytes = Math.ceil(Math.max(disk.sizeBytes, end) / MIB) * MIB
-  if (sizeBytes !== disk.sizeBytes) differences.push(`The disk for ${disk.name} has ${String(sizeBytes)} bytes instead of ${String(disk.sizeBytes)}.`)
-  if (disk.sectorSizeBytes !== 512) differences.push(`The disk for ${disk.name} has sectors of 512 bytes instead of ${String(disk.sectorSizeBytes)}.`)
-  return { sourceDisk: disk.name, path, sizeBytes, format: options.diskFormat, table: disk.table, tableId: disk.tableId, partitions }
-}
-
-/** Data volumes get their index on the wire in the order of their mount points, a parent before what is mounted in it. */
-function planVolumes(chosen: readonly Volume[], disks: readonly PlannedDisk[]): PlannedVolume[] {
-  const data = chosen.filter(v => v.fileSystem.type !== 'swap').sort((a, b) => compareText(a.mountPoint ?? a.name, b.mountPoint ?? b.name))
-  const swap = chosen.filter(v => v.fileSystem.type === 'swap')
-  return [...data.map((volume, index) => ({ volume, index })), ...swap.map(volume => ({ volume, index: -1 }))]
-    .map(({ volume, index }) => ({ volume, index, disk: disks.findIndex(d => d.sourceDisk === volume.disk), partition: volume.partition }))
-    .filter(v => v.disk >= 0)
-}
-
-function planAdapters({ jobId, workload, options }: PlanInput, differences: string[]): PlannedAdapter[] {
+function planAdapters({ jobId, workload, options }: PlanInput, differences: PlanDifference[]): PlannedAdapter[] {
   const type = chooseNic(workload.boot.kernels)
   const taken = new Set<string>()
   const adapters: PlannedAdapter[] = []
   for (const adapter of workload.adapters) {
     const network = networkFor(adapter, options)
     if (network === null) {
-      differences.push(`Network adapter ${adapter.name} (${adapter.macAddress}) is discarded with its addresses.`)
+      differences.push({ code: 'ADAPTER_DISCARDED', subject: adapter.name, message: `Network adapter ${adapter.name} (${adapter.macAddress}) is discarded with its addresses.` })
       continue
     }
     const mac = macFor(jobId, adapter.macAddress, taken)
     taken.add(mac)
     adapters.push({ sourceName: adapter.name, sourceMac: adapter.macAddress, mac, network, type: type ?? 'vmxnet3', addresses: adapter.addresses })
-    differences.push(`Network adapter ${adapter.name} has the MAC address ${mac} instead of ${adapter.macAddress}; its name stays.`)
+    differences.push({ code: 'MAC_CHANGED', subject: adapter.name, message: `Network adapter ${adapter.name} has the MAC address ${mac} instead of ${adapter.macAddress}; its name stays.` })
   }
   return adapters
 }
@@ -111,14 +89,13 @@ export function macFor(jobId: string, sourceMac: string, taken: ReadonlySet<stri
   }
 }
 
-function volumeDifferences(workload: Workload, chosen: readonly Volume[], disks: readonly PlannedDisk[]): readonly string[] {
+function volumeDifferences(workload: Workload, chosen: readonly Volume[], { disks, sourceDisks }: Layout): PlanDifference[] {
   const left = workload.volumes.filter(v => !chosen.includes(v) && v.fileSystem.properties['swapfile'] !== 'yes')
   return [
-    ...left.map(v => `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${disks.some(d => d.sourceDisk === v.disk) ? '; its partition stays empty' : ''}.`),
-    ...workload.disks.filter(d => !disks.some(p => p.sourceDisk === d.name)).map(d => `Disk ${d.name} is not migrated: no volume of the job lies on it.`),
+    ...left.map((v): PlanDifference => ({
+      code: 'VOLUME_LEFT_OUT', subject: v.name,
+      message: `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${v.on === undefined && v.partition > 0 && disks.some(d => d.sourceDisk === v.disk) && !chosen.some(c => c.device === v.device) ? '; its partition stays empty' : ''}.`,
+    })),
+    ...workload.disks.filter(d => !sourceDisks.has(d.name)).map((d): PlanDifference => ({ code: 'DISK_LEFT_OUT', subject: d.name, message: `Disk ${d.name} is not migrated: nothing of the job is placed on it.` })),
   ]
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,6 +1,7 @@
 /** What must hold before a job starts, as one table. A rule without a problem is shown as ok, so that people see what was looked at. */
 import { CODES } from '../errors/codes.ts'
 import { BOOT_RULES } from './rules-boot.ts'
+import { LAYOUT_RULES } from './rules-layout.ts'
 import { chosenVolumes } from './plan.ts'
 import { when, type Problem, type Rule, type RuleInput } from './rule.ts'
 import { whyVolumeUnsupported } from './unsupported-volume.ts'
@@ -10,8 +11,6 @@ const GIB = 2 ** 30
 /** Below this a volume that looks full on the source leaves no room for the boot fix-ups (cutover.md C03). */
 const FREE_ON_ROOT_BYTES = 100 * MIB
 const FREE_ON_BOOT_BYTES = 50 * MIB
-const MARGIN_BYTES = 5 * GIB
-const MARGIN_PART = 0.1
 /** Four controllers with fifteen disks, less the appliance's own. */
 const MAX_DISKS = 59
 
@@ -49,30 +48,32 @@ export const RULES: readonly Rule[] = [
   { code: 'VOLUME_NOT_FOUND', severity: 'error', title: 'every chosen volume exists on the source', advice: 'Correct the list of volumes; they are named by their mount points.', check: ({ options, workload }) =>
     options.volumes.filter(name => !workload.volumes.some(v => v.mountPoint === name || v.name === name)).map(name => ({ subject: name, message: `the source has no volume ${name}` })) },
   { code: 'SOURCE_UNSUPPORTED', severity: 'error', title: 'every volume of the job can be re-created', advice: CODES.SOURCE_UNSUPPORTED.operator, check: input => chosenVolumes(input.workload, input.options).flatMap(volume => {
-    const reason = whyVolumeUnsupported(volume, input.plan)
+    const reason = whyVolumeUnsupported(volume, input.plan, input.workload)
     return reason === undefined ? [] : [{ subject: volume.name, message: `volume ${volume.name} (${volume.fileSystem.typeName} on ${volume.device}) is not supported: ${reason}` }]
   }) },
-  { code: 'FREE_SPACE', severity: 'error', title: 'the system volumes have room for what makes the replica boot', advice: 'Free space on the volume of the source.', check: ({ workload }) => workload.volumes.flatMap(v => {
+  { code: 'FREE_SPACE', severity: 'error', title: 'the system volumes have room for what makes the replica boot', advice: 'Free space on the volume of the source.', check: ({ plan }) => plan.volumes.flatMap(({ volume: v }) => {
     const need = v.mountPoint === '/' ? FREE_ON_ROOT_BYTES : v.mountPoint === '/boot' ? FREE_ON_BOOT_BYTES : 0
     const free = v.sizeBytes - v.fileSystem.usedBytes
     return when(need > 0 && free < need, v.name, `${v.name} has ${String(Math.floor(free / MIB))} MiB free, ${String(need / MIB)} MiB are needed`)
   }) },
-  { code: 'VOLUME_MARGIN', severity: 'warning', title: 'every volume has a margin of free space', advice: 'Free space on the source, or plan to enlarge the volume.', check: input => chosenVolumes(input.workload, input.options).flatMap(v => {
-    const free = v.sizeBytes - v.fileSystem.usedBytes
-    return when(v.fileSystem.type !== 'swap' && free < Math.min(MARGIN_BYTES, v.sizeBytes * MARGIN_PART), v.name, `${v.name} has only ${String(Math.floor(free / MIB))} MiB free of ${String(Math.floor(v.sizeBytes / MIB))} MiB`)
-  }) },
   { code: 'CAPTURE_UNSUPPORTED', severity: 'error', title: 'changes on the source can be captured', advice: CODES.CAPTURE_UNSUPPORTED.operator, check: ({ workload }) => when(workload.capture.tier === 'none', 'capture', `changes cannot be captured: ${workload.capture.reason}`) },
   { code: 'CAPTURE_TIER', severity: 'warning', title: 'changes are captured with the ranges of files in which they are', advice: 'Nothing is lost: what is not seen at once is found by change time every ten minutes and at the cutover, whose last drain takes longer for it. A newer kernel, or an agent with more rights, sees more.', check: ({ workload: { capture } }) =>
     when(capture.tier === 'B' || capture.tier === 'C', 'capture', `capture is of tier ${capture.tier}: ${capture.reason}. Not seen when it happens: ${capture.unseen.join('; ')}`) },
+  ...LAYOUT_RULES,
   ...BOOT_RULES,
 ]
 
 /** Thin disks need what is used now; the other formats need all of it, at once or by and by. */
-function checkSpace({ options, places, plan, workload }: RuleInput): readonly Problem[] {
+function checkSpace({ options, places, plan }: RuleInput): readonly Problem[] {
   const free = places.datastores.find(d => d.name === options.datastore)?.freeBytes
   if (free === undefined) return []
-  const need = options.diskFormat === 'thin' ? sum(chosenVolumes(workload, options).map(v => v.fileSystem.usedBytes)) : sum(plan.disks.map(d => d.sizeBytes))
+  const need = options.diskFormat === 'thin' ? sum([...usedBytes(plan).values()]) : sum(plan.disks.map(d => d.sizeBytes))
   return when(need > free, options.datastore, `the disks need ${gib(need)}, datastore ${options.datastore} has ${gib(free)} free`)
+}
+
+/** By device: subvolumes of one btrfs share what is used. */
+function usedBytes({ volumes }: RuleInput['plan']): ReadonlyMap<string, number> {
+  return new Map(volumes.map(({ volume }) => [volume.device, volume.fileSystem.usedBytes]))
 }
 
 function sum(values: readonly number[]): number {

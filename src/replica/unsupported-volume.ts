@@ -1,16 +1,28 @@
 /** Why a chosen volume cannot be re-created on the replica. */
 import type { ReplicaPlan } from '../domain/replica.ts'
 import type { Volume } from '../domain/volume.ts'
+import type { Workload } from '../domain/workload.ts'
 import { whyNotMade } from '../storage/make-filesystem.ts'
+import { groundOf, nameBelow } from './ground.ts'
 
 /** undefined when it can. Pure. */
-export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan): string | undefined {
+export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan, workload: Workload): string | undefined {
   if (volume.unsupportedReason !== undefined) return volume.unsupportedReason
   const reason = whyNotMade(volume)
   if (reason !== undefined) return reason
   if (volume.fileSystem.type !== 'swap' && volume.mountPoint === undefined) return 'it is not mounted on the source'
-  const disk = plan.disks.find(d => d.sourceDisk === volume.disk)
-  if (disk === undefined) return `it does not lie on a disk that is known (${volume.disk})`
-  if (volume.partition === 0) return disk.table === 'none' ? undefined : `it lies on all of ${volume.disk}, which has a partition table`
-  return disk.partitions.some(p => p.number === volume.partition) ? undefined : `there is no partition ${String(volume.partition)} on ${volume.disk}`
+  const ground = groundOf(workload, nameBelow(volume))
+  if (ground.kind === 'unknown') return ground.reason
+  if (ground.kind === 'logical') {
+    const { group } = ground
+    if (group.format !== 'lvm2') return `volume group ${group.name} has the format ${group.format}: convert it with vgconvert`
+    if (group.shared) return `volume group ${group.name} is shared by several hosts`
+    if (group.partial) return `volume group ${group.name} is not complete: physical volumes are missing`
+    const odd = group.physicalVolumes.find(p => groundOf(workload, p.on).kind !== 'place')
+    if (odd !== undefined) return `a physical volume of ${group.name} lies on ${odd.on === '' ? 'a device that is not known' : odd.on}`
+    return 'logical volumes are planned, but cannot be made by this version'
+  }
+  const planned = plan.volumes.find(v => v.volume.name === volume.name)
+  if (planned === undefined) return `it does not lie on a disk that is known (${volume.disk})`
+  return planned.encryption === undefined ? undefined : 'encrypted volumes are planned, but cannot be made by this version: choose to have them decrypted'
 }

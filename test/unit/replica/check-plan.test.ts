@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { JobOptions } from '../../../src/domain/job.ts'
+import { SOURCE_LAYOUT } from '../../../src/domain/layout-options.ts'
 import type { Places } from '../../../src/domain/target.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
 import { checkPlan } from '../../../src/replica/check-plan.ts'
@@ -42,6 +43,15 @@ const BAD: Record<string, Case> = {
   SOURCE_UNSUPPORTED: { options: { volumes: ['/zfs'] }, workload: w => { w.volumes.push({ ...volume('vdb', 1, '/zfs', { ...ext4('z', GIB), type: 'unsupported', typeName: 'zfs' }, GIB), unsupportedReason: 'ZFS is not supported' }) } },
   FREE_SPACE: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
   VOLUME_MARGIN: { workload: w => { for (const v of w.volumes) if (v.mountPoint === '/srv/data') v.fileSystem.usedBytes = v.sizeBytes - 10 * MIB } },
+  SIZE_UNUSED: { options: { layout: { ...SOURCE_LAYOUT, sizes: [{ volume: '/missing', sizeBytes: GIB }] } } },
+  VOLUME_TOO_SMALL: { options: { layout: { ...SOURCE_LAYOUT, sizes: [{ volume: '/srv/data', sizeBytes: 1024 * MIB }] } }, workload: w => { for (const v of w.volumes) v.fileSystem.usedBytes = GIB } },
+  EXT_TOO_LARGE: { options: { layout: { ...SOURCE_LAYOUT, sizes: [{ volume: '/', sizeBytes: 2 ** 44 }] } }, workload: w => { for (const v of w.volumes) v.fileSystem.features = v.fileSystem.features.filter(f => f !== '64bit') } },
+  GROUP_TOO_SMALL: { options: { layout: { ...SOURCE_LAYOUT, groups: [{ name: 'vg0', sizeBytes: GIB }] } }, workload: w => {
+    const logical = { name: 'root', uuid: 'l', sizeBytes: 3 * GIB, tags: [], segments: [{ type: 'linear', extents: 768, stripes: 1, stripeSizeBytes: 0, on: ['vda2'] }] }
+    const group = { name: 'vg0', uuid: 'g', format: 'lvm2', extentSizeBytes: 4 * MIB, extents: 1535, freeExtents: 767, tags: [], shared: false, partial: false, logicalVolumes: [logical] }
+    w.layers = { arrays: [], encryptions: [], multipaths: [], volumeGroups: [{ ...group, physicalVolumes: [{ uuid: 'p', on: 'vda2', sizeBytes: 6 * GIB, dataStartBytes: MIB, extents: 1535, tags: [] }] }] }
+    for (const v of w.volumes) if (v.mountPoint === '/') Object.assign(v, { on: 'vg0/root', sizeBytes: 3 * GIB })
+  } },
   CAPTURE_UNSUPPORTED: { workload: w => { w.capture = { tier: 'none', reason: 'kernel 4.19', unseen: [] } } },
   CAPTURE_TIER: { workload: w => { w.capture = { tier: 'C', reason: 'no CAP_SYS_ADMIN', unseen: ['chattr'] } } },
   ROOT_VOLUME: { workload: w => { w.volumes = w.volumes.filter(v => v.mountPoint !== '/') } },
@@ -93,4 +103,13 @@ t.test('what the source itself found is shown too', async t => {
 t.test('an ext4 with a feature that cannot be made is SOURCE_UNSUPPORTED', async t => {
   const found = findings({ workload: w => { for (const v of w.volumes) if (v.mountPoint === '/') v.fileSystem.features = [...v.fileSystem.features, 'encrypt'] } })
   t.match(found.find(f => f.code === 'SOURCE_UNSUPPORTED'), { severity: 'error', message: /encrypt/ })
+})
+
+t.test('what the replica loses is a warning with what to do; a moved MAC address is none', async t => {
+  const found = findings({ workload: w => {
+    w.layers = { volumeGroups: [], multipaths: [], arrays: [], encryptions: [{ name: 'safe', on: 'vdb1', type: 'LUKS2', uuid: 'u', label: '', cipher: 'aes-xts-plain64', keyBits: 512, sizeBytes: 4 * GIB - 18 * MIB }] }
+    for (const v of w.volumes) if (v.mountPoint === '/srv/data') Object.assign(v, { on: 'safe', sizeBytes: 4 * GIB - 18 * MIB })
+  } })
+  t.same(found.filter(f => f.severity !== 'ok').map(f => [f.code, f.severity]), [['DECRYPTED', 'warning']])
+  t.match(found.find(f => f.code === 'DECRYPTED'), { message: /\/srv\/data arrives decrypted: safe/, advice: /in the clear/ })
 })

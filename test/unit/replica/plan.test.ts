@@ -95,5 +95,5 @@ t.test('a swap file is no volume of its own, and an unsupported volume that nobo
   workload.volumes.push(file, odd)
   const plan = planReplica({ jobId: 'job1', workload, options: options(), places: places() })
   t.notOk(plan.volumes.some(v => v.volume === file || v.volume === odd))
-  t.ok(plan.differences.some(d => d.includes('/odd') && d.includes('ZFS')))
+  t.ok(plan.differences.some(d => d.code === 'VOLUME_LEFT_OUT' && d.subject === '/odd' && d.message.includes('ZFS')))
 })
