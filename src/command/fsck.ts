@@ -1,4 +1,4 @@
-/** Checks unmounted file systems without changing them: `e2fsck -fn`, `xfs_repair -n`. */
+/** Checks unmounted file systems without changing them: `e2fsck -fn`, `xfs_repair -n`, `btrfs check --readonly`. */
 import type { Runner } from './runner.ts'
 
 export interface CheckResult {
@@ -22,5 +22,11 @@ export async function checkExt(runner: Runner, device: string, signal: AbortSign
 /** Checks an XFS. @throws {AppError} what Runner throws */
 export async function checkXfs(runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
   const { exitCode, stdout, stderr } = await runner.run('xfs_repair', ['-n', '--', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: XFS_ANSWERS })
+  return { clean: exitCode === 0, output: `${stdout}${stderr}`.trim().slice(-OUTPUT_TAIL) }
+}
+
+/** Checks a btrfs. @throws {AppError} what Runner throws */
+export async function checkBtrfs(runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
+  const { exitCode, stdout, stderr } = await runner.run('btrfs', ['check', '--readonly', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: [1] })
   return { clean: exitCode === 0, output: `${stdout}${stderr}`.trim().slice(-OUTPUT_TAIL) }
 }

@@ -1,5 +1,5 @@
 /**
- * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkswap`.
+ * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs`, `mkswap`.
  * Each overwrites what is on the device; whether that may be is the caller's decision (`storage/make-filesystem.ts`).
  */
 import type { Runner } from './runner.ts'
@@ -38,6 +38,22 @@ export interface XfsOptions {
   data: readonly string[]
 }
 
+export interface BtrfsOptions {
+  uuid: string
+  label: string
+  nodeSizeBytes?: number
+  sectorSizeBytes?: number
+  checksum: string
+  data: 'single' | 'dup'
+  metadata: 'single' | 'dup'
+  /** data and metadata in the same groups */
+  mixed: boolean
+  /** `-O`, with ^ before what is not wanted */
+  features: readonly string[]
+  /** `-R`, likewise */
+  runtimeFeatures: readonly string[]
+}
+
 export interface SwapOptions { uuid: string, label: string, pageSizeBytes?: number }
 
 const TIMEOUT_MS = 1_800_000 // inode tables of a large file system without lazy initialisation take minutes
@@ -70,6 +86,14 @@ export async function makeXfs(runner: Runner, device: string, o: XfsOptions, old
     '-m', [`uuid=${o.uuid}`, ...o.metadata].join(','), '-i', [`size=${String(o.inodeSizeBytes)}`, ...o.inode].join(','),
     ...list('-n', o.naming), ...list('-l', o.log), '-d', ['noalign', ...o.data].join(','), // a stripe of the source's array means nothing on a virtual disk
     '--', device,
+  ], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Makes a btrfs on one device. @throws {AppError} what Runner throws */
+export async function makeBtrfs(runner: Runner, device: string, o: BtrfsOptions, signal: AbortSignal): Promise<void> {
+  await runner.run('mkfs.btrfs', [
+    '-q', '-f', '-U', o.uuid, '-L', o.label, '--csum', o.checksum, '-d', o.data, '-m', o.metadata, ...(o.mixed ? ['--mixed'] : []), '-O', o.features.join(','), '-R', o.runtimeFeatures.join(','),
+    ...(o.nodeSizeBytes === undefined ? [] : ['-n', String(o.nodeSizeBytes)]), ...(o.sectorSizeBytes === undefined ? [] : ['-s', String(o.sectorSizeBytes)]), '--', device,
   ], { signal, timeoutMs: TIMEOUT_MS })
 }
 

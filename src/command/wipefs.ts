@@ -1,4 +1,4 @@
-/** Signatures of file systems, tables and members on a device: `wipefs --no-act`. Unlike blkid it lists all of them, also hidden ones. */
+/** Signatures of file systems, tables and members on a device: `wipefs`. Unlike blkid it lists all of them, also hidden ones. */
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 import type { Runner } from './runner.ts'
@@ -15,4 +15,9 @@ export async function listSignatures(runner: Runner, device: string, signal: Abo
   } catch (error) {
     throw new AppError('TOOL_OUTPUT', `cannot read what wipefs says about ${device}`, { cause: error })
   }
+}
+
+/** Takes all signatures off `device`; what is on it is lost then. @throws {AppError} what Runner throws */
+export async function wipeSignatures(runner: Runner, device: string, signal: AbortSignal): Promise<void> {
+  await runner.run('wipefs', ['--all', '--quiet', '--', device], { signal, timeoutMs: TIMEOUT_MS })
 }

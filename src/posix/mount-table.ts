@@ -10,6 +10,8 @@ export interface MountEntry {
   root: string
   mountPoint: string
   type: string
+  /** the device as the file system names it, or whatever it has instead */
+  source: string
 }
 
 /** All mounts of this process's namespace in the order of the kernel. */
@@ -41,9 +43,9 @@ export async function mountsApartFrom(root: string, file?: string): Promise<read
 export function parseMounts(text: string): readonly MountEntry[] {
   return text.split('\n').flatMap((line): MountEntry[] => {
     const [id, , device, root, mountPoint, ...rest] = line.split(' ')
-    const type = rest[rest.indexOf('-') + 1]
+    const [type, source = ''] = rest.slice(rest.indexOf('-') + 1)
     if (id === undefined || device === undefined || root === undefined || mountPoint === undefined || type === undefined) return []
-    return [{ id: Number(id), device, root: unescape(root), mountPoint: unescape(mountPoint), type }]
+    return [{ id: Number(id), device, root: unescape(root), mountPoint: unescape(mountPoint), type, source: unescape(source) }]
   })
 }
 

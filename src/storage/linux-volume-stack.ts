@@ -2,7 +2,7 @@
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { probeDevice } from '../command/blkid.ts'
 import { flushDevice } from '../command/blockdev.ts'
-import { checkExt, checkXfs, type CheckResult } from '../command/fsck.ts'
+import { checkBtrfs, checkExt, checkXfs, type CheckResult } from '../command/fsck.ts'
 import { forgetPartitions } from '../command/partx.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
@@ -47,7 +47,7 @@ export class LinuxVolumeStack implements VolumeStack {
 
   async format(device: string, { volume }: PlannedVolume, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    await makeFileSystem(this.#parts.runner, device, volume, signal)
+    await makeFileSystem(this.#parts.runner, device, volume, this.#parts.stateDirectory, signal)
   }
 
   async mount(jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
@@ -102,9 +102,9 @@ export class LinuxVolumeStack implements VolumeStack {
     const partitions = await kernelPartitions(disk)
     for (const device of partitions.length === 0 ? [disk] : partitions.map(p => p.device)) {
       const { type } = await probeDevice(runner, device, signal)
-      if (!/^(ext[234]|xfs)$/.test(type)) continue
+      if (!/^(ext[234]|xfs|btrfs)$/.test(type)) continue
       if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off
-      const result: CheckResult = type === 'xfs' ? await checkXfs(runner, device, signal) : await checkExt(runner, device, signal)
+      const result: CheckResult = type === 'xfs' ? await checkXfs(runner, device, signal) : type === 'btrfs' ? await checkBtrfs(runner, device, signal) : await checkExt(runner, device, signal)
       storageLog.info({ jobId, device, type, clean: result.clean }, 'file system of the replica checked')
       if (!result.clean) damaged.push(`${type} on ${device} has errors: ${result.output}`)
     }

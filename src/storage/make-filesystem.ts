@@ -1,7 +1,7 @@
 /**
  * Makes one file system as it is on the source: features, geometry, UUID, label. First what will be made is decided (pure), then the device
  * is looked at, then it is done. An interrupted making is recognised and done again: ext carries a label of ours until its last write, XFS
- * has a flag for it, swap is one write.
+ * has a flag for it, btrfs carries the label, too, swap is one write.
  */
 import { open } from 'node:fs/promises'
 import { probeDevice } from '../command/blkid.ts'
@@ -12,10 +12,12 @@ import { listSignatures } from '../command/wipefs.ts'
 import type { Volume } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceSizeBytes } from './block-devices.ts'
+import { btrfsRecipe, makeBtrfsVolume, whyBtrfsNotMade, type BtrfsRecipe } from './make-btrfs.ts'
 
 export type FileSystemRecipe =
   | { kind: 'ext', options: ExtOptions, tuning: ExtTuning }
   | { kind: 'xfs', options: XfsOptions, old: boolean }
+  | { kind: 'btrfs', recipe: BtrfsRecipe }
   | { kind: 'swap', options: SwapOptions }
 
 const UNFINISHED_LABEL = 'landfall-new'
@@ -44,7 +46,8 @@ export function whyNotMade({ fileSystem }: Volume): string | undefined {
       if (fileSystem.properties['log'] === 'external') return 'it has its log on another device'
       return Number(fileSystem.properties['rtextents'] ?? 0) > 0 ? 'it has a realtime section' : undefined
     case 'swap': return undefined
-    case 'btrfs': case 'vfat': case 'unsupported': return `file systems of type ${fileSystem.typeName} cannot be re-created`
+    case 'btrfs': return whyBtrfsNotMade(fileSystem)
+    case 'vfat': case 'unsupported': return `file systems of type ${fileSystem.typeName} cannot be re-created`
   }
 }
 
@@ -54,13 +57,17 @@ export function recipeFor(volume: Volume, sizeBytes: number): FileSystemRecipe {
   if (reason !== undefined) throw new AppError('SOURCE_UNSUPPORTED', `cannot make the file system of ${volume.name}: ${reason}`)
   const { fileSystem } = volume
   if (fileSystem.type === 'xfs') return xfsRecipe(volume, sizeBytes)
+  if (fileSystem.type === 'btrfs') return { kind: 'btrfs', recipe: btrfsRecipe(fileSystem, UNFINISHED_LABEL) }
   if (fileSystem.type !== 'swap') return extRecipe(volume, sizeBytes)
   const page = optional(fileSystem.properties['pageSizeBytes'])
   return { kind: 'swap', options: { uuid: fileSystem.uuid, label: fileSystem.label, ...(page === undefined ? {} : { pageSizeBytes: page }) } }
 }
 
-/** @throws {AppError} VOLUME_LAYOUT when the device holds something else; SOURCE_UNSUPPORTED; TOOL_FAILED */
-export async function makeFileSystem(runner: Runner, device: string, volume: Volume, signal: AbortSignal): Promise<void> {
+/**
+ * @param placeBelow a directory of the appliance's own, see make-btrfs.ts
+ * @throws {AppError} VOLUME_LAYOUT when the device holds something else; SOURCE_UNSUPPORTED; TOOL_FAILED
+ */
+export async function makeFileSystem(runner: Runner, device: string, volume: Volume, placeBelow: string, signal: AbortSignal): Promise<void> {
   const recipe = recipeFor(volume, await deviceSizeBytes(device))
   if (await holdsFileSystem(runner, device, volume, signal) === 'yes') return
   signal.throwIfAborted()
@@ -70,6 +77,7 @@ export async function makeFileSystem(runner: Runner, device: string, volume: Vol
       await tuneExt(runner, device, recipe.tuning, signal)
       return
     case 'xfs': await makeXfs(runner, device, recipe.options, recipe.old, signal); return
+    case 'btrfs': await makeBtrfsVolume(runner, device, recipe.recipe, placeBelow, signal); return
     case 'swap': await makeSwap(runner, device, recipe.options, signal)
   }
 }

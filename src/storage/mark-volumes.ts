@@ -2,7 +2,7 @@
 import { AppError } from '../errors/app-error.ts'
 import { readMark, VOLUME_MARK, writeMark } from '../posix/marks.ts'
 import { closeTree, openTree, type TreeHandle } from '../posix/posix.ts'
-import { deviceNumber } from './block-devices.ts'
+import { showsVolume } from './mount-volumes.ts'
 import { mountAt } from '../posix/mount-table.ts'
 import type { MountedVolume } from './volume-stack.ts'
 
@@ -12,7 +12,7 @@ export async function markVolumes(mounted: readonly MountedVolume[], marked: boo
   try {
     for (const { volume, device, mountPoint, volumeId } of mounted) {
       const at = await mountAt(mountPoint)
-      if (at === undefined || at.device !== await deviceNumber(device)) {
+      if (!await showsVolume(at, device, volume)) {
         throw new AppError('REPLICA_ROOT_FOREIGN', `${mountPoint} does not show ${device} (${volume.volume.name}); nothing was written`)
       }
       const root: (typeof roots)[number] = { tree: await openTree(mountPoint, 'replica'), volumeId }

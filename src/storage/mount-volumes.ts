@@ -10,9 +10,9 @@ import { mountDevice, mountVirtual, remountBind, unmount } from '../command/moun
 import type { Runner } from '../command/runner.ts'
 import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
-import { deviceNumber } from './block-devices.ts'
+import { deviceNumber, hasNode } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
-import { mountAt, mountsBelow } from '../posix/mount-table.ts'
+import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
 export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }
@@ -72,16 +72,28 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
 }
 
 function optionsFor({ volume }: PlannedVolume): readonly string[] {
-  return volume.fileSystem.type === 'xfs'
-    ? [...VOLUME_OPTIONS, 'nouuid'] // another source may have the same UUID (a clone)
-    : [...VOLUME_OPTIONS, 'errors=remount-ro']
+  switch (volume.fileSystem.type) {
+    case 'xfs': return [...VOLUME_OPTIONS, 'nouuid'] // another source may have the same UUID (a clone)
+    case 'btrfs': return [...VOLUME_OPTIONS, volume.subvolume === undefined || volume.subvolume === '' ? `subvolid=${String(BTRFS_TOP)}` : `subvol=/${volume.subvolume}`]
+    case 'ext2': case 'ext3': case 'ext4': case 'vfat': case 'swap': case 'unsupported': return [...VOLUME_OPTIONS, 'errors=remount-ro']
+  }
 }
 
+/** the number of the top of every btrfs, whatever its default subvolume is */
+const BTRFS_TOP = 5
+
 /** The place shows the device that was planned for it: writing a volume into another one would mix two volumes silently. */
-async function checkMounted(device: string, mountPoint: string, { volume }: PlannedVolume): Promise<void> {
+async function checkMounted(device: string, mountPoint: string, volume: PlannedVolume): Promise<void> {
   const at = await mountAt(mountPoint)
-  if (at?.device === await deviceNumber(device)) return
-  throw new AppError('VOLUME_LAYOUT', `${mountPoint} does not show ${device} (${volume.name}) but ${at === undefined ? 'nothing' : `device ${at.device}`}`)
+  if (await showsVolume(at, device, volume)) return
+  throw new AppError('VOLUME_LAYOUT', `${mountPoint} does not show ${device} (${volume.volume.name}) but ${at === undefined ? 'nothing' : `device ${at.device}`}`)
+}
+
+/** Whether the mount shows the volume on `device`. A btrfs has a number of its own: there the kernel's name of its device counts, and the subvolume. */
+export async function showsVolume(at: MountEntry | undefined, device: string, { volume }: PlannedVolume): Promise<boolean> {
+  if (at === undefined) return false
+  if (volume.fileSystem.type !== 'btrfs') return at.device === await deviceNumber(device)
+  return at.type === 'btrfs' && at.root === `/${volume.subvolume ?? ''}` && at.source.startsWith('/dev/') && await hasNode(at.source) && await deviceNumber(at.source) === await deviceNumber(device)
 }
 
 /** Mounts and unmounts once, so that the log of a file system that was not unmounted (a crash) is replayed before it is checked. */

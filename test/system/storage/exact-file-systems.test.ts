@@ -41,7 +41,7 @@ for (const [name, args] of Object.entries(EXT)) {
     const wanted = await readExtSuperblock(runner, source, signal)
     const planned = described('ext4', wanted, 400 * MIB)
     t.equal(await holdsFileSystem(runner, replica, planned, signal), 'no')
-    await makeFileSystem(runner, replica, planned, signal)
+    await makeFileSystem(runner, replica, planned, disks.directory, signal)
     t.equal(await holdsFileSystem(runner, replica, planned, signal), 'yes')
     const made = await readExtSuperblock(runner, replica, signal)
     t.same({ ...made, features: [...made.features].sort() }, { ...wanted, features: [...wanted.features].sort() })
@@ -56,7 +56,7 @@ for (const [name, args] of Object.entries(XFS)) {
     const uuid = '0a0a0a0a-0000-4000-8000-000000000021'
     execFileSync('mkfs.xfs', ['-q', '-f', '-m', `uuid=${uuid}`, ...args, source])
     const wanted = await readXfsGeometry(runner, source, signal)
-    await makeFileSystem(runner, replica, described('xfs', { ...wanted, uuid, label: args.includes('data') ? 'data' : '' }, 400 * MIB), signal)
+    await makeFileSystem(runner, replica, described('xfs', { ...wanted, uuid, label: args.includes('data') ? 'data' : '' }, 400 * MIB), disks.directory, signal)
     t.same(await readXfsGeometry(runner, replica, signal), wanted)
     t.equal(execFileSync('blkid', ['-p', '-s', 'UUID', '-o', 'value', replica], { encoding: 'utf8' }).trim(), uuid)
     t.ok((await checkXfs(runner, replica, signal)).clean)
@@ -68,7 +68,7 @@ t.test('a small XFS with a small log, as older tools made them, is made again', 
   const [source = '', replica = ''] = disks.devices
   execFileSync('mkfs.xfs', ['-q', '-f', '--unsupported', '-m', 'uuid=0a0a0a0a-0000-4000-8000-000000000022', '-l', 'size=10m', source], { stdio: 'ignore' })
   const wanted = await readXfsGeometry(runner, source, signal)
-  await makeFileSystem(runner, replica, described('xfs', { ...wanted, uuid: '0a0a0a0a-0000-4000-8000-000000000022', label: '' }, 100 * MIB), signal)
+  await makeFileSystem(runner, replica, described('xfs', { ...wanted, uuid: '0a0a0a0a-0000-4000-8000-000000000022', label: '' }, 100 * MIB), disks.directory, signal)
   t.same(await readXfsGeometry(runner, replica, signal), wanted)
 })
 
@@ -78,9 +78,9 @@ t.test('an ext file system whose making was interrupted is made again, a finishe
   execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-L', 'root', source])
   const planned = described('ext4', await readExtSuperblock(runner, source, signal), 400 * MIB)
   execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-U', planned.fileSystem.uuid, '-L', 'landfall-new', replica])
-  await makeFileSystem(runner, replica, planned, signal)
+  await makeFileSystem(runner, replica, planned, disks.directory, signal)
   t.equal((await readExtSuperblock(runner, replica, signal)).label, 'root')
   const written = execFileSync('dumpe2fs', ['-h', replica], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  await makeFileSystem(runner, replica, planned, signal)
+  await makeFileSystem(runner, replica, planned, disks.directory, signal)
   t.equal(execFileSync('dumpe2fs', ['-h', replica], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }), written)
 })

@@ -25,6 +25,8 @@ t.test('a file system larger than its device is refused before anything is writt
 t.test('what cannot be made says why', async t => {
   t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), features: ['extent', 'encrypt'] }, GIB)), /encrypt/)
   t.match(whyNotMade(volume('sda', 1, '/', { ...xfs('u', GIB), properties: { log: 'external' } }, GIB)), /log/)
-  t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), type: 'btrfs', typeName: 'btrfs' }, GIB)), /btrfs/)
+  t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), type: 'vfat', typeName: 'vfat' }, GIB)), /vfat/)
+  t.match(whyNotMade(volume('sda', 1, '/x', { ...ext4('u', GIB), type: 'btrfs', typeName: 'btrfs', features: ['no-holes', 'zoned'] }, GIB)), /zoned/)
+  t.match(whyNotMade(volume('sda', 1, '/x', { ...ext4('u', GIB), type: 'btrfs', typeName: 'btrfs', features: [], properties: { devices: '2' } }, GIB)), /several devices/)
   t.equal(whyNotMade(volume('sda', 1, '/', ext4('u', GIB), GIB)), undefined)
 })
