@@ -1,0 +1,56 @@
+/**
+ * Makes and activates volume groups: `pvcreate`, `vgcfgrestore`, `vgchange`, `vgrename`. Each command sees the named devices and no others, so that
+ * groups of the same name on other disks of the appliance are never touched, and it neither reads nor writes what LVM keeps below /etc.
+ */
+import { z } from 'zod'
+import { AppError } from '../errors/app-error.ts'
+import type { Runner } from './runner.ts'
+
+const TIMEOUT_MS = 120_000
+/** nothing is kept on the appliance; activation is ours alone; on small machines without udev nodes are made by LVM itself */
+const CONFIG = 'backup{backup=0 archive=0} activation{monitoring=0} global{event_activation=0 use_lvmpolld=0} devices{scan_lvs=0}'
+
+function only(devices: readonly string[]): readonly string[] {
+  return ['--devices', devices.join(','), '--config', CONFIG]
+}
+
+/** Makes `device` the physical volume with this identifier, with its extents where the metadata in `file` say. @throws {AppError} what Runner throws */
+export async function makePhysicalVolume(runner: Runner, device: string, uuid: string, file: string, signal: AbortSignal): Promise<void> {
+  await runner.run('pvcreate', ['--yes', '--force', '--force', '--uuid', uuid, '--restorefile', file, '--zero', 'y', ...only([device]), '--', device], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Writes the metadata in `file` to the physical volumes `devices`. @throws {AppError} what Runner throws */
+export async function restoreGroup(runner: Runner, name: string, file: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
+  await runner.run('vgcfgrestore', ['--yes', '--file', file, ...only(devices), '--', name], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Makes the kernel show the logical volumes of the group. @throws {AppError} what Runner throws */
+export async function activateGroup(runner: Runner, name: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
+  await runner.run('vgchange', ['--activate', 'y', '--ignoreactivationskip', ...only(devices), '--', name], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Makes the kernel forget them. @throws {AppError} TOOL_FAILED when one is in use; what Runner throws */
+export async function deactivateGroup(runner: Runner, name: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
+  await runner.run('vgchange', ['--activate', 'n', ...only(devices), '--', name], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** The group must not be active. @throws {AppError} what Runner throws */
+export async function renameGroup(runner: Runner, from: string, to: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
+  await runner.run('vgrename', [...only(devices), '--', from, to], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+const Report = z.object({ report: z.array(z.object({ pv: z.array(z.object({ pv_uuid: z.string(), vg_uuid: z.string(), vg_name: z.string() })) })) })
+
+/** What the physical volume on `device` is; undefined when it is none. @throws {AppError} TOOL_OUTPUT; what Runner throws */
+export async function readPhysicalVolume(runner: Runner, device: string, signal: AbortSignal): Promise<{ uuid: string, groupUuid: string, groupName: string } | undefined> {
+  const { stdout, exitCode } = await runner.run('pvs', ['--reportformat', 'json', '-o', 'pv_uuid,vg_uuid,vg_name', ...only([device]), '--', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: [NO_PHYSICAL_VOLUME] })
+  if (exitCode !== 0) return undefined
+  try {
+    const found = Report.parse(JSON.parse(stdout)).report[0]?.pv[0]
+    return found === undefined ? undefined : { uuid: found.pv_uuid, groupUuid: found.vg_uuid, groupName: found.vg_name }
+  } catch (error) {
+    throw new AppError('TOOL_OUTPUT', `cannot read what pvs says about ${device}`, { cause: error })
+  }
+}
+
+const NO_PHYSICAL_VOLUME = 5
