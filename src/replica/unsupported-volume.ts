@@ -2,6 +2,7 @@
 import type { ReplicaPlan } from '../domain/replica.ts'
 import type { Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
+import { whyGroupNotMade } from '../storage/lvm-metadata.ts'
 import { whyNotMade } from '../storage/make-filesystem.ts'
 import { groundOf, nameBelow } from './ground.ts'
 
@@ -21,6 +22,9 @@ export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan, workload
     if (group.partial) return `volume group ${group.name} is not complete: physical volumes are missing`
     const odd = group.physicalVolumes.find(p => groundOf(workload, p.on).kind !== 'place')
     if (odd !== undefined) return `a physical volume of ${group.name} lies on ${odd.on === '' ? 'a device that is not known' : odd.on}`
+    const planned = plan.volumeGroups?.find(g => g.uuid === group.uuid)
+    const reason = planned === undefined ? undefined : whyGroupNotMade(planned)
+    if (reason !== undefined) return `volume group ${group.name} cannot be re-created: ${reason}`
     return 'logical volumes are planned, but cannot be made by this version'
   }
   const planned = plan.volumes.find(v => v.volume.name === volume.name)
