@@ -6,12 +6,14 @@ import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError } from '../errors/app-error.ts'
 import { LayoutFlags, layoutOf } from './layout-flags.ts'
 import { SendingFlags, sendingOf } from './sending-options.ts'
+import { withAddresses } from './network-options.ts'
 import { readNamed } from './settings.ts'
 
 export const CreateFlags = SendingFlags.omit({ transmitAlways: true }).extend({
   ...LayoutFlags.shape,
   source: z.string(), vmware: z.string(), datastore: z.string(), vmName: z.string().optional(),
-  network: z.array(z.string()).default([]), discardNic: z.array(z.string()).default([]), volume: z.array(z.string()).default([]),
+  network: z.array(z.string()).default([]), discardNic: z.array(z.string()).default([]),
+  address: z.array(z.string()).default([]), gateway: z.array(z.string()).default([]), dns: z.array(z.string()).default([]), volume: z.array(z.string()).default([]),
   diskFormat: z.string().optional(), compare: z.string().optional(), orphans: z.string().optional(),
   include: z.array(z.string()).default([]), exclude: z.array(z.string()).default([]), includeFlat: z.array(z.string()).default([]), excludeFlat: z.array(z.string()).default([]),
   orphansOlderThan: z.string().optional(), removeOutside: z.boolean().optional(),
@@ -28,7 +30,7 @@ const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i
 export async function createRequest(name: string, flags: CreateFlags): Promise<CreateJob> {
   const options: z.input<typeof JobOptions> = {
     volumes: flags.volume, datastore: flags.datastore, vmName: flags.vmName ?? name,
-    ...networks(flags.network, flags.discardNic), ...processors(flags.cpu),
+    ...withAddresses(networks(flags.network, flags.discardNic), flags), ...processors(flags.cpu),
     ...(flags.memory === undefined ? {} : { memoryMiB: memoryMiB(flags.memory) }),
     ...layoutOf(flags), ...selection(flags), ...withoutNull(sendingOf(flags)),
     ...(flags.preScript.length + flags.stopService.length === 0 ? {} : {

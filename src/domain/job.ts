@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isMirrorRequired } from './degradation.ts'
 import { Finding } from './finding.ts'
 import { LayoutOptions } from './layout-options.ts'
+import { NetworkSettings } from './network-settings.ts'
 import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
 import { Quiesce } from './quiesce.ts'
@@ -27,7 +28,13 @@ export type TransmitMode = z.infer<typeof TransmitMode>
 
 const name = z.string().min(1).max(80).regex(/^[A-Za-z0-9][A-Za-z0-9._ -]*$/, 'letters, digits, dot, dash, underscore and blank, starting with a letter or digit')
 
-export const NetworkMapping = z.object({ sourceMac: z.string(), network: z.string().nullable() }) // null: adapter discarded
+export const NetworkMapping = z.object({
+  sourceMac: z.string(),
+  /** null: adapter discarded */
+  network: z.string().nullable(),
+  /** left out: the replica's adapter has the settings of the source's */
+  settings: NetworkSettings.optional(),
+})
 export type NetworkMapping = z.infer<typeof NetworkMapping>
 
 export const Script = z.object({ content: z.string().max(65536), arguments: z.array(z.string()).max(64), timeoutMs: z.number().int().min(1000).max(3600_000) })

@@ -15,8 +15,17 @@ export type Reference =
   /** no local block device at all (a network share, a virtual file system) */
   | { kind: 'foreign' }
 
+/** What of a plan says which volume groups and opened LUKS containers the replica has; left out: none. */
+export interface KeptNames {
+  volumeGroups?: readonly { name: string, logicalVolumes: readonly { name: string }[] }[] | undefined
+  volumes: readonly (PlannedVolume & { encryption?: { name: string, uuid: string } | undefined })[]
+}
+
 export class DeviceReferences {
   readonly #names = new Map<string, PlannedVolume>()
+  /** names below /dev/mapper that the replica makes itself */
+  readonly #mapped = new Set<string>()
+  readonly #luks = new Set<string>()
   readonly #volumes: readonly PlannedVolume[]
   readonly #partUuids: ReadonlySet<string>
   readonly #partLabels: ReadonlySet<string>
@@ -31,6 +40,13 @@ export class DeviceReferences {
     }
     for (const { name } of workload.disks) this.#names.delete(`/dev/${name}`) // a whole disk with a table is no volume
     for (const planned of plan.volumes) if (planned.partition === 0) this.#names.set(`/dev/${planned.volume.disk}`, planned)
+    const kept: KeptNames = plan
+    for (const group of kept.volumeGroups ?? []) for (const { name } of group.logicalVolumes) this.#mapped.add(mapperName(group.name, name))
+    for (const { encryption } of kept.volumes) {
+      if (encryption === undefined) continue
+      this.#mapped.add(encryption.name)
+      this.#luks.add(encryption.uuid.toLowerCase())
+    }
     const partitions = plan.disks.flatMap(d => d.partitions)
     this.#partUuids = new Set(partitions.map(p => p.uuid.toLowerCase()))
     this.#partLabels = new Set(partitions.map(p => p.name).filter(name => name !== ''))
@@ -41,8 +57,28 @@ export class DeviceReferences {
     const spec = /^(UUID|LABEL|PARTUUID|PARTLABEL)="?([^"]*)"?$/.exec(name) ?? /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.+)$/.exec(name)
     if (spec?.[1] !== undefined && spec[2] !== undefined) return this.#has(spec[1].toLowerCase(), spec[2]) ? { kind: 'resolves' } : { kind: 'missing' }
     if (!name.startsWith('/dev/')) return { kind: 'foreign' }
+    if (this.hasMapped(name)) return { kind: 'resolves' }
     const planned = this.#names.get(name) ?? this.#volumes.find(v => mountPoint !== undefined && v.volume.mountPoint === mountPoint)
     return planned === undefined ? { kind: 'missing' } : { kind: 'renamed', to: `UUID=${planned.volume.fileSystem.uuid}` }
+  }
+
+  /** Whether it is a logical volume or an opened LUKS container of the replica, as /dev/mapper/NAME or /dev/GROUP/VOLUME. */
+  hasMapped(name: string): boolean {
+    const mapped = /^\/dev\/mapper\/([^/]+)$/.exec(name)?.[1]
+    if (mapped !== undefined) return this.#mapped.has(mapped)
+    const [, group, volume] = /^\/dev\/([^/]+)\/([^/]+)$/.exec(name) ?? []
+    return group !== undefined && volume !== undefined && this.#mapped.has(mapperName(group, volume))
+  }
+
+  /** Whether the replica has a LUKS container with this UUID. */
+  hasLuks(uuid: string): boolean {
+    return this.#luks.has(uuid.toLowerCase())
+  }
+
+  /** The name by which the replica's root can be mounted. */
+  root(): string | undefined {
+    const root = this.#volumes.find(v => v.volume.mountPoint === '/')
+    return root === undefined ? undefined : this.hasMapped(root.volume.device) ? root.volume.device : `UUID=${root.volume.fileSystem.uuid}`
   }
 
   /** UUIDs of the swap space that the replica has. */
@@ -68,4 +104,9 @@ export class DeviceReferences {
       default: return this.#partLabels.has(value)
     }
   }
+}
+
+/** As device-mapper writes the name of a logical volume: dashes inside the names are doubled. */
+export function mapperName(group: string, volume: string): string {
+  return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`
 }

@@ -6,35 +6,42 @@
 import type { PlannedAdapter } from '../domain/replica.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
-import type { ReplicaFiles } from './replica-files.ts'
+import { allOf, asUtf8, findNetworkFiles, NETWORKD, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
+import { switchedOff } from './network-ifcfg.ts'
+import { isKeyfileOf, keyfileSwitchedOff } from './network-keyfile.ts'
+import { linkFile, persistentRules, replaceMacs, withoutAutoStart, withoutLacp } from './network-names.ts'
+import { bindNetplan, withoutNetplan } from './network-netplan.ts'
+import { isNetworkOf, isNetworkOfOne } from './network-networkd.ts'
+import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
+import { settingOf, withSettings } from './shell-settings.ts'
 
-/** Files in which a MAC address of the source means the adapter: path or folder, and which names in the folder. */
-const MAC_PLACES: readonly (readonly [string, RegExp])[] = [
-  ['/etc/network/interfaces', /^$/], ['/etc/network/interfaces.d', /^[A-Za-z0-9_.-]+$/], ['/etc/netplan', /[.]ya?ml$/],
-  ['/etc/systemd/network', /[.](?:network|netdev|link)$/], ['/etc/udev/rules.d', /net.*[.]rules$/], ['/etc/NetworkManager/system-connections', /./],
+/** Files besides those of the stacks in which a MAC address of the source means the adapter: folder, and which names in it. */
+const MAC_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [
+  [NETWORKD, /[.](?:netdev|link)$/], [UDEV_RULES, /net.*[.]rules$/], [RED_HAT, /^(?:route|rule)6?-/], [SUSE, /^if(?:route|rule)-/],
 ]
-const LINKS = '/etc/systemd/network'
+/** Files of bonds besides those of the stacks. */
+const BOND_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [['/etc/modprobe.d', /[.]conf$/], ['/etc', /^modprobe[.]conf$/], [NETWORKD, /[.]netdev$/]]
+const PERSISTENT_RULES = `${UDEV_RULES}/70-persistent-net.rules`
+/** Writes a rule for every adapter that it has not seen, with the next free name. */
+const GENERATORS = ['75-persistent-net-generator.rules']
 
 export const KEEP_NETWORK_NAMES: FixUp = {
   id: 'C19', title: 'keep the names and settings of the network adapters', required: true,
   fix: async ({ files, plan, workload }: AssembledReplica) => {
-    const messages: string[] = []
-    for (const path of await macFiles(files)) {
-      const text = await files.text(path)
-      if (text === undefined) continue
-      const fixed = replaceMacs(text, plan.adapters)
-      if (fixed === text) continue
-      await files.write(path, fixed)
-      messages.push(`${path} names the new MAC addresses`)
+    const { adapters } = plan
+    const bad = adapters.find(a => !/^[A-Za-z0-9_.-]{1,15}$/.test(a.sourceName))
+    if (bad !== undefined) throw fixUpFailed(`network adapter "${bad.sourceName}" has a name that cannot be kept`)
+    const found = await findNetworkFiles(files)
+    const stacks = allOf(found)
+    const messages = [...await rewriteAll(files, [...stacks, ...await among(files, MAC_PLACES)], text => replaceMacs(text, adapters), path => `${path} names the new MAC addresses`)]
+    messages.push(...await rewriteAll(files, [...stacks, ...await among(files, BOND_PLACES)], withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
+    for (const { sourceName, mac } of adapters) {
+      messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))
     }
-    for (const adapter of plan.adapters) {
-      if (!/^[A-Za-z0-9_.-]{1,15}$/.test(adapter.sourceName)) throw fixUpFailed(`network adapter "${adapter.sourceName}" has a name that cannot be kept`)
-      await files.write(`${LINKS}/10-landfall-${adapter.sourceName}.link`, linkFile(adapter))
-      messages.push(`${adapter.sourceName} is the adapter with the MAC address ${adapter.mac}`)
-    }
-    const kept = new Set(plan.adapters.map(a => a.sourceName))
-    const discarded = workload.adapters.map(a => a.name).filter(name => !kept.has(name))
-    if (discarded.length > 0) messages.push(...await forgetInterfaces(files, new Set(discarded)))
+    messages.push(...await bindNames(files, adapters, found))
+    const kept = new Set(adapters.map(a => a.sourceName))
+    const gone = workload.adapters.filter(a => !kept.has(a.name)).map(a => ({ name: a.name, macs: [a.macAddress] }))
+    if (gone.length > 0) messages.push(...await forgetAdapters(files, found, gone))
     return messages
   },
 }
@@ -42,53 +49,67 @@ export const KEEP_NETWORK_NAMES: FixUp = {
 export const KEEP_MACHINE_IDENTITY: FixUp = {
   id: 'C24', title: 'check that the replica kept its identity', required: false,
   fix: async ({ files, workload }: AssembledReplica) => {
-    const machineId = (await files.text('/etc/machine-id'))?.trim() ?? ''
+    const machineId = (await files.text('/etc/machine-id') ?? await files.text('/var/lib/dbus/machine-id'))?.trim() ?? ''
     if (machineId !== workload.machineId) throw fixUpFailed(`the machine id of the replica is "${machineId}", that of the source "${workload.machineId}"`)
     return []
   },
 }
 
-/** Binds the old name to the new address, of the physical adapter only (a VLAN or bond on it has the same address). Pure. */
-export function linkFile({ mac, sourceName }: PlannedAdapter): string {
-  return `# Made by the migration: the adapter keeps the name it had on the source.\n[Match]\nMACAddress=${mac}\nType=ether\n\n[Link]\nName=${sourceName}\n`
-}
-
-/** Every whole MAC address of the source's adapters replaced by the replica's, in whichever case and with colons or dashes. Pure. */
-export function replaceMacs(text: string, adapters: readonly PlannedAdapter[]): string {
-  return text.replace(/(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])/g, (found, separator: string) => {
-    const adapter = adapters.find(a => a.sourceMac === found.toLowerCase().replaceAll('-', ':'))
-    return adapter === undefined ? found : adapter.mac.replaceAll(':', separator)
-  })
-}
-
-/** interfaces(5) without `auto` and `allow-hotplug` of adapters that are gone: waiting for one would be a failed unit. Pure. */
-export function withoutAutoStart(text: string, discarded: ReadonlySet<string>): string {
-  return text.split('\n').map(line => {
-    const [keyword, ...names] = line.trim().split(/\s+/)
-    if (keyword !== 'auto' && keyword !== 'allow-auto' && keyword !== 'allow-hotplug') return line
-    const kept = names.filter(name => !discarded.has(name))
-    if (kept.length === names.length) return line
-    return kept.length === 0 ? `# landfall: adapter not migrated: ${line}` : `${keyword} ${kept.join(' ')}`
-  }).join('\n')
-}
-
-async function forgetInterfaces(files: ReplicaFiles, discarded: ReadonlySet<string>): Promise<readonly string[]> {
+/** .link files where systemd's udev reads them, udev rules where it does not or where there are some, HWADDR where nothing else names adapters. */
+async function bindNames(files: ReplicaFiles, adapters: readonly PlannedAdapter[], found: NetworkFiles): Promise<readonly string[]> {
+  const links = await files.kind('/lib/systemd/network/99-default.link') !== undefined || await files.kind('/usr/lib/systemd/network/99-default.link') !== undefined
+  const rules = await files.text(PERSISTENT_RULES)
+  const udev = await files.kind('/lib/udev/rules.d') === 'directory' || await files.kind('/etc/udev/rules.d') === 'directory'
   const messages: string[] = []
-  for (const path of (await macFiles(files)).filter(p => p.startsWith('/etc/network/'))) {
-    const text = await files.text(path)
-    const fixed = text === undefined ? undefined : withoutAutoStart(text, discarded)
-    if (fixed === undefined || fixed === text) continue
-    await files.write(path, fixed)
-    messages.push(`${path} starts ${[...discarded].join(', ')} no more`)
+  if (links) for (const adapter of adapters) await files.write(`${NETWORKD}/10-landfall-${adapter.sourceName}.link`, linkFile(adapter))
+  if (rules !== undefined || (!links && udev)) {
+    const fixed = persistentRules(rules ?? '', adapters)
+    if (fixed !== rules) await files.write(PERSISTENT_RULES, fixed)
+  }
+  for (const name of GENERATORS) {
+    if (await files.kind(`/lib/udev/rules.d/${name}`) === undefined || await files.kind(`${UDEV_RULES}/${name}`, 'stay') !== undefined) continue
+    await files.link(`${UDEV_RULES}/${name}`, '/dev/null')
+    messages.push(`${name} is masked: no name is given away by chance`)
+  }
+  for (const { sourceName, mac } of adapters) {
+    messages.push(...await rewriteAll(files, found.redHat, (text, path) => {
+      const own = (settingOf(text, 'DEVICE') ?? path.slice(path.lastIndexOf('/ifcfg-') + '/ifcfg-'.length)) === sourceName
+      return own && settingOf(text, 'VLAN') !== 'yes' ? withSettings(text, undefined, { HWADDR: mac }) : text
+    }, path => `${path} is for the MAC address ${mac}`))
+    messages.push(`${sourceName} is the adapter with the MAC address ${mac}`)
+  }
+  // SLES 10 and 11 may name the file after the old address: another name would be waited for
+  for (const path of found.suse) {
+    const adapter = adapters.find(a => path.toLowerCase() === `${SUSE}/ifcfg-eth-id-${a.sourceMac}`)
+    if (adapter === undefined || await files.kind(`${SUSE}/ifcfg-${adapter.sourceName}`) !== undefined) continue
+    await files.rename(path, `${SUSE}/ifcfg-${adapter.sourceName}`)
+    messages.push(`${path} is ifcfg-${adapter.sourceName} now`)
   }
   return messages
 }
 
-async function macFiles(files: ReplicaFiles): Promise<readonly string[]> {
-  const found: string[] = []
-  for (const [place, names] of MAC_PLACES) {
-    if (await files.kind(place) === 'file') found.push(place)
-    else found.push(...(await files.names(place)).filter(name => names.test(name)).map(name => `${place}/${name}`))
+/** Adapters that are not migrated: nothing starts them or waits for them. */
+async function forgetAdapters(files: ReplicaFiles, found: NetworkFiles, gone: readonly { name: string, macs: readonly string[] }[]): Promise<readonly string[]> {
+  const messages = [...await rewriteAll(files, found.interfaces, text => withoutAutoStart(text, new Set(gone.map(g => g.name))), path => `${path} starts ${gone.map(g => g.name).join(', ')} no more`)]
+  for (const { name, macs } of gone) {
+    const off = (path: ReplicaPath): string => `${path}: ${name} is not migrated and not started`
+    messages.push(...await rewriteAll(files, found.redHat.filter(p => p === `${RED_HAT}/ifcfg-${name}` || p.startsWith(`${RED_HAT}/ifcfg-${name}:`)), text => switchedOff(text, 'rhel'), off))
+    messages.push(...await rewriteAll(files, found.suse.filter(p => p === `${SUSE}/ifcfg-${name}` || macs.some(mac => p.toLowerCase() === `${SUSE}/ifcfg-eth-id-${mac}`)), text => switchedOff(text, 'suse'), off))
+    messages.push(...await rewriteAll(files, found.keyfiles, text => isKeyfileOf(text, name, macs) ? keyfileSwitchedOff(text) : text, off))
+    messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => withoutNetplan(text, name, macs)), off))
+    for (const path of found.networkd) {
+      const text = await files.text(path) ?? ''
+      if (!isNetworkOf(text, name, macs) || !isNetworkOfOne(text)) continue
+      await files.rename(path, `${path}.landfall-not-migrated`)
+      messages.push(off(path))
+    }
   }
+  return messages
+}
+
+async function among(files: ReplicaFiles, places: readonly (readonly [ReplicaPath, RegExp])[]): Promise<readonly ReplicaPath[]> {
+  const found: ReplicaPath[] = []
+  for (const [folder, names] of places) found.push(...(await files.names(folder)).filter(name => names.test(name)).map(name => `${folder}/${name}`))
   return found
 }
+

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { AssembledReplica } from '../../../src/replica/fix-up.ts'
-import { KEEP_MACHINE_IDENTITY, KEEP_NETWORK_NAMES, linkFile, replaceMacs, withoutAutoStart } from '../../../src/replica/identity.ts'
+import { KEEP_MACHINE_IDENTITY, KEEP_NETWORK_NAMES } from '../../../src/replica/identity.ts'
+import { linkFile, replaceMacs, withoutAutoStart } from '../../../src/replica/network-names.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
 import { debian12, options, places } from './workloads.ts'
@@ -27,7 +28,7 @@ t.test('the name is bound to the new address of the adapter itself, not of a VLA
 })
 
 t.test('all of it, on a tree', async t => {
-  const root = t.testdir({ etc: { 'machine-id': `${workload.machineId}\n`, network: { 'interfaces': 'source /etc/network/interfaces.d/*\nauto ens3 ens4\n', 'interfaces.d': { extra: 'iface ens3 inet dhcp\n  hwaddress ether 52:54:00:12:34:56\n' } }, udev: { 'rules.d': {} } } })
+  const root = t.testdir({ lib: { systemd: { network: { '99-default.link': '' } } }, etc: { 'machine-id': `${workload.machineId}\n`, network: { 'interfaces': 'source /etc/network/interfaces.d/*\nauto ens3 ens4\n', 'interfaces.d': { extra: 'iface ens3 inet dhcp\n  hwaddress ether 52:54:00:12:34:56\n' } }, udev: { 'rules.d': {} } } })
   mkdirSync(join(root, 'etc/systemd/network'), { recursive: true })
   writeFileSync(join(root, 'etc/systemd/network/20-old.link'), '[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nName=ens3\n')
   writeFileSync(join(root, 'etc/udev/rules.d/70-persistent-net.rules'), 'SUBSYSTEM=="net", ATTR{address}=="52:54:00:12:34:56", NAME="ens3"\n')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { DeviceReferences } from '../../../src/replica/device-references.ts'
-import { rewriteCommandLine, rewriteGrubDefaults } from '../../../src/replica/fix-kernel-command-line.ts'
+import { rewriteCommandLine, rewriteGrubDefaults } from '../../../src/replica/kernel-command-line.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { debian12, options, places } from './workloads.ts'
 
