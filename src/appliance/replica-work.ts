@@ -2,7 +2,7 @@
 import type { Clock } from '../clock/clock.ts'
 import type { Runner } from '../command/runner.ts'
 import type { ReplicaWork } from '../job/step.ts'
-import { makeBootable } from '../replica/boot.ts'
+import { makeBootable, rehearseBoot } from '../replica/boot.ts'
 import { buildReplica } from '../replica/build.ts'
 import { checkPlan } from '../replica/check-plan.ts'
 import { discardReplica } from '../replica/discard.ts'
@@ -16,6 +16,7 @@ export function replicaWork(runner: Runner, clock: Clock): ReplicaWork {
     },
     build: buildReplica,
     makeBootable: async (request, keepReport, signal) => await makeBootable({ runner, clock, keepReport }, request, signal),
+    rehearse: async (request, keepReport, signal) => await rehearseBoot({ runner, clock, keepReport }, request, signal),
     discard: discardReplica,
   }
 }

@@ -12,6 +12,7 @@ import { addJobCutover } from './job-cutover.ts'
 import { addJobDelete } from './job-delete.ts'
 import { addJobList } from './job-list.ts'
 import { addJobPause } from './job-pause.ts'
+import { addJobRehearsal, addJobRehearse } from './job-rehearse.ts'
 import { addJobRemirror } from './job-remirror.ts'
 import { addJobResume } from './job-resume.ts'
 import { addJobRetry } from './job-retry.ts'
@@ -72,7 +73,7 @@ function buildProgram(surroundings: Surroundings): Command {
   const vmware = program.command('vmware').summary('VMware servers').description('VMware servers.')
   for (const add of [addVmwareAdd, addVmwareList, addVmwareRemove]) add(vmware, surroundings)
   const job = program.command('job').summary('migrations').description('Jobs: migrations of one source to one replica.')
-  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobCutover, addJobStop, addJobRetry, addJobRemirror, addJobDelete]
+  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobCutover, addJobStop, addJobRetry, addJobRehearse, addJobRehearsal, addJobRemirror, addJobDelete]
   for (const add of commands) add(job, surroundings)
   const task = job.command('task').summary('users\' scripts in the stream of a job').description('Scripts of the appliance that run when everything captured before them is on the replica.')
   for (const add of addJobTask) add(task, surroundings)

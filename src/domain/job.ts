@@ -7,6 +7,7 @@ import { NetworkSettings } from './network-settings.ts'
 import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
 import { Quiesce } from './quiesce.ts'
+import { Rehearsal } from './rehearsal.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
@@ -19,7 +20,7 @@ export const JobState = z.enum(['created', 'validating', 'invalid', 'ready', 'pr
 export type JobState = z.infer<typeof JobState>
 
 /** What a user can ask of a job: POST /jobs/{id}/actions/{action}. */
-export const JobAction = z.enum(['validate', 'start', 'pause', 'resume', 'stop', 'cutover', 'remirror', 'retry', 'remove'])
+export const JobAction = z.enum(['validate', 'start', 'pause', 'resume', 'stop', 'rehearse', 'cutover', 'remirror', 'retry', 'remove'])
 export type JobAction = z.infer<typeof JobAction>
 
 /** Whether data flows to the replica: a status beside the state. paused, scheduled: changes wait at the source. stopped: none are captured. */
@@ -132,6 +133,8 @@ export const Job = z.object({
   mirrorBootId: z.string().optional(),
   /** what the last cutover changed on the replica so that it boots; these files differ from the source's */
   fixUps: FixUpReport.optional(),
+  /** the last rehearsal of the boot fix-ups, or the one that is to come */
+  rehearsal: Rehearsal.optional(),
   proof: BootProof.optional(),
   /** how a removal was asked for */
   keepDisks: z.boolean().optional(),

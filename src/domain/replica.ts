@@ -109,7 +109,11 @@ export const BuiltReplica = z.object({
 export type BuiltReplica = z.infer<typeof BuiltReplica>
 
 /** A file or directory of the replica that the boot fix-ups made, changed or removed; hashes are SHA-256 in hex, '' where there was or is no regular file. */
-export const ChangedFile = z.object({ path: z.string(), before: z.string(), after: z.string() })
+export const ChangedFile = z.object({
+  path: z.string(), before: z.string(), after: z.string(),
+  /** of a rehearsal: how a text file would change, lines with "-" and "+" */
+  diff: z.string().optional(),
+})
 export type ChangedFile = z.infer<typeof ChangedFile>
 
 /** What one boot fix-up did. `id` is the row of the list in cutover.md. */
@@ -125,7 +129,11 @@ export const FixUpResult = z.object({
 export type FixUpResult = z.infer<typeof FixUpResult>
 
 /** All fix-ups of one run, in order. */
-export const FixUpReport = z.object({ version: z.literal(1), jobId: z.string(), startedAtUtc: z.string(), succeeded: z.boolean(), results: z.array(FixUpResult) })
+export const FixUpReport = z.object({
+  version: z.literal(1), jobId: z.string(), startedAtUtc: z.string(), succeeded: z.boolean(), results: z.array(FixUpResult),
+  /** on a throw-away layer: the replica is as it was */
+  rehearsal: z.boolean().optional(),
+})
 export type FixUpReport = z.infer<typeof FixUpReport>
 
 /** What a replica said after its first boot. */

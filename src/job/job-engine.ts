@@ -82,6 +82,13 @@ export class JobEngine implements AsyncDisposable {
       await this.#parts.store.get(idOrName)
       throw new AppError('JOB_TRANSITION_INVALID', `a job that is removed cannot ${action}`)
     }
+    if (action === 'rehearse') {
+      await job.order(({ state, rehearsal }) => {
+        if (state !== 'protecting') throw new AppError('JOB_TRANSITION_INVALID', `a job that is ${state} cannot rehearse`)
+        return rehearsal?.state === 'running' ? {} : { rehearsal: { ...rehearsal, state: 'wanted' } }
+      })
+      return job.record
+    }
     const pause = pauses(action, job.record)
     if (action === 'pause' || action === 'resume' || pause !== undefined) {
       await job.order(record => ({ paused: pauses(action, record) === true ? true : undefined }))

@@ -7,8 +7,11 @@ import { JobAction, type Job, type JobState, type TransmitMode } from '../domain
 
 /** What moves a job on: an action of a user, or what its step found. `resume` is a retry that finds a replica begun. */
 export type JobEvent =
-  | Exclude<JobAction, 'pause' | 'resume'> | 'validation-passed' | 'validation-failed' | 'provisioned' | 'mirror-complete' | 'mirror-required' | 'cutover-undone'
+  | Exclude<JobAction, OrderAction> | 'validation-passed' | 'validation-failed' | 'provisioned' | 'mirror-complete' | 'mirror-required' | 'cutover-undone'
   | 'replica-booted' | 'step-failed' | 'resume' | 'cleaned-up'
+
+/** Actions that move nothing: the step that runs obeys them. */
+type OrderAction = 'pause' | 'resume' | 'rehearse'
 
 type Row = Partial<Record<JobEvent, JobState>>
 
@@ -44,6 +47,7 @@ export function offeredActions({ state, paused }: Pick<Job, 'state' | 'paused'>)
   const row: Row = TRANSITIONS[state]
   return JobAction.options.filter(action => {
     if (action === 'pause' || action === 'resume') return FLOWING_STATES.includes(state) && (action === 'resume') === (paused === true)
+    if (action === 'rehearse') return state === 'protecting'
     return row[action] !== undefined
   })
 }
@@ -75,7 +79,7 @@ export function isHandedOver(job: Pick<Job, 'cutoverSteps'>): boolean {
  * The event an action stands for in this job.
  * @throws {AppError} JOB_VALIDATION_FAILED when an invalid job is started; JOB_TRANSITION_INVALID when a handed-over job is tried again
  */
-export function eventOfAction(action: Exclude<JobAction, 'pause' | 'resume'>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps'>): JobEvent {
+export function eventOfAction(action: Exclude<JobAction, OrderAction>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps'>): JobEvent {
   if (action === 'start' && job.state === 'invalid') {
     const errors = job.validation.filter(finding => finding.severity === 'error').map(finding => finding.message)
     throw new AppError('JOB_VALIDATION_FAILED', `the job has ${String(errors.length)} validation errors: ${errors.slice(0, 5).join('; ')}`)

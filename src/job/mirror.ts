@@ -36,7 +36,7 @@ export async function mirror(
     }), signal)
     if (report === undefined) throw signal.reason as Error
     findings.add(report.findings)
-    await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrored: true, mirrorBootId: seams.bootId })
+    await job.update({ mirror: report.progress, findings: findings.all, captureEpoch, mirrored: true, mirrorBootId: seams.bootId, rehearsal: { state: 'wanted' } })
     await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
     return 'mirror-complete'
   }, signal)

@@ -3,6 +3,7 @@ import { isAppError } from '../errors/app-error.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import { withRehearsals } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { PROTECTING, ToldDegradations } from './told-degradations.ts'
 import { transmitting } from './transmitting.ts'
@@ -25,7 +26,7 @@ export async function protect(
     if (cutsOverByItself(job)) return 'cutover'
     const told = new ToldDegradations(job)
     try {
-      await withUserTasks(seams, job, source, async inner => {
+      await withUserTasks(seams, job, source, async beside => { await withRehearsals(seams, job, mounted, async inner => {
         await transmitting(seams, job, source, 'replication', async flowing => {
           await source.replicate(targets.trees, (replication, found) => {
             const shown = told.look(replication.degraded ?? [])
@@ -33,7 +34,7 @@ export async function protect(
           }, flowing)
           return undefined
         }, inner)
-      }, signal)
+      }, beside) }, signal)
     } catch (error) {
       if (isAppError(error, 'CAPTURE_OVERFLOW')) return await needMirror(job, error.message)
       throw error

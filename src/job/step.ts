@@ -60,6 +60,8 @@ export interface ReplicaWork {
   build(request: BuildRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<readonly MountedVolume[]>
   /** Makes the mounted replica boot on the target; `keepReport` also when it fails. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED */
   makeBootable(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
+  /** The same on a throw-away layer: the replica stays as it is, and replication may go on. @throws {AppError} BOOT_FIXUP_FAILED */
+  rehearse(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
   /** Unmounted, detached, and the disks deleted unless they are kept; `keep` after each effect. */
   discard(request: DiscardRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<void>
 }

@@ -3,7 +3,7 @@
  * repeated. When a required one fails, the replica is taken apart again and the cutover stops; files that were changed until then stay changed
  * (the report names them) and are put back by the next mirror, because their times differ from the source's.
  */
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { runInRoot } from '../command/chroot.ts'
 import type { Runner } from '../command/runner.ts'
@@ -16,10 +16,10 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { jobLog } from '../logging/logger.ts'
 import { mountsApartFrom } from '../posix/mount-table.ts'
 import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
-import { DEBIAN_BIOS_FIX_UPS } from './boot-debian.ts'
-import { bootFamilyOf } from './boot-family.ts'
+import { fixUpsOf } from './boot-fix-ups.ts'
 import { changedFiles, takeSnapshot } from './changed-files.ts'
 import type { AssembledReplica, FixUp, GuestOptions } from './fix-up.ts'
+import { clearLayer, RehearsalLayer } from './rehearsal-layer.ts'
 import { ReplicaFiles } from './replica-files.ts'
 
 export interface BootRequest {
@@ -33,53 +33,73 @@ export interface BootParts {
   clock?: Clock
   /** Keeps the report of a run, also of a failed one. */
   keepReport: (report: FixUpReport) => Promise<void>
+  /** where layers of rehearsals lie, one directory for each job */
+  rehearsals?: string
 }
 
 /** Where the replica itself keeps the log of what was done to it. */
 const GUEST_LOG = '/var/log/landfall/boot-fix-ups.log'
 const MAX_LOG_CHARACTERS = 4 << 20
+const REHEARSALS = '/var/lib/landfall-rehearsals'
 const DISASSEMBLE_MS = 120_000
 
 /** @throws {AppError} BOOT_FIXUP_FAILED with what failed and why; VOLUME_LAYOUT when the volumes make no root */
 export async function makeBootable(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
+  await clearLayer(parts.runner, layerOf(parts, request)) // of a rehearsal that a crash broke off: it would hold the disks
+  return await assembleAndFix(parts, request, undefined, signal)
+}
+
+/**
+ * Runs all fix-ups on a throw-away layer; nothing of the replica changes, and no disk is written to by them. The volumes may change meanwhile.
+ * @throws {AppError} as makeBootable; TOOL_FAILED when the layer cannot be made
+ */
+export async function rehearseBoot(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
+  const jobId = `${request.jobId}-rehearsal`
+  await using layer = await RehearsalLayer.make(parts.runner, layerOf(parts, request), request.mounted, signal)
+  try {
+    return await assembleAndFix(parts, { ...request, jobId, mounted: layer.mounted }, layer, signal)
+  } finally {
+    await request.volumes.release(jobId, [], AbortSignal.timeout(DISASSEMBLE_MS), { check: false })
+  }
+}
+
+function layerOf({ rehearsals = REHEARSALS }: BootParts, { jobId }: BootRequest): string {
+  return join(rehearsals, jobId)
+}
+
+async function assembleAndFix(parts: BootParts, request: BootRequest, layer: RehearsalLayer | undefined, signal: AbortSignal): Promise<readonly Finding[]> {
   const { jobId, volumes, mounted } = request
-  const fixUps = fixUpsFor(request)
+  const fixUps = fixUpsOf(request)
   const disks = await disksOf(request, signal)
   const root = await volumes.assemble(jobId, mounted, disks, signal)
   try {
     await using files = await ReplicaFiles.open(root)
-    return await runFixUps(parts, request, fixUps, root, files, signal)
+    return await runFixUps(parts, request, fixUps, root, files, layer, signal)
   } finally {
     await volumes.disassemble(jobId, AbortSignal.timeout(DISASSEMBLE_MS)) // also after an abort: a later step unmounts the volumes
   }
 }
 
-function fixUpsFor({ workload, plan }: BootRequest): readonly FixUp[] {
-  const family = bootFamilyOf(workload)
-  if (family === undefined || plan.firmware !== 'bios') {
-    throw new AppError('BOOT_FIXUP_FAILED', `it is not known how ${workload.os.prettyName} with ${plan.firmware} is made to boot; nothing was changed`)
-  }
-  return { debian: DEBIAN_BIOS_FIX_UPS }[family]
-}
-
-async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonly FixUp[], root: string, files: ReplicaFiles, signal: AbortSignal): Promise<readonly Finding[]> {
+async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonly FixUp[], root: string, files: ReplicaFiles, layer: RehearsalLayer | undefined, signal: AbortSignal): Promise<readonly Finding[]> {
   const { jobId, plan, workload, options } = request
   const clock = parts.clock ?? systemClock
   const log = new GuestLog()
   let runs = 0
   const replica: AssembledReplica = {
     plan, workload, options, files, bootDevice: bootDeviceOf(request), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
+    ...layer === undefined ? {} : { rehearsal: true, space: async path => await layer.space(path) },
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
-  const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [] }
-  let before = await takeSnapshot(files, signal)
+  const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...layer === undefined ? {} : { rehearsal: true } }
+  const texts = layer !== undefined
+  let before = await takeSnapshot(files, signal, undefined, texts)
   const keep = async (): Promise<void> => { await parts.keepReport(report) }
   for (const fixUp of fixUps) {
     signal.throwIfAborted()
     const startedMs = clock.now()
     const touches = files.changes + runs
     const outcome = await attempt(fixUp, replica, signal)
-    const after = files.changes + runs === touches ? before : await takeSnapshot(files, signal, before) // looking everywhere takes its part of the downtime
+    const after = files.changes + runs === touches ? before : await takeSnapshot(files, signal, before, texts) // looking everywhere takes its part of the downtime
     const changed = changedFiles(before, after)
     before = after
     const result: FixUpResult = {
@@ -92,7 +112,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonl
     if (outcome.error === undefined || !fixUp.required) continue
     await keep()
     const touched = report.results.flatMap(r => r.changed).length
-    throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${String(touched)} files changed so far; the next mirror puts them back)`, { cause: outcome.error })
+    throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${layer === undefined ? `${String(touched)} files changed so far; the next mirror puts them back` : 'in a rehearsal: nothing was changed'})`, { cause: outcome.error })
   }
   await files.makeDirectory('/var/log/landfall', 0o700)
   await files.write(GUEST_LOG, log.text(), 0o600)

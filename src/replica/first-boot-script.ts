@@ -11,6 +11,8 @@ export interface FirstBoot {
   /** whether the replica has a network adapter: then an address is waited for */
   waitForAddress: boolean
   script: Script | undefined
+  /** files that go with the program when it is done, without blanks */
+  remove?: readonly string[]
 }
 
 const SYSTEM_WAIT_S = 180
@@ -52,7 +54,7 @@ const JSON_TEXT = `json_text() {
 }`
 
 /** The text of the program. */
-export function firstBootProgram({ directory, unit, waitForAddress, script }: FirstBoot): string {
+export function firstBootProgram({ directory, unit, waitForAddress, script, remove = [] }: FirstBoot): string {
   return `#!/bin/sh
 # Made by the migration. Reports the first boot of this server on its new hardware, then removes itself.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -113,10 +115,10 @@ if command -v vmware-rpctool >/dev/null 2>&1; then vmware-rpctool "info-set gues
 cat "$work/line" > /dev/console 2>/dev/null
 [ "$work" = ${directory} ] || rm -rf "$work"
 
-systemctl disable ${unit} >/dev/null 2>&1
+${remove.map(path => `rm -f ${path}\n`).join('')}command -v systemctl >/dev/null 2>&1 && systemctl disable ${unit} >/dev/null 2>&1
 rm -f /etc/systemd/system/${unit} /etc/systemd/system/multi-user.target.wants/${unit}
 rm -rf ${directory}
-systemctl daemon-reload >/dev/null 2>&1
+command -v systemctl >/dev/null 2>&1 && systemctl daemon-reload >/dev/null 2>&1
 exit 0
 `
 }
@@ -147,5 +149,27 @@ TimeoutStopSec=20
 
 [Install]
 WantedBy=multi-user.target
+`
+}
+
+/** For SysV init and upstart: started last in its run level, in the background, because the boot does not wait for it. */
+export function firstBootInitScript({ directory }: Pick<FirstBoot, 'directory'>): string {
+  return `#!/bin/sh
+# Made by the migration; removes itself after the first boot.
+# chkconfig: 2345 99 01
+# description: Report the first boot after the migration
+### BEGIN INIT INFO
+# Provides: landfall-first-boot
+# Required-Start: $local_fs
+# Should-Start: $all
+# Required-Stop:
+# Default-Start: 2 3 4 5
+# Default-Stop:
+# Short-Description: Report the first boot after the migration
+### END INIT INFO
+case $1 in
+  start) [ -f ${directory}/run ] && { /bin/sh ${directory}/run </dev/null >/dev/null 2>&1 & } ;;
+esac
+exit 0
 `
 }

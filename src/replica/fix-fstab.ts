@@ -1,5 +1,5 @@
 /** C08, C09: every local device in /etc/fstab resolves on the replica, so that no boot waits ninety seconds for a disk that cannot come. */
-import { DeviceReferences } from './device-references.ts'
+import { DeviceReferences, type Reference } from './device-references.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 
 const PATH = '/etc/fstab'
@@ -36,7 +36,7 @@ export function rewriteFstab(text: string, references: DeviceReferences, swapFil
       messages.push(`swap file ${source} is not there; its line is a comment now`)
       return `# landfall: not migrated: ${line}`
     }
-    const reference = references.look(source, type === 'swap' ? undefined : mountPoint)
+    const reference = type === 'swap' ? swapReference(source, references) : references.look(source, mountPoint)
     if (reference.kind === 'missing') {
       if (mountPoint === '/') throw fixUpFailed(`fstab names ${source} as the root, which the replica does not have`)
       if (options.includes('noauto')) return line
@@ -54,6 +54,13 @@ export function rewriteFstab(text: string, references: DeviceReferences, swapFil
     return fixed.replace(options.join(','), kept.length === 0 ? 'defaults' : kept.join(','))
   })
   return { text: lines.join('\n'), messages }
+}
+
+/** Of the one swap space that the replica has no other name can be meant; a name of the old hardware tells no more. */
+function swapReference(source: string, references: DeviceReferences): Reference {
+  const reference = references.look(source)
+  const [only, ...more] = references.swapUuids()
+  return reference.kind === 'missing' && /^\/dev\/disk\/by-(?:id|path)\//.test(source) && only !== undefined && more.length === 0 ? { kind: 'renamed', to: `UUID=${only}` } : reference
 }
 
 function* localSwapFiles(text: string): Generator<string> {

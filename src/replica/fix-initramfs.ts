@@ -4,9 +4,9 @@
  */
 import { DeviceReferences } from './device-references.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
-import { moduleNames, replicaKernels, type ReplicaKernel } from './replica-kernels.ts'
+import { listImage, missingInImage } from './initramfs-content.ts'
+import { replicaKernels } from './replica-kernels.ts'
 import type { ReplicaFiles } from './replica-files.ts'
-import { driverOf } from './virtual-hardware.ts'
 
 const MODULES = '/etc/initramfs-tools/modules'
 const CONFIGURATION = '/etc/initramfs-tools/conf.d'
@@ -14,7 +14,6 @@ const CONFIGURATION = '/etc/initramfs-tools/conf.d'
 const OURS = `${CONFIGURATION}/zz-landfall`
 const MARK = '# added by the migration: drivers of the virtual hardware'
 const UPDATE_TIMEOUT_MS = 600_000
-const LIST_TIMEOUT_MS = 120_000
 
 export const REBUILD_INITRAMFS: FixUp = {
   id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true,
@@ -30,7 +29,7 @@ export const REBUILD_INITRAMFS: FixUp = {
       const exists = await files.kind(image) === 'file'
       if (exists && await files.kind(`${image}.pre-landfall`) === undefined) await files.copy(image, `${image}.pre-landfall`)
       await replica.run('update-initramfs', [exists ? '-u' : '-c', '-k', kernel.version], { timeoutMs: UPDATE_TIMEOUT_MS }, signal)
-      const missing = await missingDrivers(replica, kernel, image, signal)
+      const missing = await missingInImage(replica, kernel, await listImage(replica, image, signal))
       if (missing.length > 0) throw fixUpFailed(`the new initramfs of kernel ${kernel.version} lacks ${missing.join(', ')}`)
       messages.push(`initramfs of kernel ${kernel.version} rebuilt and looked into`)
     }
@@ -62,14 +61,4 @@ export function resumeLine(resume: string, references: DeviceReferences): string
   if (resume !== '' && resume !== 'auto' && references.look(resume).kind === 'resolves' && references.isSwap(resume)) return ''
   const [swap] = references.swapUuids()
   return swap === undefined ? 'RESUME=none\n' : `RESUME=UUID=${swap}\n`
-}
-
-async function missingDrivers(replica: AssembledReplica, kernel: ReplicaKernel, image: string, signal: AbortSignal): Promise<readonly string[]> {
-  const { files, plan } = replica
-  const { stdout } = await replica.run('lsinitramfs', [image], { timeoutMs: LIST_TIMEOUT_MS }, signal)
-  const inside = moduleNames(stdout.split('\n').filter(line => /[.]ko(?:[.](?:gz|xz|zst))?$/.test(line)).join('\n'))
-  const builtIn = moduleNames(await files.text(`/lib/modules/${kernel.version}/modules.builtin`) ?? '')
-  const rootType = plan.volumes.find(v => v.volume.mountPoint === '/')?.volume.fileSystem.type ?? 'ext4'
-  const needed = [driverOf(plan.controller), 'sd_mod', ...plan.adapters.map(a => driverOf(a.type)), /^ext[234]$/.test(rootType) ? 'ext4' : rootType]
-  return [...new Set(needed)].filter(driver => !inside.has(driver) && !builtIn.has(driver))
 }

@@ -10,7 +10,7 @@ const INITRAMFS_FACTOR = 2n
 
 export const FIX_ROOM: FixUp = {
   id: 'C03', title: 'check that there is room', required: true,
-  fix: async ({ files }: AssembledReplica) => {
+  fix: async ({ files, space }: AssembledReplica) => {
     let largest = 0n
     for (const name of await files.names('/boot')) {
       if (!/^init(?:rd|ramfs)/.test(name)) continue
@@ -19,7 +19,7 @@ export const FIX_ROOM: FixUp = {
     }
     const needs = [['/', ROOT_BYTES], ['/boot', Math.max(BOOT_BYTES, Number(largest * INITRAMFS_FACTOR))], ['/var/tmp', ROOT_BYTES]] as const
     for (const [path, bytes] of needs) {
-      const { freeBytes, freeInodes } = await files.space(path)
+      const { freeBytes, freeInodes } = await (space === undefined ? files.space(path) : space(path))
       if (freeBytes < bytes) throw fixUpFailed(`${path} of the replica has ${String(Math.floor(freeBytes / MIB))} MiB free, ${String(Math.ceil(bytes / MIB))} MiB are needed: free space on the source`)
       if (freeInodes >= 0 && freeInodes < INODES) throw fixUpFailed(`${path} of the replica has ${String(freeInodes)} inodes free, ${String(INODES)} are needed: remove files on the source`)
     }

@@ -16,6 +16,9 @@ const FOREIGN_UNITS: readonly (readonly [string, string])[] = [
   ['mcelog.service', 'C07'], ['smartmontools.service', 'C07'], ['smartd.service', 'C07'], ['hpasmlited.service', 'C07'], ['hp-ams.service', 'C07'], ['amsd.service', 'C07'], ['dsm_sa_datamgrd.service', 'C07'],
   ['dataeng.service', 'C07'], ['ipmievd.service', 'C07'], ['openipmi.service', 'C07'], ['lm-sensors.service', 'C07'], ['lm_sensors.service', 'C07'], ['watchdog.service', 'C07'], ['multipathd.service', 'C07'],
 ]
+/** The same for systems without systemd: kudzu would ask at the console about every new device. */
+const FOREIGN_INIT_SCRIPTS = ['kudzu', 'qemu-ga', 'xe-linux-distribution', 'vboxadd', 'vboxadd-service', 'waagent', 'mcelogd', 'mcelog', 'smartd', 'hpasmd', 'hp-health', 'hp-snmp-agents', 'dataeng', 'ipmi', 'lm_sensors', 'multipathd', 'watchdog'] as const
+const INIT_FOLDERS = ['/etc/rc', '/etc/rc.d/rc', '/etc/init.d/rc'] as const
 const UNIT_FOLDERS = ['/etc/systemd/system', '/lib/systemd/system', '/usr/lib/systemd/system']
 const MASKS = '/etc/systemd/system'
 
@@ -39,6 +42,16 @@ export const STOP_FOREIGN_SERVICES: FixUp = {
       }
       await files.link(`${MASKS}/${unit}`, '/dev/null')
       masked.push(`${unit} is masked`)
+    }
+    for (const script of FOREIGN_INIT_SCRIPTS) {
+      if (await files.kind(`/etc/init.d/${script}`) !== 'file') continue
+      let found = false
+      for (const folder of INIT_FOLDERS) {
+        for (const level of [2, 3, 4, 5]) {
+          for (const name of (await files.names(`${folder}${String(level)}.d`)).filter(n => new RegExp(`^S\\d\\d${script}$`).test(n))) found = await files.remove(`${folder}${String(level)}.d/${name}`) || found
+        }
+      }
+      if (found) masked.push(`${script} is started in no run level`)
     }
     return masked
   },

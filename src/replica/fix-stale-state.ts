@@ -1,14 +1,7 @@
-/** C11, C21, C23: files that describe the old devices, or that make first-boot programs believe in a new machine. */
+/** C21, C23: files that describe the old devices, or that make first-boot programs believe in a new machine. */
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 
 const DEVICE_CACHES = ['/etc/blkid.tab', '/etc/blkid.tab.old', '/etc/blkid', '/etc/lvm/cache/.cache']
-const LVM_DEVICES = '/etc/lvm/devices/system.devices'
-
-/** RHEL 9 and others look for volume groups only on the devices listed there, by the old serial numbers. */
-export const FORGET_LVM_DEVICES: FixUp = {
-  id: 'C11', title: 'let LVM look at the new disks', required: true,
-  fix: async ({ files }: AssembledReplica) => await files.remove(LVM_DEVICES) ? [`${LVM_DEVICES} removed: it names the old disks`] : [],
-}
 
 export const REMOVE_CACHES: FixUp = {
   id: 'C23', title: 'remove caches of the old devices and addresses', required: false,
@@ -16,7 +9,9 @@ export const REMOVE_CACHES: FixUp = {
     const removed: string[] = []
     const leases = (await files.names('/var/lib/dhcp')).filter(n => n.endsWith('.leases')).map(n => `/var/lib/dhcp/${n}`)
     const nmLeases = (await files.names('/var/lib/NetworkManager')).filter(n => n.endsWith('.lease')).map(n => `/var/lib/NetworkManager/${n}`)
-    for (const path of [...DEVICE_CACHES, ...leases, ...nmLeases]) if (await files.remove(path)) removed.push(`${path} removed`)
+    const clientLeases = (await files.names('/var/lib/dhclient')).filter(n => n.endsWith('.leases') || n.endsWith('.lease')).map(n => `/var/lib/dhclient/${n}`)
+    const packageCaches = (await files.names('/var/lib/rpm')).filter(n => /^__db[.]\d+$/.test(n)).map(n => `/var/lib/rpm/${n}`)
+    for (const path of [...DEVICE_CACHES, ...leases, ...nmLeases, ...clientLeases, ...packageCaches]) if (await files.remove(path)) removed.push(`${path} removed`)
     return removed
   },
 }

@@ -18,6 +18,10 @@ export interface AssembledReplica {
   bootDevice: string
   /** UUID of the first virtual disk, '' when it is not known */
   bootDiskUuid: string
+  /** only a layer over the replica's volumes is written to, and nothing that lies on a disk outside of them */
+  rehearsal?: boolean | undefined
+  /** room at a path, where `files` cannot tell */
+  space?: ((path: string) => Promise<{ freeBytes: number, freeInodes: number }>) | undefined
   /** Runs one of the replica's programs inside it. @throws {AppError} TOOL_FAILED, TOOL_TIMEOUT */
   run: (program: string, args: readonly string[], options: GuestOptions, signal: AbortSignal) => Promise<RunResult>
 }

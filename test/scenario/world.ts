@@ -151,6 +151,10 @@ export class World implements AsyncDisposable {
         signal.throwIfAborted()
         return []
       },
+      rehearse: async (_request, _keepReport, signal) => {
+        signal.throwIfAborted()
+        return []
+      },
       discard: discardReplica,
     }
     return {

@@ -7,7 +7,7 @@ import { runInRoot } from '../../../src/command/chroot.ts'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { FixUpReport } from '../../../src/domain/replica.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
-import { makeBootable } from '../../../src/replica/boot.ts'
+import { makeBootable, rehearseBoot } from '../../../src/replica/boot.ts'
 import { menuEntries } from '../../../src/replica/grub-menu.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
@@ -95,7 +95,7 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
   const plan = planReplica({ jobId: 'boot', workload, options: options(), places: places() })
   const request = { jobId: 'boot', plan, workload, options: options(), volumes: stack, mounted, built: { disks: [{ path: plan.disks[0]?.path ?? '', sizeBytes: plan.disks[0]?.sizeBytes ?? 1, uuid: disks.diskUuids[0] ?? '' }] } }
   const reports: FixUpReport[] = []
-  const parts = { runner, keepReport: async (report: FixUpReport) => { reports.push(structuredClone(report)) } }
+  const parts = { runner, rehearsals: join(disks.directory, 'rehearsals'), keepReport: async (report: FixUpReport) => { reports.push(structuredClone(report)) } }
   const read = (path: string): string => readFileSync(path.startsWith('/boot/') ? join(boot, path.slice(6)) : join(root, path), 'utf8')
 
   await t.test('programs of the source see their own disk and nothing else, and have no network and no devices to make', async t => {
@@ -116,6 +116,28 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
     t.match(reports.pop(), { succeeded: false, results: [{ id: 'C03' }, { id: 'C05', outcome: 'failed', changed: [] }] })
     t.same(mountPoints(disks.directory).filter(p => p.endsWith('/root') || p.includes('/root/')), [], 'it is taken apart')
     t.match(read('etc/fstab'), /vda2/, 'and nothing was changed')
+  })
+
+  await t.test('a rehearsal runs all of them, shows how each file would change, and changes nothing', async t => {
+    const all = (): string => mounted.map(m => execFileSync('find', [m.mountPoint, '-xdev', '-printf', '%P %y %s %T@ %C@ %m\\n'], { encoding: 'utf8', maxBuffer: 64 << 20 })).join('')
+    const sectors = (): Buffer => execFileSync('head', ['-c', '1048576', device])
+    const [tree, start] = [all(), sectors()]
+    const warnings = (await rehearseBoot(parts, request, signal)).filter(x => x.severity !== 'ok')
+    t.same(warnings, [])
+    const report = reports.pop()
+    t.match(report, { succeeded: true, rehearsal: true })
+    t.same(report?.results.flatMap(r => r.changed).find(c => c.path === '/etc/fstab')?.diff, `-/dev/vda2 / ext4 errors=remount-ro 0 1\n+UUID=${ROOT_UUID} / ext4 errors=remount-ro 0 1\n UUID=${BOOT_UUID} /boot ext4 defaults 0 2\n-/dev/vda3 none swap sw 0 0\n-/dev/vdb1 /gone xfs defaults 0 2\n+UUID=${SWAP_UUID} none swap sw 0 0\n+# landfall: not migrated: /dev/vdb1 /gone xfs defaults 0 2\n`)
+    for (const id of ['C08', 'C15', 'C16', 'C17']) t.ok(report?.results.some(r => r.id === id && r.outcome !== 'failed'), id)
+    t.equal(all() === tree, true, 'every file and directory is as it was')
+    t.equal(sectors().equals(start), true, 'and the beginning of the disk')
+    t.same(mountPoints(disks.directory).filter(p => p.includes('rehears')), [], 'nothing of it is left')
+  })
+
+  await t.test('a rehearsal that fails changes nothing either, and says why', async t => {
+    const broken = { ...request, plan: { ...plan, adapters: plan.adapters.map(a => ({ ...a, type: 'e1000' as const })), controller: 'lsilogic' as const } }
+    await t.rejects(rehearseBoot(parts, broken, signal), { code: 'BOOT_FIXUP_FAILED', message: /nothing was changed/ })
+    t.match(reports.pop(), { succeeded: false, rehearsal: true })
+    t.same(mountPoints(disks.directory).filter(p => p.includes('rehears')), [])
   })
 
   const startedMs = Math.floor(Date.now() / 1000) * 1000

@@ -1,0 +1,54 @@
+/**
+ * C15 for systems with dracut (Red Hat 6 and later, SUSE 12 and later): the drivers are configured persistently, the image of each kernel is made anew for
+ * any hardware, the old one stays beside it, and the new one is looked into.
+ */
+import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
+import { hasProgram, listImage, missingInImage } from './initramfs-content.ts'
+import { replicaKernels } from './replica-kernels.ts'
+
+const CONFIGURATION = '/etc/dracut.conf.d/99-landfall.conf'
+/** Red Hat 8 without dhclient fails on this leftover. */
+const NETWORK_LEGACY = '/etc/dracut.conf.d/50-network-legacy.conf'
+const BUILD_TIMEOUT_MS = 900_000
+const PROGRAMS = ['/usr/bin/dracut', '/sbin/dracut', '/usr/sbin/dracut']
+
+/** @param imageOf the path of a kernel's image */
+export function rebuildWithDracut(imageOf: (version: string) => string): FixUp {
+  return {
+    id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true,
+    fix: async (replica: AssembledReplica, signal) => {
+      const { files, run } = replica
+      const program = await textOfFirst(replica, PROGRAMS)
+      if (program === undefined) throw fixUpFailed('dracut is not installed on the replica')
+      const kernels = await replicaKernels(files)
+      const messages: string[] = []
+      const drivers = [...new Set(kernels.flatMap(k => k.modules))]
+      await files.write(CONFIGURATION, `# Made by the migration: drivers of the virtual hardware.\nadd_drivers+=" ${drivers.join(' ')} "\n`)
+      if (await files.text(NETWORK_LEGACY) !== undefined && !await hasProgram(replica, 'dhclient')) {
+        await files.rename(NETWORK_LEGACY, `${NETWORK_LEGACY}.landfall-removed`)
+        messages.push(`${NETWORK_LEGACY} is not read any more: dhclient, which it needs, is not installed`)
+      }
+      // the first dracut knows no such option: it makes images for any hardware anyway
+      const anyHardware = /--no-hostonly\b/.test(program) ? ['--no-hostonly'] : []
+      for (const { version, modules, builtIn } of kernels) {
+        const image = imageOf(version)
+        const exists = await files.kind(image) === 'file'
+        if (exists && await files.kind(`${image}.pre-landfall`) === undefined) await files.copy(image, `${image}.pre-landfall`)
+        await run('dracut', ['--force', ...anyHardware, '--add-drivers', modules.join(' '), image, version], { timeoutMs: BUILD_TIMEOUT_MS }, signal)
+        if (await files.kind(image) !== 'file') throw fixUpFailed(`dracut made no ${image}`)
+        const missing = await missingInImage(replica, { version, modules, builtIn }, await listImage(replica, image, signal))
+        if (missing.length > 0) throw fixUpFailed(`the new initramfs of kernel ${version} lacks ${missing.join(', ')}`)
+        messages.push(`initramfs of kernel ${version} rebuilt and looked into`)
+      }
+      return messages
+    },
+  }
+}
+
+async function textOfFirst({ files }: AssembledReplica, paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    const text = await files.text(path)
+    if (text !== undefined) return text
+  }
+  return undefined
+}

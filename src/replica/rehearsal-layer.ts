@@ -1,0 +1,93 @@
+/**
+ * A throw-away layer over the mounted volumes of a replica: an overlay for each, whose changes lie in a directory of ours and vanish with it. Each overlay
+ * names the device of its volume as its source, because boot loaders look there for the device of a path.
+ */
+import { chmod, chown, lstat, mkdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mountDevice, mountVirtual, unmount } from '../command/mount.ts'
+import type { Runner } from '../command/runner.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { mountsBelow } from '../posix/mount-table.ts'
+import type { MountedVolume } from '../storage/volume-stack.ts'
+
+/** No cleverness of overlays that would be kept in attributes of the layer. */
+const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off', 'nosuid', 'nodev', 'noexec']
+const UNMOUNT_MS = 120_000
+const MODE = 0o7777
+
+export class RehearsalLayer implements AsyncDisposable {
+  /** the same volumes, as the layer shows them */
+  readonly mounted: readonly MountedVolume[]
+  readonly #runner: Runner
+  readonly #directory: string
+  readonly #below: readonly MountedVolume[]
+
+  private constructor(runner: Runner, directory: string, mounted: readonly MountedVolume[], below: readonly MountedVolume[]) {
+    this.#runner = runner
+    this.#directory = directory
+    this.mounted = mounted
+    this.#below = below
+  }
+
+  /**
+   * What an earlier one left in `directory` is taken away first.
+   * @param directory of ours alone, on a file system that can be the upper part of an overlay; else the layer lies in memory
+   * @throws {AppError} TOOL_FAILED when the kernel makes no overlay here
+   */
+  static async make(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<RehearsalLayer> {
+    await clearLayer(runner, directory)
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    try {
+      return new RehearsalLayer(runner, directory, await layers(runner, directory, below, signal), below)
+    } catch (error) {
+      await clearLayer(runner, directory)
+      if (signal.aborted || !isAppError(error, 'TOOL_FAILED')) throw error
+    }
+    // a directory that lies in an overlay itself (a container) cannot be the upper part of another one
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    try {
+      await mountVirtual(runner, 'tmpfs', directory, ['mode=0700', 'nosuid', 'nodev'], signal)
+      return new RehearsalLayer(runner, directory, await layers(runner, directory, below, signal), below)
+    } catch (error) {
+      await clearLayer(runner, directory)
+      throw error
+    }
+  }
+
+  /** Room of the replica itself at a path: an overlay tells that of its layer. */
+  async space(path: string): Promise<{ freeBytes: number, freeInodes: number }> {
+    const at = [...this.#below].filter(m => m.volume.volume.mountPoint !== undefined && `${path.replace(/\/$/, '')}/`.startsWith(`${m.volume.volume.mountPoint.replace(/\/$/, '')}/`))
+      .sort((a, b) => (b.volume.volume.mountPoint ?? '').length - (a.volume.volume.mountPoint ?? '').length)[0]
+    if (at === undefined) throw new AppError('VOLUME_LAYOUT', `no volume of the job holds ${path}`)
+    const s = await statfs(at.mountPoint)
+    return { freeBytes: s.bavail * s.bsize, freeInodes: s.files === 0 ? -1 : s.ffree }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await clearLayer(this.#runner, this.#directory)
+  }
+}
+
+/** Unmounts and removes a layer, also one that a crash left. Fine when there is none. */
+export async function clearLayer(runner: Runner, directory: string): Promise<void> {
+  const signal = AbortSignal.timeout(UNMOUNT_MS)
+  for (const { mountPoint } of [...await mountsBelow(directory)].reverse()) await unmount(runner, mountPoint, signal)
+  await rm(directory, { recursive: true, force: true })
+}
+
+async function layers(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
+  const made: MountedVolume[] = []
+  for (const [i, volume] of below.entries()) {
+    const at = join(directory, String(i))
+    const [upper, work, view] = [join(at, 'upper'), join(at, 'work'), join(at, 'view')] as const
+    for (const path of [upper, work, view]) await mkdir(path, { recursive: true, mode: 0o700 })
+    // of the topmost directory the layer's own attributes count
+    const root = await lstat(volume.mountPoint)
+    await chown(upper, root.uid, root.gid)
+    await chmod(upper, root.mode & MODE)
+    if (/[,:\\]/.test(`${volume.mountPoint}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${volume.mountPoint} has characters that no overlay can name`)
+    await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${volume.mountPoint}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
+    made.push({ ...volume, mountPoint: view })
+  }
+  return made
+}
