@@ -74,19 +74,21 @@ async function assembleAndFix(parts: BootParts, request: BootRequest, layer: Reh
   const root = await volumes.assemble(jobId, mounted, disks, signal)
   try {
     await using files = await ReplicaFiles.open(root)
-    return await runFixUps(parts, request, fixUps, root, files, layer, signal)
+    return await runFixUps(parts, request, { fixUps, root, files, layer, disks }, signal)
   } finally {
     await volumes.disassemble(jobId, AbortSignal.timeout(DISASSEMBLE_MS)) // also after an abort: a later step unmounts the volumes
   }
 }
 
-async function runFixUps(parts: BootParts, request: BootRequest, fixUps: readonly FixUp[], root: string, files: ReplicaFiles, layer: RehearsalLayer | undefined, signal: AbortSignal): Promise<readonly Finding[]> {
+interface Assembled { fixUps: readonly FixUp[], root: string, files: ReplicaFiles, layer: RehearsalLayer | undefined, disks: readonly string[] }
+
+async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root, files, layer, disks }: Assembled, signal: AbortSignal): Promise<readonly Finding[]> {
   const { jobId, plan, workload, options } = request
   const clock = parts.clock ?? systemClock
   const log = new GuestLog()
   let runs = 0
   const replica: AssembledReplica = {
-    plan, workload, options, files, bootDevice: bootDeviceOf(request), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
+    plan, workload, options, files, bootDevice: bootDeviceOf(request, disks), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
     ...layer === undefined ? {} : { rehearsal: true, space: async path => await layer.space(path) },
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
@@ -146,7 +148,8 @@ async function disksOf({ built, volumes }: BootRequest, signal: AbortSignal): Pr
 }
 
 /** The first disk by the name its node has in the root's /dev. */
-function bootDeviceOf({ plan, mounted }: BootRequest): string {
+function bootDeviceOf({ plan, mounted }: BootRequest, [first]: readonly string[]): string {
+  if (first !== undefined && plan.disks[0]?.table !== 'none') return `/dev/${basename(first)}`
   const on = mounted.find(m => m.volume.disk === 0)
   if (on === undefined) throw new AppError('BOOT_FIXUP_FAILED', `no volume of the job lies on its first disk ${plan.disks[0]?.path ?? ''}: the boot loader has no place`)
   for (const cut of [`p${String(on.volume.partition)}`, String(on.volume.partition)]) {

@@ -96,7 +96,7 @@ export function relaxLvm(text: string): { text: string, messages: readonly strin
       messages.push(why)
       return `${indent}# landfall: ${line.trim()}`
     }
-    if (key.endsWith('filter')) return /"a\|?(?:\.\*)?[\\|/]?"/.test(value) && !/"r/.test(value) ? line : off(`${key} is a comment now: it names the old devices`)
+    if (key.endsWith('filter')) return /"a([|/!])\.\*\/?\1"/.test(value) && !/"r/.test(value) ? line : off(`${key} is a comment now: it names the old devices`)
     if (key === 'use_lvmlockd' && value.trim() === '1') return off('use_lvmlockd is off: the replica is in no cluster')
     if (key === 'locking_type' && value.trim() === '3') return off('the locks of a cluster are off')
     if (key === 'system_id_source' && !/lvmlocal|machineid|uname|file|none/.test(value)) return off('system_id_source is off')
