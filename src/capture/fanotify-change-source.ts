@@ -1,7 +1,8 @@
 /**
  * Capture by fanotify on whole file systems (Linux 5.9 or newer, ext4 and XFS). It sees every change of names, data and attributes but:
  * stores through mmap (seen when the mapping ends), chattr, libaio. Where dirty pages and direct writes can be traced (tier A), those of
- * mmap and libaio are seen when they happen, and it is known which ranges of a file changed. `changedSince` makes the rest good by ctime.
+ * mmap and libaio are seen when they happen, and it is known which ranges of a file changed (written.rs says what may be missed where pages are
+ * kept in large units). `changedSince` makes the rest good by ctime.
  */
 import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'

@@ -5,10 +5,11 @@ use crate::errno::{Errno, Result};
 use crate::fanotify::{Volume, locked, now_ms};
 use crate::ranges::{END, RangeSet};
 use crate::reshaped::Reshaped;
-use crate::trace_events::{DIRECT, DIRECT_BEGINS, DIRTY, Effect, Event, Family, RESHAPING, Row};
-use crate::trace_format::{Field, Format};
+use crate::trace_events::{DIRTY, Effect, Event};
+use crate::trace_format::Field;
 use crate::trace_instance::Instance;
 use crate::traced::{Traced, traced};
+use crate::written::{Place, Writes};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::RawFd;
 use std::sync::Mutex;
@@ -23,17 +24,19 @@ struct Read {
     pages: DirtyPages,
     reshaped: Reshaped,
     echo: Echo,
+    writes: Writes,
     /// when the buffers were last known to be empty: nothing older can have been lost
     empty_at_ms: f64,
     lost_since_ms: Option<f64>,
 }
 
 pub struct Trace {
-    instance: Instance,
-    events: HashMap<u16, Event>,
-    kind: Field,
+    pub instance: Instance,
+    pub events: HashMap<u16, Event>,
+    pub kind: Field,
+    pub thread: Field,
     /// of direct writes
-    tells_ends: bool,
+    pub tells_ends: bool,
     pub file_systems: Vec<Traced>,
     read: Mutex<Read>,
 }
@@ -66,6 +69,7 @@ impl Trace {
             instance,
             events: HashMap::new(),
             kind: Field { offset: 0, size: 2 },
+            thread: Field { offset: 4, size: 4 },
             tells_ends: false,
             file_systems,
             read: Mutex::new(Read {
@@ -73,6 +77,7 @@ impl Trace {
                 pages: DirtyPages::new(count, limit_bytes),
                 reshaped: Reshaped::default(),
                 echo: Echo::default(),
+                writes: Writes::default(),
                 empty_at_ms: now_ms(),
                 lost_since_ms: None,
             }),
@@ -84,65 +89,6 @@ impl Trace {
         locked(&trace.read).page = vec![0; trace.instance.page_bytes];
         trace.instance.record(true).map_err(|errno| format!("start the trace (errno {})", errno.0))?;
         Ok((trace, reasons))
-    }
-
-    fn add_events(&mut self, reasons: &mut Vec<String>) -> std::result::Result<(), String> {
-        for family in [Family::Ext4, Family::Xfs] {
-            if !self.file_systems.iter().any(|of| of.family == family) {
-                continue;
-            }
-            for row in RESHAPING.iter().filter(|row| row.family == Some(family)) {
-                let Some((name, format)) = self.known(row) else {
-                    self.give_up(family, row.events[0], reasons);
-                    break;
-                };
-                let Some(event) = Event::read(row, name, &format) else {
-                    self.give_up(family, name, reasons);
-                    break;
-                };
-                self.events.insert(event.id, event);
-            }
-        }
-        let dirty = self.event(&DIRTY).ok_or("the kernel has no event for dirty pages")?;
-        let begins = self.event(&DIRECT_BEGINS).ok_or("the kernel has no event for direct writes")?;
-        let direct = self.event(&DIRECT);
-        self.tells_ends = direct.is_some();
-        if let Ok(kind) = self.instance.format(dirty.name).map(|format| format.field("common_type")) {
-            self.kind = kind.ok_or("the kernel's records have no type")?;
-        }
-        self.events.insert(dirty.id, dirty);
-        self.events.extend(direct.into_iter().chain([begins]).map(|event| (event.id, event)));
-        let families: Vec<Family> = self.file_systems.iter().map(|of| of.family).collect();
-        self.events.retain(|_, event| event.family.is_none_or(|family| families.contains(&family)));
-        for event in self.events.values() {
-            self.instance.enable(event.name, &self.filter(event)).map_err(|errno| format!("set the event {} (errno {})", event.name, errno.0))?;
-        }
-        Ok(())
-    }
-
-    fn known(&self, row: &Row) -> Option<(&'static str, Format)> {
-        row.events.iter().find_map(|name| Some((*name, self.instance.format(name).ok()?)))
-    }
-
-    fn event(&self, row: &Row) -> Option<Event> {
-        let (name, format) = self.known(row)?;
-        Event::read(row, name, &format)
-    }
-
-    fn give_up(&mut self, family: Family, event: &str, reasons: &mut Vec<String>) {
-        self.file_systems.retain(|of| of.family != family);
-        reasons.push(format!("the kernel has no event {event} that is understood"));
-    }
-
-    /// Other file systems cost nothing: the kernel drops their events.
-    fn filter(&self, event: &Event) -> String {
-        let of = self.file_systems.iter().filter(|of| event.family.is_none_or(|family| family == of.family));
-        let mut places: Vec<String> = of
-            .map(|of| if event.effect == Effect::Dirty { format!("name == \"{}\"", of.disk) } else { format!("dev == {}", of.device) })
-            .collect();
-        places.sort();
-        places.dedup();
-        format!("({}){}", places.join(" || "), event.condition)
     }
 
     pub fn pipes(&self) -> impl Iterator<Item = RawFd> + '_ {
@@ -161,14 +107,19 @@ impl Trace {
 
     fn drain(&self, read: &mut Read) {
         let now = now_ms();
-        let Read { page, pages, reshaped, echo, .. } = read;
+        let Read { page, pages, reshaped, echo, writes, .. } = read;
         let mut truncated = HashSet::new();
         let mut remembered = true;
         let mut ended = Vec::new();
-        let whole = self.instance.drain(page, |record| {
+        let whole = self.instance.drain(page, |processor, record| {
             let Some(event) = self.events.get(&(self.kind.number(record) as u16)) else { return };
+            let place = (processor, self.thread.number(record));
+            if !matches!(event.effect, Effect::Dirty | Effect::Written) {
+                writes.over(place);
+            }
             for of in self.file_systems.iter().filter(|of| is_of(event, record, of)) {
-                self.join(event, record, of, &mut Joining { pages, reshaped, echo, truncated: &mut truncated, ended: &mut ended, remembered: &mut remembered, now });
+                let (truncated, ended, remembered) = (&mut truncated, &mut ended, &mut remembered);
+                self.join(event, record, of, &mut Joining { pages, reshaped, echo, writes, place, truncated, ended, remembered, now });
             }
         });
         // after all of them: on another processor their beginning may have been recorded
@@ -194,7 +145,16 @@ impl Trace {
         let unit = if said.blocks { of.block_bytes } else { 1 };
         let (from, to) = (said.from.saturating_mul(unit), said.to.saturating_mul(unit));
         match event.effect {
-            Effect::Dirty => into.pages.mark(key, from, to, of.largest_folio == 1 && !of.shared_disk, into.now),
+            Effect::Dirty if of.largest_folio == 1 => into.pages.mark(key, from, to, !of.shared_disk, into.now),
+            Effect::Dirty => {
+                for (from, to, sure) in into.writes.dirtied(into.place, key, from, to, into.now) {
+                    into.pages.mark(key, from, to, sure, into.now);
+                }
+            }
+            Effect::Written => {
+                into.pages.mark(key, from, to, true, into.now);
+                into.writes.written(into.place, key, from, to);
+            }
             Effect::Direct => into.ended.push((key, from, to)),
             Effect::DirectBegins => {
                 if !self.tells_ends {
@@ -223,6 +183,7 @@ impl Trace {
             ranges.iter().for_each(|(from, to)| read.pages.mark(key, from, to, false, now));
         }
         let pages = read.pages.take();
+        read.writes.taken();
         let taken = TakenTrace { pages, lost_since_ms: read.lost_since_ms.take() };
         drop(guard);
         if !taken.pages.files.is_empty() {
@@ -277,6 +238,8 @@ struct Joining<'a> {
     pages: &'a mut DirtyPages,
     reshaped: &'a mut Reshaped,
     echo: &'a mut Echo,
+    writes: &'a mut Writes,
+    place: Place,
     truncated: &'a mut HashSet<FileKey>,
     ended: &'a mut Vec<(FileKey, u64, u64)>,
     remembered: &'a mut bool,

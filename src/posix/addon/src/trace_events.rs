@@ -29,6 +29,8 @@ pub enum Span {
 pub enum Effect {
     /// the page cache has data that the disk has not
     Dirty,
+    /// written to the page cache, which may tell so too
+    Written,
     /// written past the page cache
     Direct,
     /// the same, about to happen
@@ -69,6 +71,14 @@ pub const DIRECT_BEGINS: Row = Row {
 
 const EXT4: Option<Family> = Some(Family::Ext4);
 const XFS: Option<Family> = Some(Family::Xfs);
+/// Writes to the page cache, the bytes alone; a kernel may do without.
+pub const WRITTEN: &[Row] = &[
+    row(&["ext4/ext4_da_write_end"], EXT4, Span::Bytes("pos", "copied"), Effect::Written),
+    row(&["ext4/ext4_write_end"], EXT4, Span::Bytes("pos", "copied"), Effect::Written),
+    // before anything is written
+    row(&["xfs/xfs_file_buffered_write"], XFS, Span::Bytes("offset", "count"), Effect::Written),
+];
+
 pub const RESHAPING: &[Row] = &[
     row(&["ext4/ext4_truncate_enter"], EXT4, Span::Whole, Effect::TruncateBegins),
     row(&["ext4/ext4_ext_remove_space_done"], EXT4, Span::Blocks("start", "end"), Effect::Reshaped),

@@ -190,16 +190,16 @@ impl Instance {
         self.pipes.iter().map(AsRawFd::as_raw_fd)
     }
 
-    /// Gives every page that the buffers hold, full or not. False when one says that records were lost, or makes no sense.
-    pub fn drain(&self, page: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<bool> {
+    /// Gives the records that the buffers hold, of one processor (its index) after the other. False when some were lost, or make no sense.
+    pub fn drain(&self, page: &mut [u8], mut each: impl FnMut(usize, &[u8])) -> Result<bool> {
         let mut whole = true;
-        for pipe in self.pipes() {
+        for (processor, pipe) in self.pipes().enumerate() {
             loop {
                 // SAFETY: the buffer has that many bytes and is borrowed for the call alone.
                 let got = unsafe { libc::read(pipe, page.as_mut_ptr().cast(), self.page_bytes.min(page.len())) };
                 match got {
                     0 => break,
-                    1.. => whole &= self.layout.records(&page[..got as usize], &mut each),
+                    1.. => whole &= self.layout.records(&page[..got as usize], |record| each(processor, record)),
                     _ => match Errno::last().0 {
                         libc::EAGAIN => break,
                         libc::EINTR => {}
