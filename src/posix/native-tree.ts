@@ -1,4 +1,4 @@
-/** What the addon exports for trees of files; the modules tree, listing, look, digest, listings, read, whole, source_file, apply and mark. */
+/** What the addon exports for trees of files; the modules tree, listing, look, looks, digest, listings, read, whole, source_file, apply and mark. */
 
 export interface NativePage { page: Buffer, lister: number }
 export interface NativeUnread { index: number, errno: number, offset: number, length: number }
@@ -19,9 +19,11 @@ export interface NativeTree {
   nextPage(lister: number): Promise<NativePage>
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>
+  lookAll(tree: number, paths: Buffer): Promise<{ page: Buffer, present: Buffer }>
   readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number, clean: boolean): Promise<NativeRead>
   readDirectories(tree: number, paths: Buffer, smallBytes: number, maxBytes: number): Promise<NativeWhole>
   readMetadata(tree: number, path: Buffer): Promise<Buffer | null>
+  readMetadataAll(tree: number, paths: Buffer): Promise<{ batch: Buffer, ends: number[], seen: Buffer }>
   openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
   closeFile(tree: number, fd: number): void
   readFile(fd: number, offset: number, length: number): Promise<Buffer>

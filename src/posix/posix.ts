@@ -31,8 +31,8 @@ export function errnoOf(error: unknown): string | undefined {
 const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'EXDEV'])
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
 
-/** Translates a refusal; `gone` answers for what is not there. */
-async function call<T>(work: Promise<T>, attempted: string, codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
+/** Translates a refusal; `gone` answers for what is not there. For the typed faces of this folder. */
+export async function call<T>(work: Promise<T>, attempted: string, codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
   try {
     return await work
   } catch (error) {
@@ -43,7 +43,7 @@ async function call<T>(work: Promise<T>, attempted: string, codeFor: (errno: str
   }
 }
 
-const unreadable = (errno: string): ErrorCode => (GONE.has(errno) ? 'SOURCE_MISSING' : 'SOURCE_UNREADABLE')
+export const unreadable = (errno: string): ErrorCode => (GONE.has(errno) ? 'SOURCE_MISSING' : 'SOURCE_UNREADABLE')
 
 /** The code for an errno that writing to the replica gave. */
 export function replicaCode(errno: string): 'REPLICA_FULL' | 'REPLICA_READ_ONLY' | 'REPLICA_WRITE' {
@@ -122,7 +122,7 @@ export async function* listDirectories(tree: TreeHandle, directories: readonly R
 }
 
 /** u16 length and path, one after the other */
-function packPaths(paths: readonly RelPath[]): Buffer {
+export function packPaths(paths: readonly RelPath[]): Buffer {
   const packed = Buffer.allocUnsafe(paths.reduce((sum, path) => sum + 2 + path.length, 0))
   let at = 0
   for (const path of paths) {

@@ -53,8 +53,8 @@ function windows(runs: readonly DataRange[]): DataRange[] {
 }
 
 /** The windows in groups, each of at most one large window or some small ones: their answers are waited for together. */
-export function askedAtOnce(asked: readonly DataRange[]): DataRange[][] {
-  const groups: DataRange[][] = []
+export function askedAtOnce<Window extends DataRange>(asked: readonly Window[]): Window[][] {
+  const groups: Window[][] = []
   let bytes = 0
   for (const window of asked) {
     const last = groups.at(-1)

@@ -9,63 +9,98 @@ import { isAppError } from '../errors/app-error.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
-import { stillNames, unreadable, withFile, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, openToRead, stillNames, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
 const HASH_BYTES = 16
 const PIECE_BYTES = 256 * 1024
+/** pieces that are held at once */
+const READ_AT_ONCE = 8
 
 /** Sends the file with all its data. What the replica has under its name is overwritten: remove it first where it may be another object. */
 export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<void> {
-  await withFile(of, path, signal, async file => {
-    await file.clean(0, file.sizeBytes, signal)
-    for (const operation of decodeOperations(await file.metadata(signal))) {
-      if (operation.kind !== 'metadata') continue
-      await of.sender.operation({ kind: 'file', path, sizeBytes: file.sizeBytes, complete: false, metadata: operation.metadata, extents: [] }, signal)
-    }
-    for (const extent of await file.extents(signal)) await sendRange(of, file, path, extent, signal)
-    await of.sender.add(await file.metadata(signal), signal)
-  })
+  await using file = await openToRead(of, path, signal)
+  if (file === undefined) return
+  await file.clean(0, file.sizeBytes, signal)
+  for (const operation of decodeOperations(await file.metadata(signal))) {
+    if (operation.kind !== 'metadata') continue
+    await of.sender.operation({ kind: 'file', path, sizeBytes: file.sizeBytes, complete: false, metadata: operation.metadata, extents: [] }, signal)
+  }
+  await sendPieces(of, (await file.extents(signal)).map(extent => ({ ...extent, file, path })), signal)
+  await of.sender.add(await file.metadata(signal), signal)
+}
+
+/** A file that is made equal in place. */
+export interface InPlace {
+  path: RelPath
+  inode: bigint
+  /** where its content may have changed, in order and without overlaps; undefined: anywhere */
+  ranges: readonly ChangedRange[] | undefined
 }
 
 /**
- * Makes the replica's file equal in place: size, holes, the blocks that differ, metadata; content only in `ranges` where they are given. Its
- * other names on the replica see it too. False, and nothing was sent, when path does not name the object any more.
+ * Makes the replica's files equal in place: size, holes, the blocks that differ, metadata; content only in the ranges where they are given.
+ * Their other names on the replica see it too. False for a file of which nothing was sent, because path does not name the object any more.
  */
-export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined, signal: AbortSignal): Promise<boolean> {
-  let done = false
-  await withFile(of, path, signal, async file => {
-    if (!await stillNames(of, path, inode, signal)) return
-    done = true
-    await sendContent(of, file, path, ranges ?? [EVERYWHERE], signal)
-    await of.sender.add(await file.metadata(signal), signal)
-  })
+export async function updateFiles(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
+  const done: boolean[] = []
+  for (let at = 0; at < files.length; at += OPEN_AT_ONCE) done.push(...await updateOpened(of, files.slice(at, at + OPEN_AT_ONCE), signal))
   return done
 }
 
+/** As updateFiles, of one file. */
+export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined, signal: AbortSignal): Promise<boolean> {
+  const [done] = await updateFiles(of, [{ path, inode, ranges }], signal)
+  return done === true
+}
+
 const EVERYWHERE: ChangedRange = { offset: 0, lengthBytes: Number.MAX_SAFE_INTEGER, sure: false }
+/** files that are updated together: they wait for the replica once */
+const OPEN_AT_ONCE = 64
+
+/** A part of an open file. */
+interface Piece extends DataRange { file: SourceFile, path: RelPath }
 
 /**
- * Size, and content in the ranges (in order, without overlaps): they are cleaned, their holes punched, what was surely stored to is sent, and
- * the rest is compared with the replica's blocks.
+ * Size, and content in the ranges: they are cleaned, their holes punched, what was surely stored to is sent, and the rest is compared with the
+ * replica's blocks.
  */
-async function sendContent(of: VolumeReplication, file: SourceFile, path: RelPath, ranges: readonly ChangedRange[], signal: AbortSignal): Promise<void> {
-  const { sizeBytes, extents } = await file.settleRanges(ranges, signal)
-  await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
-  const { holes, sure, compared } = sortOut(ranges, extents, sizeBytes)
-  for (const hole of holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)
-  for (const run of sure) await sendRange(of, file, path, run, signal)
-  if (compared.length === 0) return
-  await of.sender.applied(signal)
-  await sendDifferingBlocks(of, file, path, compared, signal)
+async function updateOpened(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
+  await using open = new AsyncDisposableStack()
+  const settled = await forEachAtOnce(files, async ({ path, inode, ranges = [EVERYWHERE] }) => {
+    const file = await openToRead(of, path, signal)
+    if (file === undefined) return undefined
+    if (open.disposed) {
+      // another of them has failed meanwhile
+      await file[Symbol.asyncDispose]()
+      return undefined
+    }
+    open.use(file)
+    return await stillNames(of, path, inode, signal) ? { path, ranges, file, ...await file.settleRanges(ranges, signal) } : undefined
+  })
+  const sent = settled.filter(one => one !== undefined)
+  const compared: Piece[] = []
+  for (const { path, ranges, file, sizeBytes, extents } of sent) {
+    await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
+    const plan = sortOut(ranges, extents, sizeBytes)
+    for (const hole of plan.holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)
+    await sendPieces(of, plan.sure.map(run => ({ ...run, file, path })), signal)
+    for (const window of plan.compared) compared.push({ ...window, file, path })
+  }
+  if (compared.length > 0) {
+    await of.sender.applied(signal)
+    await sendDifferingBlocks(of, compared, signal)
+  }
+  for (const batch of await forEachAtOnce(sent, async ({ file }) => file.metadata(signal))) await of.sender.add(batch, signal)
+  return settled.map(one => one !== undefined)
 }
 
 /** The hashes of both sides of a window; the source's are missing when it cannot be read. */
 interface WindowHashes { ours: Buffer | undefined, theirs: Buffer }
 
-async function sendDifferingBlocks(of: VolumeReplication, file: SourceFile, path: RelPath, windows: readonly DataRange[], signal: AbortSignal): Promise<void> {
-  const hash = async (group: readonly DataRange[]): Promise<WindowHashes[]> => await Promise.all(group.map(async ({ offset, lengthBytes }) => {
+async function sendDifferingBlocks(of: VolumeReplication, windows: readonly Piece[], signal: AbortSignal): Promise<void> {
+  const hash = async (group: readonly Piece[]): Promise<WindowHashes[]> => await Promise.all(group.map(async ({ file, path, offset, lengthBytes }) => {
     const [ours, theirs] = await Promise.all([
       orUnreadable(of, path, async () => file.blockHashes(offset, lengthBytes, BLOCK_BYTES, signal)),
       of.stream.hashes(of.volume, path, offset, lengthBytes, BLOCK_BYTES, signal),
@@ -76,22 +111,16 @@ async function sendDifferingBlocks(of: VolumeReplication, file: SourceFile, path
   let ahead = await hash(groups[0] ?? [])
   for (const [at, group] of groups.entries()) {
     const now = ahead
-    const send = async (): Promise<void> => {
-      for (const [index, hashes] of now.entries()) {
-        const window = group[index]
-        if (window !== undefined) await sendWindow(of, file, path, window, hashes, signal)
-      }
-    }
     // hash the next ones while these are read and sent
-    const [next] = await Promise.all([hash(groups[at + 1] ?? []), send()])
+    const [next] = await Promise.all([hash(groups[at + 1] ?? []), sendPieces(of, group.flatMap((window, i) => differing(window, now[i])), signal)])
     ahead = next
   }
 }
 
-async function sendWindow(of: VolumeReplication, file: SourceFile, path: RelPath, window: DataRange, hashes: WindowHashes, signal: AbortSignal): Promise<void> {
-  // without our hashes: what can be read is sent piece by piece, and the rest is reported
-  if (hashes.ours === undefined) return sendRange(of, file, path, window, signal)
-  for (const run of differingRuns(hashes.ours, hashes.theirs, window)) await sendRange(of, file, path, run, signal)
+/** What of a window is to be sent. Without our hashes: what can be read is sent piece by piece, and the rest is reported. */
+function differing(window: Piece, hashes: WindowHashes | undefined): Piece[] {
+  if (hashes?.ours === undefined) return [window]
+  return differingRuns(hashes.ours, hashes.theirs, window).map(run => ({ ...window, ...run }))
 }
 
 /** Neighbouring blocks whose hashes differ, as ranges of the file. */
@@ -109,15 +138,16 @@ function differingRuns(ours: Buffer, theirs: Buffer, window: DataRange): DataRan
   return runs
 }
 
-async function sendRange(of: VolumeReplication, file: SourceFile, path: RelPath, range: DataRange, signal: AbortSignal): Promise<void> {
-  const end = range.offset + range.lengthBytes
-  for (let offset = range.offset; offset < end; offset += PIECE_BYTES) {
-    const wanted = Math.min(PIECE_BYTES, end - offset)
-    const data = await orUnreadable(of, path, async () => file.read(offset, wanted, signal))
-    if (data === undefined) continue
-    if (data.length > 0) await of.sender.operation({ kind: 'write', path, offset, data }, signal)
-    // it shrank meanwhile
-    if (data.length < wanted) return
+async function sendPieces(of: VolumeReplication, ranges: readonly Piece[], signal: AbortSignal): Promise<void> {
+  const pieces = ranges.flatMap(range => Array.from({ length: Math.ceil(range.lengthBytes / PIECE_BYTES) }, (_, i): Piece => {
+    const offset = range.offset + i * PIECE_BYTES
+    return { ...range, offset, lengthBytes: Math.min(PIECE_BYTES, range.offset + range.lengthBytes - offset) }
+  }))
+  for (let at = 0; at < pieces.length; at += READ_AT_ONCE) {
+    const group = pieces.slice(at, at + READ_AT_ONCE)
+    const read = await forEachAtOnce(group, async ({ file, path, offset, lengthBytes }) => ({ path, offset, data: await orUnreadable(of, path, async () => file.read(offset, lengthBytes, signal)) }))
+    // nothing where it shrank meanwhile
+    for (const { path, offset, data } of read) if (data !== undefined && data.length > 0) await of.sender.operation({ kind: 'write', path, offset, data }, signal)
   }
 }
 

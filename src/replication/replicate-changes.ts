@@ -6,14 +6,16 @@
 import type { Change, Move } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { nameOf, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { SeenMetadata } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
-import { updateFile } from './file-content.ts'
+import { updateFile, updateFiles, type InPlace } from './file-content.ts'
 import type { Placed } from './moving.ts'
 import { keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendNames, SMALL_FILE_BYTES } from './send-objects.ts'
 import { settleLinks } from './settle-links.ts'
-import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
 type EntryChange = Extract<PathChange, { kind: 'entry' }>
@@ -94,9 +96,10 @@ async function replaceEntries(of: VolumeReplication, changes: readonly EntryChan
 
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
 async function sendData(of: VolumeReplication, changes: readonly DataChange[], metadata: NamedObject[], signal: AbortSignal): Promise<DataChange[]> {
-  const looked = await forEachAtOnce(changes, async change => ({ change, entry: await lookAt(of.tree, change.path, signal) }))
+  const entries = await lookAtAll(of.tree, changes.map(({ path }) => path), signal)
+  const looked = changes.map((change, i) => ({ change, entry: entries[i] }))
   const small = new Map<string, Buffer[]>()
-  const inPlace: { path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined }[] = []
+  const inPlace: InPlace[] = []
   const rangesOf = rangesByInode(looked)
   const postponed: DataChange[] = []
   for (const { change, entry } of looked) {
@@ -127,10 +130,12 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
     of.seen.add(entry.inode)
   }
   for (const [directory, names] of small) await sendNames(of, directory === '' ? ROOT_PATH : pathOfKey(directory), names, signal)
+  // what is known to be little need not wait for its turn
+  const known = inPlace.filter(({ ranges }) => ranges !== undefined)
+  const updated = await updateFiles(of, known, signal)
+  for (const [at, { inode }] of known.entries()) if (updated[at] !== true) lookForObject(of, inode)
   for (const { path, inode, ranges } of inPlace) {
-    const update = async (): Promise<boolean> => updateFile(of, path, inode, ranges, signal)
-    // what is known to be little need not wait for its turn
-    if (!await (ranges === undefined ? of.pace.timed(path, update) : update())) lookForObject(of, inode)
+    if (ranges === undefined && !await of.pace.timed(path, async () => updateFile(of, path, inode, undefined, signal))) lookForObject(of, inode)
   }
   return postponed
 }
@@ -164,7 +169,7 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
  * the name: there it is the old object yet, perhaps with further names. The new one's entry is marked; the old one, if it had other names,
  * is looked for by itself.
  */
-function isTheObject(of: VolumeReplication, { object }: NamedObject, entry: ListingEntry | undefined): entry is ListingEntry {
+function isTheObject<Found extends { inode: bigint }>(of: VolumeReplication, { object }: NamedObject, entry: Found | undefined): entry is Found {
   if (entry !== undefined && (object === undefined || object.inode === entry.inode)) return true
   if (object !== undefined && object.linkCount > 1) lookForObject(of, object.inode)
   return false
@@ -175,28 +180,31 @@ function lookForObject(of: VolumeReplication, inode: bigint): void {
 }
 
 async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[], signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < named.length; at += METADATA_AT_ONCE) {
-    const batches = await forEachAtOnce(named.slice(at, at + METADATA_AT_ONCE), async one => readMetadata(of, one, signal))
-    for (const batch of batches) await of.sender.add(batch, signal)
+  for (let rest = named; rest.length > 0;) {
+    const asked = rest.slice(0, METADATA_AT_ONCE)
+    const seen = await of.tree.readMetadataAll(asked.map(({ path }) => path), signal)
+    if (seen.length === 0) throw new AppError('INTERNAL', 'a source tree has read the metadata of none of the names that it was given')
+    for (const [at, one] of seen.entries()) {
+      const name = asked[at]
+      if (name !== undefined) await of.sender.add(metadataOf(of, name, one), signal)
+    }
+    rest = rest.slice(seen.length)
   }
 }
 
-async function readMetadata(of: VolumeReplication, named: NamedObject, signal: AbortSignal): Promise<OperationBatch | undefined> {
+function metadataOf(of: VolumeReplication, named: NamedObject, seen: SeenMetadata | undefined): OperationBatch | undefined {
   const { path } = named
   of.looked.path(path)
-  const entry = await lookAt(of.tree, path, signal)
-  if (!isTheObject(of, named, entry)) return undefined
-  const batch = await of.tree.readMetadata(path, signal)
-  const isLinked = entry.type !== 'directory' && entry.linkCount > 1
-  if (isLinked) of.links.note(entry.inode, path)
+  if (!isTheObject(of, named, seen)) return undefined
+  const isLinked = !seen.isDirectory && seen.linkCount > 1
+  if (isLinked) of.links.note(seen.inode, path)
   // else it may be another object's: told of by the mark of its entry, and perhaps refused by what the replica has here yet
-  if (await stillNames(of, path, entry.inode, signal)) return batch
-  if (isLinked) lookForObject(of, entry.inode)
-  return undefined
+  if (seen.batch === undefined && isLinked) lookForObject(of, seen.inode)
+  return seen.batch
 }
 
-/** batches held at once: bounds what a million directories cost */
-const METADATA_AT_ONCE = 256
+/** names that one call is given */
+const METADATA_AT_ONCE = 1024
 
 function deepestFirst(keys: ReadonlySet<string>): RelPath[] {
   const depth = (key: string): number => key === '' ? 0 : key.split('/').length

@@ -4,7 +4,7 @@ import { AppError } from '../errors/app-error.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile } from './file-content.ts'
 import { inTheWay } from '../tree/in-the-way.ts'
-import { forEachAtOnce, lookAt, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 /** Files up to this size travel whole with their metadata in one operation: cheaper than to ask what the replica has. */
 export const SMALL_FILE_BYTES = 256 * 1024
@@ -17,13 +17,14 @@ const VANISHED = 'FILE_VANISHED'
  * the replica has elsewhere is moved. Objects with several names wait for the settling of links.
  */
 export async function replaceNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
-  const looked = await forEachAtOnce(names, async name => ({ name, entry: await lookAt(of.tree, joinRelPath(directory, name), signal) }))
   const plain: Buffer[] = []
   const directories: Buffer[] = []
   const paths = names.map(name => joinRelPath(directory, name))
+  const looked = await lookAtAll(of.tree, paths, signal)
   // what the replica has goes first: else a `file` operation would go into the object that is there, and into its other names
   const staying = await of.removal.names(paths, async () => { await of.sender.applied(signal) }, signal)
-  for (const [at, { name, entry }] of looked.entries()) {
+  for (const [at, name] of names.entries()) {
+    const entry = looked[at]
     const path = joinRelPath(directory, name)
     touchParent(of, path)
     of.looked.whole(path)

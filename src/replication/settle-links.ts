@@ -5,14 +5,15 @@ import type { ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile, updateFile } from './file-content.ts'
 import { isBelowOneOf, keyOf } from './path-key.ts'
 import { SMALL_FILE_BYTES, sendNames } from './send-objects.ts'
-import { forEachAtOnce, lookAt, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 interface Group { names: RelPath[], entry: ListingEntry | undefined }
 
 /** The names that lead to the object right now. */
 async function verified(of: VolumeReplication, inode: bigint, signal: AbortSignal): Promise<Group> {
-  const looked = await forEachAtOnce(of.links.namesOf(inode), async path => ({ path, entry: await lookAt(of.tree, path, signal) }))
-  const leading = looked.filter(({ entry }) => entry?.inode === inode && entry.type !== 'directory')
+  const names = of.links.namesOf(inode)
+  const looked = await lookAtAll(of.tree, names, signal)
+  const leading = names.map((path, i) => ({ path, entry: looked[i] })).filter(({ entry }) => entry?.inode === inode && entry.type !== 'directory')
   return { names: leading.map(({ path }) => path), entry: leading.at(-1)?.entry }
 }
 

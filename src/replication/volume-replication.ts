@@ -75,6 +75,16 @@ export async function stillNames(of: VolumeReplication, path: RelPath, inode: bi
   return (await lookAt(of.tree, path, signal))?.inode === inode
 }
 
+/** Names that are looked at with one call. */
+const LOOKED_AT_ONCE = 1024
+
+/** What is at each of the paths now; records lack flags and extended attributes. */
+export async function lookAtAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
+  const found: (ListingEntry | undefined)[] = []
+  for (let at = 0; at < paths.length; at += LOOKED_AT_ONCE) for (const entry of await tree.lookAll(paths.slice(at, at + LOOKED_AT_ONCE), signal)) found.push(entry)
+  return found
+}
+
 /** Calls under way at once: as many as libuv's pool takes, and as many waiting. */
 const AT_ONCE = 8
 
@@ -85,22 +95,16 @@ export async function forEachAtOnce<Item, Answer>(items: readonly Item[], one: (
   return answers
 }
 
-/**
- * Opens a file, uses it, and closes it (a frozen tree puts the closing off). A file that is gone is nothing; one that cannot be opened is
- * a finding.
- */
-export async function withFile(of: VolumeReplication, path: RelPath, signal: AbortSignal, use: (file: SourceFile) => Promise<void>): Promise<void> {
-  let file: SourceFile
+/** Opens a file; dispose to close (a frozen tree puts the closing off). Undefined for one that is gone, or cannot be opened, which is a finding. */
+export async function openToRead(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<SourceFile | undefined> {
   try {
-    file = await of.tree.openFile(path, signal)
+    return await of.tree.openFile(path, signal)
   } catch (error) {
-    if (isAppError(error, 'SOURCE_MISSING')) return
+    if (isAppError(error, 'SOURCE_MISSING')) return undefined
     if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
     of.findings.push(unreadable(path, error.message))
-    return
+    return undefined
   }
-  await using opened = file
-  await use(opened)
 }
 
 /** The finding about a file, or a range of it, that could not be read. */

@@ -4,10 +4,11 @@ import { LIMBO } from '../domain/limbo.ts'
 import { display, joinRelPath, nameOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { hashBlocks } from '../posix/posix.ts'
-import { encodeListing, listingEntries, type DirectoryDigest, type ListedObject, type ListingPage } from '../wire/listing-codec.ts'
+import { encodeListing, listingEntries, type DirectoryDigest, type ListedObject, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, decodeOperations, encodeOperation, encodeOperations, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
+import { lookEach, readMetadataOfEach } from './look-each.ts'
 import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
-import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 import { unreadFinding } from './unread.ts'
 
@@ -68,6 +69,9 @@ export class MemoryTree implements SourceTree, TargetTree {
     const node = path.equals(LIMBO) ? undefined : this.#nodes.find(path)
     return node === undefined ? undefined : encodeListing([listed(nameOf(path), node)])
   }
+
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> { return await lookEach(this, paths, signal) }
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> { return await readMetadataOfEach(this, paths, signal) }
 
   async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()

@@ -1,12 +1,13 @@
 /** SourceTree of a directory of this machine, read through the addon. */
 import type { Finding } from '../domain/finding.ts'
 import { childPath, display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import { lookAll, readMetadataAll } from '../posix/looks.ts'
 import * as posix from '../posix/posix.ts'
 import { outgoingBodies } from '../wire/body-pool.ts'
-import { asListingPage, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
+import { asListingPage, ListingEntry, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
-import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
 /** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
 export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
@@ -48,6 +49,18 @@ class PosixSourceTree implements SourceTree {
     return page === undefined ? undefined : asListingPage(page)
   }
 
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
+    signal.throwIfAborted()
+    const { page, present } = await lookAll(this.#tree, paths)
+    let next = 0
+    return paths.map((_, i) => {
+      if (present[i] !== 1) return undefined
+      const start = next + 4
+      next = start + page.readUInt32LE(next)
+      return new ListingEntry(page, start, next)
+    })
+  }
+
   async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()
     const read = await posix.readEntries(this.#tree, directory, names, options.smallFileBytes, options.maxBatchBytes, options.clean === true)
@@ -87,6 +100,11 @@ class PosixSourceTree implements SourceTree {
     signal.throwIfAborted()
     const batch = await posix.readMetadata(this.#tree, path)
     return batch === undefined ? undefined : asOperationBatch(batch)
+  }
+
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
+    signal.throwIfAborted()
+    return (await readMetadataAll(this.#tree, paths)).map(seen => seen === undefined ? undefined : { ...seen, batch: seen.batch === undefined ? undefined : asOperationBatch(seen.batch) })
   }
 
   async keepOpen(keep: boolean): Promise<void> {

@@ -4,9 +4,9 @@
  */
 import { display, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
-import { encodeListing, keptEntries, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
+import { encodeListing, keptEntries, listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { encodeOperations, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
-import type { DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { DirectoryRules, VolumeRules } from './volume-rules.ts'
 
 /** Directories that are looked into at once to see whether they hold anything that the rules keep out. */
@@ -56,6 +56,11 @@ class RuledSourceTree implements SourceTree {
     return page
   }
 
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
+    const found = await this.#tree.lookAll(paths, signal)
+    return found.map((entry, i) => this.#ifSeen(paths[i], entry, entry?.type === 'directory'))
+  }
+
   async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     const read = await this.#tree.read(directory, names, options, signal)
     return this.#rules.at(directory).reach === 'all' ? read : { ...read, batch: this.#kept(read.batch) }
@@ -86,12 +91,21 @@ class RuledSourceTree implements SourceTree {
     return await this.#tree.readMetadata(path, signal)
   }
 
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
+    const found = await this.#tree.readMetadataAll(paths, signal)
+    return found.map((seen, i) => this.#ifSeen(paths[i], seen, seen?.isDirectory === true))
+  }
+
   async keepOpen(keep: boolean): Promise<void> {
     await this.#tree.keepOpen(keep)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tree[Symbol.asyncDispose]()
+  }
+
+  #ifSeen<Found>(path: RelPath | undefined, found: Found | undefined, isDirectory: boolean): Found | undefined {
+    return path === undefined || (path.length > 0 && !this.#isSeen(path, isDirectory)) ? undefined : found
   }
 
   #isSeen(path: RelPath, isDirectory: boolean): boolean {

@@ -6,7 +6,7 @@
 import type { RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
-import type { ListingPage } from '../wire/listing-codec.ts'
+import type { ListingEntry, ListingPage } from '../wire/listing-codec.ts'
 
 /** What one `read` gave. */
 export interface ReadResult {
@@ -76,6 +76,8 @@ export interface SourceTree extends AsyncDisposable {
   digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]>
   /** A page with the one entry at path, or undefined when there is nothing (any more). The root has the empty name. */
   look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
+  /** As `look` of each of the paths, in one call; records lack flags and extended attributes. @throws {AppError} SOURCE_UNREADABLE */
+  lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (ListingEntry | undefined)[]>
   /**
    * Operations that create the named entries of one directory as they are now: `directory`, `file` with its data when at most
    * smallFileBytes, `symlink`, `node`. Hard links are the caller's business. Stops after about maxBatchBytes; call again with the rest.
@@ -92,6 +94,11 @@ export interface SourceTree extends AsyncDisposable {
   /** Operation `metadata` for path as it is now, or undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
   readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
   /**
+   * What each of the paths leads to and its metadata, in one call, for the first of the paths, at least one; undefined where there is nothing.
+   * @throws {AppError} SOURCE_UNREADABLE
+   */
+  readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (SeenMetadata | undefined)[]>
+  /**
    * With true, nothing that the tree has opened is closed from now on: on a frozen file system the last close of a file can block until
    * it is thawed (capture.md). With false, what was put off is closed. The caller sees to a limit of descriptors that suffices.
    */
@@ -104,6 +111,9 @@ export interface ReadOptions {
   /** `read` cleans the files that it reads, as SourceFile.clean does; left out: not */
   clean?: boolean
 }
+
+/** An object and its `metadata` operation, which is missing when its name passed to another object meanwhile. */
+export interface SeenMetadata { inode: bigint, linkCount: number, isDirectory: boolean, batch: OperationBatch | undefined }
 
 /** A regular file being read; it may change meanwhile. Dispose to close. */
 export interface SourceFile extends AsyncDisposable {

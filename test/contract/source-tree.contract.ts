@@ -67,6 +67,22 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     t.same(await opened.settleRanges([{ offset: 1 << 30, lengthBytes: 4096 }], signal), { sizeBytes: 70536, extents: [] })
   })
 
+  void t.test(`${name}: many names are looked at in one call, and their metadata is that of one by one`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, directory('d'), directory('d/e'), file('d/f', 'content', { xattrs: [xattr('user.x', 'y')] }), link('d/g', 'd/f'), symlink('s', 'd'))
+    const names = ['d/f', 'd/gone', 'no/such', 'd/f/below', 'd/e', 's', '', 'd/g'].map(rel)
+    const found = await pair.source.lookAll(names, signal)
+    t.same(found.map(e => e === undefined ? '' : `${e.type} ${e.name.toString()} ${String(e.linkCount)}`), ['file f 2', '', '', '', found[4] === undefined ? '?' : `directory e ${String(found[4].linkCount)}`, 'symlink s 1', found[6] === undefined ? '?' : `directory  ${String(found[6].linkCount)}`, 'file g 2'])
+    const seen = await pair.source.readMetadataAll(names, signal)
+    t.same(seen.map(one => one?.inode), found.map(e => e?.inode))
+    t.same(seen.map(one => one?.isDirectory), found.map(e => e === undefined ? undefined : e.type === 'directory'))
+    for (const [at, path] of names.entries()) {
+      const alone = await pair.source.readMetadata(path, signal)
+      t.same(seen[at]?.batch, alone, path.toString())
+    }
+    t.same(await pair.source.lookAll([], signal), [])
+  })
+
   void t.test(`${name}: a small file keeps its holes`, { skip }, async t => {
     await using pair = await open()
     await apply(pair.target, { kind: 'file', path: rel('f'), sizeBytes: 400_000, complete: true, metadata: METADATA, extents: [{ offset: 131_072, data: Buffer.alloc(65_536, 7) }, { offset: 262_144, data: Buffer.alloc(65_536) }] })

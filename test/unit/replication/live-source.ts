@@ -6,6 +6,7 @@ import type { ChangedObject } from '../../../src/capture/change-source.ts'
 import type { Clock } from '../../../src/clock/clock.ts'
 import type { FileMetadata, FileOperation } from '../../../src/domain/file-operation.ts'
 import { joinRelPath, nameOf, parentOf, parseRelPath, ROOT_PATH, type RelPath } from '../../../src/domain/rel-path.ts'
+import { lookEach, readMetadataOfEach } from '../../../src/tree/look-each.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import type { SourceTree } from '../../../src/tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../../../src/wire/listing-codec.ts'
@@ -191,7 +192,14 @@ function isBelow(at: RelPath, top: RelPath): boolean {
 
 /** Lets the source change between any two looks at it. */
 export function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): SourceTree {
+  const looking: Pick<SourceTree, 'look' | 'readMetadata'> = {
+    look: async (at, signal) => { await next(); return await tree.look(at, signal) },
+    readMetadata: async (at, signal) => { await next(); return await tree.readMetadata(at, signal) },
+  }
   return {
+    ...looking,
+    lookAll: async (paths, signal) => lookEach(looking, paths, signal),
+    readMetadataAll: async (paths, signal) => readMetadataOfEach(looking, paths, signal),
     list: async function* (directory, signal) {
       await next()
       yield* tree.list(directory, signal)
@@ -201,11 +209,9 @@ export function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): 
       yield* tree.listAll(directories, signal)
     },
     digest: async (directories, signal) => { await next(); return await tree.digest(directories, signal) },
-    look: async (at, signal) => { await next(); return await tree.look(at, signal) },
     read: async (directory, names, options, signal) => { await next(); return await tree.read(directory, names, options, signal) },
     readDirectories: async (directories, options, signal) => { await next(); return await tree.readDirectories(directories, options, signal) },
     openFile: async (at, signal) => { await next(); return await tree.openFile(at, signal) },
-    readMetadata: async (at, signal) => { await next(); return await tree.readMetadata(at, signal) },
     keepOpen: async keep => tree.keepOpen(keep),
     [Symbol.asyncDispose]: async () => undefined,
   }

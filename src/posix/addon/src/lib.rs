@@ -29,6 +29,7 @@ mod link;
 mod listing;
 mod listings;
 mod look;
+mod looks;
 mod mark;
 mod mount_events;
 mod moves;
