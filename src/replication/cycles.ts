@@ -35,6 +35,9 @@ export interface ReplicatorOptions {
   keepsDeleted?: (() => boolean) | undefined
 }
 
+/** The replica is asked to flush when the oldest change on the way is older. */
+const FLUSH_MS = 400
+
 export class Cycles {
   readonly #options: ReplicatorOptions
   readonly #inFlight: InFlight
@@ -42,7 +45,10 @@ export class Cycles {
   readonly #volumes = new Map<number, VolumeCycles>()
   readonly #refusals = new Refusals()
   #findings: Finding[] = []
+  /** up to this sequence the replica was asked to flush */
+  #flushAsked = 0
   #steps = 0
+  #isScanning = false
   /** what the rescans under way are shown as */
   #rescanned: readonly Degradation[] = []
   /** when the oldest of the changes that are looked at was made */
@@ -97,10 +103,29 @@ export class Cycles {
     this.#safe.sent(stream.sent)
     if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
     this.#inFlight.durable(stream.durable)
+    await this.#askForFlush(signal)
+  }
+
+  /** A replica flushes by itself when nothing comes for a moment, which under a steady load may be seldom. One flush is asked for at a time. */
+  async #askForFlush(signal: AbortSignal): Promise<void> {
+    const { clock, stream } = this.#options
+    const oldestAtMs = this.#inFlight.oldestAtMs
+    if (oldestAtMs === undefined || clock.now() - oldestAtMs < FLUSH_MS || stream.durable < this.#flushAsked) return
+    this.#flushAsked = stream.sent
+    await stream.requestFlush(signal)
   }
 
   /** Looks again at everything whose status changed since the last scan, or since the capture began. @throws {AppError} LINK_LOST */
   async scan(options: CycleOptions, signal: AbortSignal): Promise<void> {
+    this.#isScanning = true
+    try {
+      await this.#scanAll(options, signal)
+    } finally {
+      this.#isScanning = false
+    }
+  }
+
+  async #scanAll(options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes, clock, stream } = this.#options
     this.#safe.scanning()
     for (const [volume, of] of this.#volumes) {
@@ -189,7 +214,8 @@ export class Cycles {
   }
 
   #onTheWay(changes: readonly Change[]): void {
-    this.#inFlight.add(changes, this.#options.stream.sent)
+    // what a walk finds was sent before, for the most part
+    this.#inFlight.add(changes, this.#options.stream.sent, !this.#isScanning)
     this.#steps++
     this.#options.moved?.()
   }

@@ -5,7 +5,7 @@ import type { Degradation } from '../domain/degradation.ts'
 import type { Clock } from '../clock/clock.ts'
 import { LatencyHistogram } from './latency.ts'
 
-interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, rescans: readonly Degradation[] }
+interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, isTimed: boolean, rescans: readonly Degradation[] }
 
 /** Changes on the way at most before the next cycle waits: bounds what is put back, and kept, when the link is lost. */
 const MAX_CHANGES = 200_000
@@ -37,11 +37,11 @@ export class InFlight {
     return oldest === Infinity ? undefined : oldest
   }
 
-  /** These changes are safe when this sequence is durable. */
-  add(changes: readonly Change[], sequence: number): void {
+  /** These changes are safe when this sequence is durable. Not `isTimed`: when they were made is not known. */
+  add(changes: readonly Change[], sequence: number, isTimed = true): void {
     if (changes.length === 0) return
     const rescans = changes.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
-    this.#sent.push({ changes, sequence, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
+    this.#sent.push({ changes, sequence, isTimed, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
     this.#count += changes.length
   }
 
@@ -51,7 +51,7 @@ export class InFlight {
     for (;;) {
       const [first] = this.#sent
       if (first === undefined || first.sequence > sequence) return
-      for (const { atMs } of first.changes) this.#latency.add(Math.max(0, now - atMs))
+      if (first.isTimed) for (const { atMs } of first.changes) this.#latency.add(Math.max(0, now - atMs))
       this.#count -= first.changes.length
       this.applied += first.changes.length
       this.#sent.shift()

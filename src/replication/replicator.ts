@@ -2,7 +2,7 @@
  * The agent's side of replication: turns changes into operations by looking at the source as it is now, until the replica is equal.
  *
  *   const replicator = createReplicator({ volumes, changes, stream, report, clock })   // one per connection
- *   await replicator.run(signal)                       // cycles of about 200 ms; resolves on abort, rejects when the link is lost
+ *   await replicator.run(signal)                       // cycles of 200 ms and more; resolves on abort, rejects when the link is lost
  *   const drained = await replicator.drain({ freeze: signal => freeze(mountPoints, { holdMs }, signal) }, signal)
  *   ... await drained.frozen?.hold() / thaw() / leave()
  *
@@ -51,6 +51,8 @@ export interface Replicator {
 }
 
 const CYCLE_MS = 200
+/** A cycle that took less is followed by a pause of at least its length: what changes again and again is then sent less often. */
+const PACED_MS = 300
 const REPORT_MS = 500
 /** How often the volumes are walked by change time while replication runs; and never for more than a twentieth of the time. */
 const SCAN_MS = 10 * 60_000
@@ -59,6 +61,8 @@ const SCAN_SHARE = 20
 const FEW_CHANGES = 200
 /** Rounds in which a busy source may come down to few changes before it is frozen as it is. */
 const MAX_ROUNDS = 25
+/** Rounds in a row in which it does not come down: what still waits is what changes in one of them, and goes on to. */
+const LEVEL_ROUNDS = 3
 /** Rounds after which an unfrozen source that never gets quiet counts as drained: all changes from before the drain are over. */
 const MAX_QUIET_ROUNDS = 50
 /** how often a frozen source is held while the drain goes on */
@@ -100,7 +104,8 @@ class ChangeReplicator implements Replicator {
           scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)
         }
         this.#report(clock.now())
-        await clock.sleep(Math.max(0, began + CYCLE_MS - clock.now()), signal)
+        const took = clock.now() - began
+        await clock.sleep(Math.max(0, CYCLE_MS - took, took < PACED_MS ? took : 0), signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error
@@ -137,10 +142,14 @@ class ChangeReplicator implements Replicator {
 
   /** Cycles until few changes wait, or the source stays busy. */
   async #comeDown(signal: AbortSignal): Promise<void> {
-    for (let round = 0; round < MAX_ROUNDS; round++) {
+    let fewest = Infinity
+    for (let round = 0, level = 0; round < MAX_ROUNDS && level < LEVEL_ROUNDS; round++) {
       await this.#cycles.once({ thorough: true, frozen: false }, signal)
       this.#report(this.#options.clock.now())
-      if (this.#options.changes.pending().count <= FEW_CHANGES) return
+      const { count } = this.#options.changes.pending()
+      if (count <= FEW_CHANGES) return
+      level = count < fewest * 0.9 ? 0 : level + 1
+      fewest = Math.min(fewest, count)
     }
   }
 

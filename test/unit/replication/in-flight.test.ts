@@ -1,0 +1,28 @@
+import t from 'tap'
+import type { Change } from '../../../src/capture/change-source.ts'
+import { parseRelPath } from '../../../src/domain/rel-path.ts'
+import { InFlight } from '../../../src/replication/in-flight.ts'
+
+let now = 0
+const clock = { now: () => now, sleep: async () => undefined }
+const change = (atMs: number): Change => ({ kind: 'data', volume: 0, path: parseRelPath(Buffer.from('f')), atMs })
+
+void t.test('a change counts with its age when it is durable, and one that a walk found does not', async t => {
+  const inFlight = new InFlight(clock)
+  now = 1000
+  inFlight.add([change(900)], 1)
+  inFlight.add([change(100)], 2, false)
+  t.equal(inFlight.oldestAtMs, 100)
+  inFlight.durable(2)
+  t.equal(inFlight.latencyMsMax, 100)
+  t.equal(inFlight.applied, 2)
+  t.equal(inFlight.count, 0)
+})
+
+void t.test('what is not durable is taken back, however it was found', async t => {
+  const inFlight = new InFlight(clock)
+  inFlight.add([change(1)], 1)
+  inFlight.add([change(2), change(3)], 2, false)
+  inFlight.durable(1)
+  t.same(inFlight.takeBack().map(({ atMs }) => atMs), [2, 3])
+})
