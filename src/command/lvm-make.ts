@@ -1,5 +1,5 @@
 /**
- * Makes and activates volume groups: `pvcreate`, `vgcfgrestore`, `vgchange`, `vgrename`. Each command sees the named devices and no others, so that
+ * Makes and activates volume groups: `pvcreate`, `vgcfgrestore`, `vgchange`. Each command sees the named devices and no others, so that
  * groups of the same name on other disks of the appliance are never touched, and it neither reads nor writes what LVM keeps below /etc.
  */
 import { z } from 'zod'
@@ -19,7 +19,10 @@ export async function makePhysicalVolume(runner: Runner, device: string, uuid: s
   await runner.run('pvcreate', ['--yes', '--force', '--force', '--uuid', uuid, '--restorefile', file, '--zero', 'y', ...only([device]), '--', device], { signal, timeoutMs: TIMEOUT_MS })
 }
 
-/** Writes the metadata in `file` to the physical volumes `devices`. @throws {AppError} what Runner throws */
+/**
+ * Writes the metadata in `file` to the physical volumes `devices`: also other ones to a group that is there, which gets a new name and new identifiers
+ * so. It must not be active then. @throws {AppError} what Runner throws
+ */
 export async function restoreGroup(runner: Runner, name: string, file: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
   await runner.run('vgcfgrestore', ['--yes', '--file', file, ...only(devices), '--', name], { signal, timeoutMs: TIMEOUT_MS })
 }
@@ -32,11 +35,6 @@ export async function activateGroup(runner: Runner, name: string, devices: reado
 /** Makes the kernel forget them. @throws {AppError} TOOL_FAILED when one is in use; what Runner throws */
 export async function deactivateGroup(runner: Runner, name: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
   await runner.run('vgchange', ['--activate', 'n', ...only(devices), '--', name], { signal, timeoutMs: TIMEOUT_MS })
-}
-
-/** The group must not be active. @throws {AppError} what Runner throws */
-export async function renameGroup(runner: Runner, from: string, to: string, devices: readonly string[], signal: AbortSignal): Promise<void> {
-  await runner.run('vgrename', [...only(devices), '--', from, to], { signal, timeoutMs: TIMEOUT_MS })
 }
 
 const Report = z.object({ report: z.array(z.object({ pv: z.array(z.object({ pv_uuid: z.string(), vg_uuid: z.string(), vg_name: z.string() })) })) })

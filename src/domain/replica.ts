@@ -47,14 +47,15 @@ export const PlannedSegment = z.object({
 })
 export type PlannedSegment = z.infer<typeof PlannedSegment>
 
-export const PlannedLogicalVolume = z.object({ name: z.string(), uuid: z.string(), extents: z.number().int().positive(), tags: z.array(z.string()), segments: z.array(PlannedSegment) })
+/** Temporary names and identifiers hold while it is in the appliance: a clone may be there at once, and the kernel takes each only once. */
+export const PlannedLogicalVolume = z.object({ name: z.string(), uuid: z.string(), temporaryUuid: z.string(), extents: z.number().int().positive(), tags: z.array(z.string()), segments: z.array(PlannedSegment) })
 export type PlannedLogicalVolume = z.infer<typeof PlannedLogicalVolume>
 
 export const PlannedVolumeGroup = z.object({
   name: z.string(),
-  /** while it is in the appliance: another source may have a group of the same name */
   temporaryName: z.string(),
   uuid: z.string(),
+  temporaryUuid: z.string(),
   extentSizeBytes: z.number().int().positive(),
   tags: z.array(z.string()),
   physicalVolumes: z.array(PlannedPhysicalVolume),

@@ -75,7 +75,7 @@ function stripesOf({ segments }: LogicalVolume): number {
 }
 
 /** Gives every logical volume its extents: striped ones first, each part on the physical volume that has it on the source where there is room. */
-export function allocate({ group, wanted }: GroupRequest, physical: readonly Pick<PlannedPhysicalVolume, 'extents'>[], differences: PlanDifference[]): PlannedLogicalVolume[] {
+export function allocate({ group, wanted }: GroupRequest, physical: readonly Pick<PlannedPhysicalVolume, 'extents'>[], differences: PlanDifference[]): Omit<PlannedLogicalVolume, 'temporaryUuid'>[] {
   const free = physical.map(p => ({ next: 0, left: p.extents }))
   const take = (index: number, extents: number): number => {
     const at = free[index]

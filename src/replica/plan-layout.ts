@@ -157,7 +157,7 @@ function plannedGroup({ jobId, workload }: LayoutRequest, request: GroupRequest,
     const lost = flattening(group, logical)
     if (lost !== undefined) differences.push(lost)
   }
-  return { name: group.name, temporaryName: temporaryName(jobId, group), uuid: group.uuid, extentSizeBytes: group.extentSizeBytes, tags: group.tags, physicalVolumes, logicalVolumes: allocate(request, physicalVolumes, differences) }
+  return { name: group.name, temporaryName: temporaryName(jobId, group), uuid: group.uuid, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid), extentSizeBytes: group.extentSizeBytes, tags: group.tags, physicalVolumes, logicalVolumes: allocate(request, physicalVolumes, differences).map(v => ({ ...v, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid, v.uuid) })) }
 }
 
 /** LVM takes names of up to 127 characters. */

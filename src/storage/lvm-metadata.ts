@@ -1,21 +1,22 @@
 /**
  * The metadata of a planned volume group as LVM's own text (the format of vgcfgbackup), so that the group, its physical and its logical volumes get the
- * identifiers of the source: GRUB finds logical volumes by them. Pure.
+ * identifiers of the source: GRUB finds logical volumes by them. While it is in the appliance it has others: of two groups with the same identifiers
+ * LVM takes the mapped volumes of one for those of the other (it renames them, and answers that all is active). Pure.
  */
 import type { PlannedLogicalVolume, PlannedSegment, PlannedVolumeGroup } from '../domain/replica.ts'
 
 const SECTOR_BYTES = 512
 
-/**
- * @param name the group's name in the text
- * @param devices of the physical volumes, in their order; a hint for people
- */
-export function lvmMetadata(group: PlannedVolumeGroup, name: string, devices: readonly string[]): string {
+/** temporary: as it is in the appliance; final: as it is handed over. */
+export type GroupIdentity = 'temporary' | 'final'
+
+/** @param devices of the physical volumes, in their order; a hint for people */
+export function lvmMetadata(group: PlannedVolumeGroup, identity: GroupIdentity, devices: readonly string[]): string {
   const { extentSizeBytes, tags, physicalVolumes, logicalVolumes } = group
   return [
     'contents = "Text Format Volume Group"', 'version = 1', 'description = ""', 'creation_host = "landfall"', 'creation_time = 0', '',
-    `${word(name)} {`,
-    `id = ${text(group.uuid)}`, 'seqno = 1', 'format = "lvm2"', 'status = ["RESIZEABLE", "READ", "WRITE"]', 'flags = []', ...tagged(tags),
+    `${word(groupName(group, identity))} {`,
+    `id = ${text(identity === 'final' ? group.uuid : group.temporaryUuid)}`, 'seqno = 1', 'format = "lvm2"', 'status = ["RESIZEABLE", "READ", "WRITE"]', 'flags = []', ...tagged(tags),
     `extent_size = ${sectors(extentSizeBytes)}`, 'max_lv = 0', 'max_pv = 0', 'metadata_copies = 0', '',
     'physical_volumes {',
     ...physicalVolumes.flatMap((p, i) => [
@@ -23,15 +24,20 @@ export function lvmMetadata(group: PlannedVolumeGroup, name: string, devices: re
       `dev_size = ${sectors(p.sizeBytes)}`, `pe_start = ${sectors(p.dataStartBytes)}`, `pe_count = ${String(p.extents)}`, '}',
     ]),
     '}',
-    ...(logicalVolumes.length === 0 ? [] : ['logical_volumes {', ...logicalVolumes.flatMap(logical), '}']),
+    ...(logicalVolumes.length === 0 ? [] : ['logical_volumes {', ...logicalVolumes.flatMap(v => logical(v, identity)), '}']),
     '}', '',
   ].join('\n')
 }
 
-function logical({ name, uuid, tags, segments }: PlannedLogicalVolume): string[] {
+/** The name by which LVM's commands know the group. */
+export function groupName(group: PlannedVolumeGroup, identity: GroupIdentity): string {
+  return identity === 'final' ? group.name : group.temporaryName
+}
+
+function logical({ name, uuid, temporaryUuid, tags, segments }: PlannedLogicalVolume, identity: GroupIdentity): string[] {
   let start = 0
   return [
-    `${word(name)} {`, `id = ${text(uuid)}`, 'status = ["READ", "WRITE", "VISIBLE"]', 'flags = []', ...tagged(tags), `segment_count = ${String(segments.length)}`,
+    `${word(name)} {`, `id = ${text(identity === 'final' ? uuid : temporaryUuid)}`, 'status = ["READ", "WRITE", "VISIBLE"]', 'flags = []', ...tagged(tags), `segment_count = ${String(segments.length)}`,
     ...segments.flatMap((segment, i) => {
       const lines = segmentLines(segment, i + 1, start)
       start += segment.extents
@@ -74,9 +80,9 @@ const TAG = /^[A-Za-z0-9_+.\-/=!:&#]{1,1023}$/
 const SMALLEST_START_BYTES = 64 * 1024
 
 /** Why LVM would not take the group, or undefined when it does. Validation asks it before a job starts. */
-export function whyGroupNotMade({ name, temporaryName, uuid, tags, extentSizeBytes, physicalVolumes, logicalVolumes }: PlannedVolumeGroup): string | undefined {
+export function whyGroupNotMade({ name, temporaryName, uuid, temporaryUuid, tags, extentSizeBytes, physicalVolumes, logicalVolumes }: PlannedVolumeGroup): string | undefined {
   const names = [name, temporaryName, ...logicalVolumes.map(v => v.name)]
-  const odd = names.find(n => !LVM_NAME.test(n)) ?? [uuid, ...physicalVolumes.map(p => p.uuid), ...logicalVolumes.map(v => v.uuid)].find(id => !LVM_ID.test(id))
+  const odd = names.find(n => !LVM_NAME.test(n)) ?? [uuid, temporaryUuid, ...physicalVolumes.map(p => p.uuid), ...logicalVolumes.flatMap(v => [v.uuid, v.temporaryUuid])].find(id => !LVM_ID.test(id))
   if (odd !== undefined) return `"${odd}" is no name or identifier of LVM`
   const tag = [...tags, ...physicalVolumes.flatMap(p => p.tags), ...logicalVolumes.flatMap(v => v.tags)].find(one => !TAG.test(one))
   if (tag !== undefined) return `"${tag}" is no tag of LVM`
