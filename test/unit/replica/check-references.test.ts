@@ -55,9 +55,9 @@ t.test('every name of the old hardware is found with file and line', async t => 
 
 t.test('logical volumes and LUKS containers that the replica has resolve', async t => {
   const encryption = { name: 'luks-home', type: 'luks2' as const, uuid: GONE, label: '', cipher: 'aes-xts-plain64', keyBits: 512 }
-  const root = { name: 'root', uuid: 'r', extents: 1, tags: [], segments: [] }
+  const root = { name: 'root', uuid: 'r', temporaryUuid: 's', extents: 1, tags: [], segments: [] }
   const kept = {
-    ...plan, volumeGroups: [{ name: 'vg-a', temporaryName: 't', uuid: 'v', extentSizeBytes: 4 << 20, tags: [], physicalVolumes: [], logicalVolumes: [root] }],
+    ...plan, volumeGroups: [{ name: 'vg-a', temporaryName: 't', uuid: 'v', temporaryUuid: 'w', extentSizeBytes: 4 << 20, tags: [], physicalVolumes: [], logicalVolumes: [root] }],
     volumes: plan.volumes.map(v => ({ ...v, encryption })),
   }
   const replica = await replicaOf(t, { etc: { fstab: '/dev/vg-a/root / ext4 defaults 0 1\n/dev/mapper/vg--a-root /x ext4 defaults 0 1\n/dev/mapper/luks-home /home ext4 defaults 0 2\n', crypttab: `luks-home UUID=${GONE} none luks\n`, kernel: { cmdline: 'root=/dev/mapper/vg--a-root rd.lvm.lv=vg-a/root\n' } } })
