@@ -48,6 +48,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Agent', r?.agent === undefined ? undefined : `${r.agent.cpuPercent.toFixed(1)} % of a processor, ${formatBytes(r.agent.memoryBytes)} of memory${r.agent.nice > 0 ? `, stepped back (nice ${String(r.agent.nice)})` : ''}`],
       ['Target data', job.targetData?.replaceAll('-', ' ')],
       ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
+      ['Rehearsal', job.rehearsal === undefined ? undefined : `${job.rehearsal.state}${job.rehearsal.endedAtUtc === undefined ? '' : ` at ${formatTime(job.rehearsal.endedAtUtc)}`}${job.rehearsal.message === undefined ? '' : `: ${job.rehearsal.message}`}`],
       ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],
       ['Booted', proof === undefined ? undefined : `${proof.hostName} at ${formatTime(proof.bootedAtUtc)}${proof.systemState === '' ? '' : `, ${proof.systemState}`}`],
       ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],

@@ -13,7 +13,7 @@ import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
 import { closePhase, openPhase } from './phases.ts'
 import { finishSource, giveUpReplica, proveBoot } from './prove-boot.ts'
-import { rehearse } from './rehearse.ts'
+import { isCurrent, rehearse } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { transmitAsOrdered } from './transmitting.ts'
@@ -40,11 +40,11 @@ export async function cutover(seams: CutoverSeams, job: JobHandle, signal: Abort
   return await finishSource(seams, job, signal)
 }
 
-/** From the rehearsal, when none has passed since the last mirror, over the last drain to the power-on. @returns the hold on the frozen source */
+/** From the rehearsal, when none has passed since the last mirror and within a day, over the last drain to the power-on. @returns the hold on the frozen source */
 async function switchOver(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<SourceHold> {
   await reached(job, 'draining', 'sending the last changes')
   const mounted = await remountReplica(seams, job, signal)
-  if (job.record.rehearsal?.state !== 'passed') {
+  if (!isCurrent(job.record.rehearsal, seams.clock.now())) {
     await job.update({ activity: 'rehearsing what makes the replica boot' })
     await rehearse(seams, job, mounted, signal)
     await job.update({ activity: 'sending the last changes' })

@@ -2,12 +2,21 @@
  * Rehearses the boot fix-ups on a throw-away layer, while replication goes on: after each mirror, when a person asks, and before a cutover whose job has
  * not passed one. The replica is not touched; a failure is told, and the cutover tries again before anything happens to the source.
  */
+import type { Job } from '../domain/job.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { planned } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
 
+/** In so much time a source gets new kernels, or other settings. */
+const CURRENT_MS = 24 * 3600_000
+
 type RehearsalSeams = Pick<Seams, 'replica' | 'volumes' | 'clock'>
+
+/** Whether it passed, and not too long ago: then the cutover does nothing for the first time. Pure. */
+export function isCurrent(rehearsal: Job['rehearsal'], nowMs: number): boolean {
+  return rehearsal?.state === 'passed' && rehearsal.endedAtUtc !== undefined && nowMs - Date.parse(rehearsal.endedAtUtc) < CURRENT_MS
+}
 
 /** Runs one. An abort puts it back to where it waits. @throws {AppError} BOOT_FIXUP_FAILED and what else the fix-ups end with; it is in the job's record then, too */
 export async function rehearse({ replica, volumes, clock }: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {

@@ -19,7 +19,8 @@ export const INSTALL_GRUB_LEGACY: FixUp = {
     const input = `device (hd0) ${bootDevice}\nroot (hd0,${String(boot.partition - 1)})\nsetup (hd0)\nquit\n`
     const { stdout } = await run('grub', ['--batch', '--no-floppy', '--device-map=/dev/null'], { timeoutMs: INSTALL_TIMEOUT_MS, input }, signal)
     const error = /^\s*Error \d+:.*$/m.exec(stdout)?.[0].trim()
-    if (error !== undefined || !/succeeded|Done\./.test(stdout)) throw fixUpFailed(`GRUB was not installed on the first disk: ${error ?? 'its shell said nothing of success'}`)
+    // parts of it may succeed before one that fails
+    if (error !== undefined || !/^\s*Done\.\s*$/m.test(stdout)) throw fixUpFailed(`GRUB was not installed on the first disk: ${error ?? 'its shell said nothing of success'}`)
     return ['GRUB legacy installed on the first disk']
   },
 }

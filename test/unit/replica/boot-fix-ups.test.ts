@@ -10,12 +10,24 @@ import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
 import { BOOT_UUID, MAC, RED_HAT_5, RED_HAT_6, RED_HAT_7, RED_HAT_9_UEFI, ROOT_UUID, SUSE_11, SUSE_15, SWAP_UUID, workloadOf, type RecordedSystem } from './root-trees.ts'
 import { debian12, options, places } from './workloads.ts'
 
+/** What the shell of GRUB 0.97 says, recorded from Debian's package on a loop device with ext3, run as the product runs it. */
+const GRUB_EMBEDS = `grub> device (hd0) /dev/sdz
+grub> root (hd0,0)
+ Filesystem type is ext2fs, partition type 0x83
+grub> setup (hd0)
+ Checking if "/boot/grub/stage1" exists... no
+ Checking if "/grub/stage1" exists... yes
+ Checking if "/grub/stage2" exists... yes
+ Checking if "/grub/e2fs_stage1_5" exists... yes
+ Running "embed /grub/e2fs_stage1_5 (hd0)"...  19 sectors are embedded.
+succeeded
+ Running "install /grub/stage1 (hd0) (hd0)1+19 p (hd0,0)/grub/stage2 /grub/menu.lst"...`
 const DISK_UUID = '6000c290000000000000000000000001'
 
 interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
 
 /** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
-async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = ' Running "embed /grub/e2fs_stage1_5 (hd0)"...  16 sectors are embedded.\nsucceeded\nDone.\n'): Promise<Done> {
+async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`): Promise<Done> {
   const root = t.testdir(system.tree)
   const workload = workloadOf(system)
   const plan = { ...planReplica({ jobId: 'j', workload, options: options(), places: places() }), firmware: system.firmware }
@@ -144,6 +156,8 @@ t.test('SUSE 15: dracut, GRUB 2 and its menu made anew, YaST knows the disk', as
 t.test('a driver that the new image lacks, or a GRUB that says it failed, stops the cutover', async t => {
   await t.rejects(fixed(t, RED_HAT_7, ['vmw_pvscsi']), { code: 'BOOT_FIXUP_FAILED', message: /lacks vmw_pvscsi/ })
   await t.rejects(fixed(t, RED_HAT_6, [], ' setup (hd0)\n\nError 15: File not found\n'), { code: 'BOOT_FIXUP_FAILED', message: /Error 15/ })
+  await t.rejects(fixed(t, RED_HAT_6, [], `${GRUB_EMBEDS} failed\n\nError 22: No such partition\ngrub> quit\n`), { code: 'BOOT_FIXUP_FAILED', message: /Error 22/ }, 'its first half succeeded')
+  await t.rejects(fixed(t, RED_HAT_6, [], GRUB_EMBEDS), { code: 'BOOT_FIXUP_FAILED' })
   await t.rejects(fixed(t, { ...RED_HAT_9_UEFI, tree: { ...RED_HAT_9_UEFI.tree, boot: { 'vmlinuz-5.14.0-427.el9.x86_64': 'k' } } }), { code: 'BOOT_FIXUP_FAILED', message: /EFI system partition/ })
 })
 
