@@ -1,8 +1,8 @@
 /**
- * A throw-away layer over the mounted volumes of a replica: an overlay for each, whose changes lie in a directory of ours and vanish with it. Each overlay
+ * A throw-away layer over the mounted volumes of a replica: an overlay for each (a copy of FAT), whose changes lie in a directory of ours and vanish with it. Each overlay
  * names the device of its volume as its source, because boot loaders look there for the device of a path.
  */
-import { chmod, chown, lstat, mkdir, rm, statfs } from 'node:fs/promises'
+import { chmod, chown, cp, lstat, mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mountDevice, mountVirtual, unmount } from '../command/mount.ts'
 import type { Runner } from '../command/runner.ts'
@@ -81,6 +81,12 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
     const at = join(directory, String(i))
     const [upper, work, view] = [join(at, 'upper'), join(at, 'work'), join(at, 'view')] as const
     for (const path of [upper, work, view]) await mkdir(path, { recursive: true, mode: 0o700 })
+    if (volume.volume.volume.fileSystem.type === 'vfat') {
+      // its names have no case, which no overlay can stand; an EFI system partition is small
+      await cp(volume.mountPoint, view, { recursive: true, preserveTimestamps: true })
+      made.push({ ...volume, mountPoint: view })
+      continue
+    }
     // of the topmost directory the layer's own attributes count
     const root = await lstat(volume.mountPoint)
     await chown(upper, root.uid, root.gid)

@@ -1,0 +1,61 @@
+/** The throw-away layer over a replica's volumes, with real overlays on directories. */
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { ExecaRunner } from '../../../src/command/execa-runner.ts'
+import type { FileSystem } from '../../../src/domain/volume.ts'
+import { RehearsalLayer } from '../../../src/replica/rehearsal-layer.ts'
+import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
+import { ext4, GIB, volume } from '../../unit/replica/workloads.ts'
+
+const UUID = 'dd000000-0000-4000-8000-000000000002'
+const signal = AbortSignal.timeout(120_000)
+
+function skipReason(): string | false {
+  if (process.getuid?.() === 0 && readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')) return false
+  if (process.env['REQUIRE_SYSTEM'] === '1') throw new Error('needs root and a kernel with overlay')
+  return 'needs root and a kernel with overlay'
+}
+
+function mounted(mountPoint: string, at: string, type: FileSystem['type'] = 'ext4'): MountedVolume {
+  const on = volume('sda', 1, at, { ...ext4(UUID, GIB), type }, GIB)
+  return { volume: { volume: on, disk: 0, partition: 1, index: 0 }, device: `/dev/landfall-test-${at === '/' ? 'root' : 'esp'}`, mountPoint, volumeId: 'x' }
+}
+
+const mountsIn = (directory: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').filter(line => line.split(' ')[1]?.startsWith(directory))
+
+function volumes(t: Test): { base: string, below: readonly MountedVolume[], layer: string } {
+  const base = t.testdir({ root: { etc: { fstab: 'old\n', gone: 'x' }, boot: { efi: {} } }, esp: { EFI: { debian: { 'shimx64.efi': 'shim' } } } })
+  return { base, below: [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')], layer: join(base, 'layer') }
+}
+
+t.test('what is written to the layer does not reach the volumes, and goes with it', { skip: skipReason() }, async t => {
+  const { base, below, layer } = volumes(t)
+  {
+    await using made = await RehearsalLayer.make(new ExecaRunner(), layer, below, signal)
+    const [root = '', esp = ''] = made.mounted.map(m => m.mountPoint)
+    t.equal(readFileSync(join(root, 'etc/fstab'), 'utf8'), 'old\n')
+    writeFileSync(join(root, 'etc/fstab'), 'new\n')
+    rmSync(join(root, 'etc/gone'))
+    mkdirSync(join(esp, 'EFI/BOOT'))
+    writeFileSync(join(esp, 'EFI/BOOT/BOOTX64.EFI'), 'shim')
+    t.equal(readFileSync(join(esp, 'EFI/debian/shimx64.efi'), 'utf8'), 'shim', 'FAT is copied')
+    t.match(mountsIn(layer)[0], /^\/dev\/landfall-test-root .* overlay /, 'a boot loader finds the device of the volume')
+    t.equal(statSync(root).mode, statSync(join(base, 'root')).mode)
+    t.ok((await made.space('/boot')).freeBytes > 0)
+  }
+  t.equal(readFileSync(join(base, 'root/etc/fstab'), 'utf8'), 'old\n')
+  t.same(readdirSync(join(base, 'root/etc')), ['fstab', 'gone'])
+  t.same(readdirSync(join(base, 'esp/EFI')), ['debian'])
+  t.same(mountsIn(layer), [])
+  t.notOk(existsSync(layer))
+})
+
+t.test('what a crash left is taken away by the next one', { skip: skipReason() }, async t => {
+  const { below, layer } = volumes(t)
+  const lost = await RehearsalLayer.make(new ExecaRunner(), layer, below, signal)
+  writeFileSync(join(lost.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'lost\n')
+  await using made = await RehearsalLayer.make(new ExecaRunner(), layer, below, signal)
+  t.equal(readFileSync(join(made.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'utf8'), 'old\n')
+  t.equal(mountsIn(layer).length, 1)
+})
