@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { BootProof } from '../../../src/domain/replica.ts'
-import { firstBootProgram, firstBootUnit, shellWord, type FirstBoot } from '../../../src/replica/first-boot-script.ts'
+import { firstBootInitScript, firstBootProgram, firstBootUnit, shellWord, type FirstBoot } from '../../../src/replica/first-boot-script.ts'
 
 /** Runs the program with stand-ins for systemctl and the console; what it would remove from the system is below the test's directory. */
 function run(t: Test, script: FirstBoot['script'], tools: Record<string, string> = {}): { proof: BootProof, console: string, left: string[] } {
@@ -86,4 +86,19 @@ t.test('the program is POSIX shell: dash reads it, and every word is quoted as i
 t.test('the unit does not hold up the boot and waits for the network', async t => {
   const unit = firstBootUnit({ directory: '/var/lib/x', unit: 'x.service' })
   for (const line of ['Type=simple', 'After=network-online.target', 'WantedBy=multi-user.target', 'ExecStart=/bin/sh /var/lib/x/run']) t.ok(unit.split('\n').includes(line), line)
+})
+
+t.test('without systemd an init script starts the program in the background, and goes with it', async t => {
+  const directory = t.testdir({ place: {} })
+  const script = join(directory, 'landfall-first-boot')
+  writeFileSync(script, firstBootInitScript({ directory: join(directory, 'place') }))
+  execFileSync('sh', [script, 'start'], { timeout: 10_000 })
+  t.same(readdirSync(join(directory, 'place')), [], 'without the program nothing happens')
+  writeFileSync(join(directory, 'place/run'), `echo ran > ${directory}/ran.new; mv ${directory}/ran.new ${directory}/ran\n`)
+  execFileSync('sh', [script, 'stop'], { timeout: 10_000 })
+  execFileSync('sh', [script, 'start'], { timeout: 10_000 })
+  const deadline = Date.now() + 30_000
+  while (!existsSync(join(directory, 'ran')) && Date.now() < deadline) await new Promise(resolve => { setTimeout(resolve, 20) })
+  t.equal(readFileSync(join(directory, 'ran'), 'utf8'), 'ran\n')
+  t.match(firstBootProgram({ directory: '/d', unit: 'u', waitForAddress: false, script: undefined, remove: ['/etc/init.d/x', '/etc/rc3.d/S99x'] }), /\nrm -f \/etc\/init\.d\/x\nrm -f \/etc\/rc3\.d\/S99x\n/)
 })
