@@ -10,7 +10,7 @@ export const DegradationKind = z.enum([
   // something was missed while it ran
   'events-lost', 'trace-lost', 'watch-missed', 'clock-set-back', 'clock-set-forward', 'mount-changed', 'volume-new', 'volume-replaced', 'volume-rolled-back',
   // too many changes wait
-  'queue-on-disk', 'queue-disk-half', 'ranges-coarse', 'files-whole', 'queue-full',
+  'queue-on-disk', 'queue-disk-half', 'ranges-coarse', 'files-whole', 'queue-full', 'queue-lost',
 ])
 export type DegradationKind = z.infer<typeof DegradationKind>
 
@@ -50,6 +50,7 @@ const WORDS: Record<DegradationKind, Words> = {
   'ranges-coarse': { what: 'too many ranges of files wait', repair: 'longer ranges are compared' },
   'files-whole': { what: 'too many ranges of files wait', repair: 'whole files are compared' },
   'queue-full': { what: 'too many changes wait to keep each', repair: 'the volume is compared by names, attributes and change times' },
+  'queue-lost': { what: 'changes that waited on the disk of the source cannot be read', repair: 'the volume is compared by names, attributes and change times' },
 }
 
 /** In words: what is the matter, and what becomes of it. Pure. */
