@@ -3,16 +3,24 @@
  * is decided in src/capture.
  */
 export interface NativeWatch {
-  /** Marks since the last call as records (taken.rs), with paths as they are now, and the ranges of files among them (join.rs). */
-  take(): Promise<[Buffer, Buffer]>
+  /**
+   * Marks of one moment as records (taken.rs), with paths as they are now, and the ranges of files among them (join.rs): in parts of about
+   * `most`, one for each call; `last`: nothing is left of them.
+   */
+  take(most: number): Promise<{ records: Buffer, ranges: Buffer, last: boolean }>
   /** why ranges are not known, of all or of some of the roots; empty when they are */
   untraced(): string[]
-  /** As `take`, without what has moved; the marks stay. */
-  peek(): Promise<Buffer>
+  /** As `take`, without what has moved; the marks stay. Rescans when there are more than `most`. */
+  peek(most: number): Promise<Buffer>
   /** What was taken last was looked at. */
   looksEnded(): Promise<void>
-  /** count of marks; when the oldest was made (ms since the epoch), -1 for none */
-  pending(): [number, number]
+  /** From now on marks that memory has no room for go to a file in this folder. */
+  keepOnDisk(folder: Buffer, maximumBytes: number, minimumFreeBytes: number): void
+  /**
+   * count of marks; when the oldest was made; their bytes; since when ranges are coarse, and files whole; bytes on disk, since when there are
+   * any, and since when it is half full (ms since the epoch, -1 for none)
+   */
+  pending(): [count: number, oldestMs: number, bytes: number, coarseMs: number, wholeMs: number, diskBytes: number, diskMs: number, halfMs: number]
   /** Ends the capture; twice is fine. */
   close(): void
 }
@@ -40,7 +48,7 @@ export interface TakenMark {
   path: Buffer
   /** inode of the object that changed (0: not known), or time since when to rescan (ms) */
   number: bigint
-  /** of that object; of an entry: 1 when data of what it names changed, too; with MOVED_DIRECTORY for a directory that has moved */
+  /** of that object; of an entry: 1 when data of what it names changed, too; of a rescan: why; with MOVED_DIRECTORY for a directory that has moved */
   linkCount: number
 }
 
@@ -56,6 +64,14 @@ export function* takenMarks(records: Buffer): Generator<TakenMark, void, void> {
     yield { kind, volume: records.readUInt16LE(at + 1), atMs: records.readDoubleLE(at + 3), path: records.subarray(at + 13, end), number: records.readBigUInt64LE(end), linkCount: records.readUInt32LE(end + 8) }
     at = end + 12
   }
+}
+
+/** Of a rescan, as bits from the lowest on (rescans.rs). */
+const RESCAN_REASONS = ['events-lost', 'trace-lost', 'queue-full', 'queue-lost'] as const
+
+/** What the bits of a rescan stand for. */
+export function rescanReasons(bits: number): (typeof RESCAN_REASONS[number])[] {
+  return RESCAN_REASONS.filter((_, bit) => (bits & 1 << bit) !== 0)
 }
 
 /** One record of `NativeWalk.next`. */

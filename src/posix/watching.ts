@@ -2,8 +2,8 @@
 export interface NativeInotify {
   /** Watches every directory that is there, as far as the budget goes. */
   cover(): Promise<void>
-  /** Marks since the last call as records (name_marks.rs), with paths as they are now. */
-  take(): Promise<Buffer>
+  /** Marks of one moment as records (name_marks.rs), with paths as they are now: in parts of about `most`; `last`: nothing is left of them. */
+  take(most: number): Promise<{ records: Buffer, last: boolean }>
   /** count of marks; when the oldest was made (ms since the epoch, -1 for none); bytes of memory; directories watched, and not watched */
   pending(): [number, number, number, number, number]
   /** Ends the capture; twice is fine. */
@@ -30,7 +30,7 @@ export interface NameMark {
   atMs: number
   /** since when to rescan, milliseconds since the epoch */
   sinceMs: number
-  /** bytes of the path below the volume's root; a view of the records */
+  /** bytes of the path below the volume's root; a view of the records; of a rescan: one byte, why */
   path: Buffer
 }
 

@@ -1,7 +1,10 @@
-//! What to look at again: names in directories (by file handle) and objects, joined, bounded in bytes. Past the bound it forgets the
-//! marks and says "rescan" instead: less precise, never untrue.
+//! What to look at again: names in directories (by file handle) and objects, joined, bounded in bytes. Past the bound the marks go to the
+//! disk where they may (spool.rs). Where that is full, or there is none, it forgets them and says "rescan" instead: less precise, never untrue.
 use crate::handle::Handle;
 use crate::origins::Origins;
+use crate::pending::Pending;
+use crate::rescans::{EVENTS_LOST, FULL, Rescans};
+use crate::spool::{OnDisk, Spool};
 use std::collections::HashMap;
 
 pub const ENTRY: u8 = 1;
@@ -29,13 +32,21 @@ pub struct DirtySet {
     marks: HashMap<Key, Mark>,
     bytes: usize,
     limit_bytes: usize,
+    /// what of the limit is taken by marks that left the set and were not handed out yet
+    held_bytes: usize,
     oldest_ms: Option<f64>,
-    /// events were lost: look at all that changed since then (per file system)
-    rescan_since_ms: Vec<Option<f64>>,
-    rescan_at_ms: f64,
+    /// events were lost, or marks were given up: look at all that changed since then (per file system)
+    rescans: Rescans,
     pub origins: Origins,
+    spool: Option<Spool>,
+    /// past so many bytes marks go to the disk
+    spill_bytes: usize,
 }
 
+/// Of the limit: what goes to the disk at once. As much is read back at once, and was taken and waits meanwhile.
+const SPILL_SHARE: usize = 4;
+/// Of the limit: how much more must be marked before the disk is tried again that did not take it.
+const RETRY_SHARE: usize = 6;
 /// Of the limit: what may be remembered of where objects were.
 const ORIGINS_SHARE: usize = 4;
 
@@ -45,9 +56,15 @@ const MARK_BYTES: usize = 160;
 /// All that was marked, taken out of the set.
 pub struct Taken {
     pub marks: HashMap<Key, Mark>,
-    pub rescan_since_ms: Vec<Option<f64>>,
-    pub rescan_at_ms: f64,
+    pub bytes: usize,
+    pub rescans: Rescans,
     pub origins: Origins,
+    /// segments on the disk, which are older
+    pub segments: usize,
+}
+
+pub fn bytes_of(key: &Key, mark: &Mark) -> usize {
+    MARK_BYTES + key.directory.len() + key.name.len() + mark.target.as_ref().map_or(0, |target| target.len())
 }
 
 impl DirtySet {
@@ -55,12 +72,20 @@ impl DirtySet {
         DirtySet {
             marks: HashMap::new(),
             bytes: 0,
-            limit_bytes,
+            limit_bytes: limit_bytes - limit_bytes / ORIGINS_SHARE,
+            held_bytes: 0,
             oldest_ms: None,
-            rescan_since_ms: vec![None; file_systems],
-            rescan_at_ms: 0.0,
+            rescans: Rescans::none(file_systems),
             origins: Origins::new(limit_bytes / ORIGINS_SHARE),
+            spool: None,
+            spill_bytes: usize::MAX,
         }
+    }
+
+    /// From now on marks may go there.
+    pub fn keep_on_disk(&mut self, spool: Spool) {
+        self.spool = Some(spool);
+        self.spill_bytes = self.limit_bytes / SPILL_SHARE;
     }
 
     pub fn mark(&mut self, key: Key, kinds: u8, target: Option<Handle>, now_ms: f64) {
@@ -80,8 +105,9 @@ impl DirtySet {
                 }
             }
             None => {
-                self.bytes += MARK_BYTES + key.directory.len() + key.name.len() + target.as_ref().map_or(0, |t| t.len());
-                self.marks.insert(key.clone(), Mark { kinds, at_ms: now_ms, target });
+                let mark = Mark { kinds, at_ms: now_ms, target };
+                self.bytes += bytes_of(&key, &mark);
+                self.marks.insert(key.clone(), mark);
                 None
             }
         };
@@ -89,65 +115,107 @@ impl DirtySet {
         if let Some(before) = replaced {
             self.mark(Key { file_system: key.file_system, directory: before, name: Box::default() }, DATA, None, now_ms);
         }
-        if self.bytes > self.limit_bytes {
+        if self.bytes > self.spill_bytes {
+            self.spill(now_ms);
+        }
+        if self.bytes + self.held_bytes > self.limit_bytes {
             self.degrade(now_ms);
         }
     }
 
+    fn spill(&mut self, now_ms: f64) {
+        let Some(spool) = &mut self.spool else { return };
+        if spool.write(&self.marks, now_ms).is_err() {
+            self.spill_bytes = self.bytes + self.limit_bytes / RETRY_SHARE;
+            return;
+        }
+        self.marks = HashMap::new();
+        self.bytes = 0;
+        self.spill_bytes = self.limit_bytes / SPILL_SHARE;
+        // nothing is said of what has moved
+        self.origins.lose();
+    }
+
+    /// The oldest segment on the disk. An error: it is lost, and nothing in it is older than what is told.
+    pub fn read_segment(&mut self) -> Option<std::result::Result<Vec<(Key, Mark)>, f64>> {
+        self.spool.as_mut()?.read()
+    }
+
+    /// Marks that were taken take so much memory yet.
+    pub fn hold(&mut self, bytes: usize) {
+        self.held_bytes = bytes;
+    }
+
     /// Events were lost, none of them older than `since_ms`.
     pub fn lost(&mut self, since_ms: f64, now_ms: f64) {
-        for index in 0..self.rescan_since_ms.len() {
-            self.rescan(index, since_ms, now_ms);
+        for index in 0..self.rescans.len() {
+            self.rescan(index, since_ms, now_ms, EVENTS_LOST);
         }
     }
 
-    fn rescan(&mut self, index: usize, since_ms: f64, now_ms: f64) {
+    pub fn rescan(&mut self, index: usize, since_ms: f64, now_ms: f64, why: u8) {
         self.origins.lose();
-        let since = &mut self.rescan_since_ms[index];
-        *since = Some(since.map_or(since_ms, |before| before.min(since_ms)));
-        self.rescan_at_ms = if self.rescan_at_ms == 0.0 { now_ms } else { self.rescan_at_ms };
+        self.rescans.add(index, since_ms, now_ms, why);
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
     }
 
     fn degrade(&mut self, now_ms: f64) {
         let since = self.oldest_ms.unwrap_or(now_ms);
-        let mut marked = vec![false; self.rescan_since_ms.len()];
+        let mut marked = vec![false; self.rescans.len()];
         for key in self.marks.keys() {
             marked[usize::from(key.file_system)] = true;
         }
         self.marks = HashMap::new();
         self.bytes = 0;
         for (index, _) in marked.iter().enumerate().filter(|(_, marked)| **marked) {
-            self.rescan(index, since, now_ms);
+            self.rescan(index, since, now_ms, FULL);
         }
     }
 
-    pub fn count(&self) -> usize {
-        self.marks.len() + self.rescan_since_ms.iter().flatten().count()
+    pub fn rescans(&self) -> &Rescans {
+        &self.rescans
     }
 
-    pub fn oldest_ms(&self) -> Option<f64> {
-        self.oldest_ms
+    pub fn pending(&self) -> Pending {
+        let disk = self.spool.as_ref().map_or(OnDisk::default(), Spool::on_disk);
+        Pending {
+            count: self.marks.len() + self.rescans.count() + disk.count,
+            oldest_ms: [self.oldest_ms, disk.oldest_ms].into_iter().flatten().reduce(f64::min),
+            bytes: self.bytes,
+            disk,
+            ..Pending::default()
+        }
     }
 
+    /// What was taken counts as held.
     pub fn take(&mut self) -> Taken {
-        let empty = DirtySet::new(self.rescan_since_ms.len(), self.limit_bytes);
+        let mut empty = DirtySet::new(self.rescans.len(), 0);
+        empty.limit_bytes = self.limit_bytes;
+        empty.held_bytes = self.bytes;
+        empty.origins = self.origins.afresh();
+        empty.spool = self.spool.take();
+        empty.spill_bytes = if empty.spool.is_some() { self.limit_bytes / SPILL_SHARE } else { usize::MAX };
+        let segments = empty.spool.as_ref().map_or(0, Spool::segments);
         let full = std::mem::replace(self, empty);
-        Taken { marks: full.marks, rescan_since_ms: full.rescan_since_ms, rescan_at_ms: full.rescan_at_ms, origins: full.origins }
+        Taken { marks: full.marks, bytes: full.bytes, rescans: full.rescans, origins: full.origins, segments }
     }
 
     /// The marks as they are, which stay in the set.
     pub fn copy(&self) -> Taken {
-        Taken { marks: self.marks.clone(), rescan_since_ms: self.rescan_since_ms.clone(), rescan_at_ms: self.rescan_at_ms, origins: Origins::new(0) }
+        Taken { marks: self.marks.clone(), bytes: self.bytes, rescans: self.rescans.clone(), origins: Origins::new(0), segments: 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rescans::Rescan;
 
     fn key(name: &[u8]) -> Key {
         Key { file_system: 0, directory: Box::from([1u8].as_slice()), name: Box::from(name) }
+    }
+    fn rescan(since_ms: f64, at_ms: f64, why: u8) -> Option<Rescan> {
+        Some(Rescan { since_ms, at_ms, why })
     }
 
     #[test]
@@ -155,12 +223,12 @@ mod tests {
         let mut set = DirtySet::new(1, 1 << 20);
         set.mark(key(b"a"), ENTRY, None, 10.0);
         set.mark(key(b"a"), DATA, Some(Box::from([7u8].as_slice())), 20.0);
-        assert_eq!(set.count(), 1);
+        assert_eq!(set.pending().count, 1);
         let taken = set.take();
         let mark = &taken.marks[&key(b"a")];
         assert_eq!((mark.kinds, mark.at_ms), (ENTRY | DATA, 10.0));
-        assert_eq!(set.count(), 0);
-        assert_eq!(set.oldest_ms(), None);
+        assert_eq!(taken.bytes, bytes_of(&key(b"a"), mark));
+        assert_eq!(set.pending(), Pending::default());
     }
 
     #[test]
@@ -181,15 +249,30 @@ mod tests {
             set.mark(key(&[n]), DATA, None, 5.0 + f64::from(n));
         }
         let taken = set.take();
-        assert_eq!(taken.rescan_since_ms, vec![Some(5.0), None]);
+        assert_eq!(taken.rescans.of(0).map(|rescan| (rescan.since_ms, rescan.why)), Some((5.0, FULL)));
+        assert_eq!(taken.rescans.of(1), None);
         assert!(taken.marks.len() < 10);
+    }
+
+    #[test]
+    fn what_was_taken_counts_until_it_is_handed_out() {
+        let fill = |set: &mut DirtySet| (0..4u8).for_each(|n| set.mark(key(&[n]), DATA, None, 1.0));
+        let mut set = DirtySet::new(1, 1000);
+        fill(&mut set);
+        let taken = set.take();
+        fill(&mut set);
+        assert!(taken.rescans.count() == 0 && set.take().rescans.count() == 1);
+        set.hold(0);
+        fill(&mut set);
+        assert_eq!(set.take().rescans.count(), 0);
     }
 
     #[test]
     fn lost_events_ask_for_a_rescan_of_every_file_system() {
         let mut set = DirtySet::new(2, 1000);
         set.lost(3.0, 9.0);
-        assert_eq!((set.count(), set.oldest_ms()), (2, Some(9.0)));
-        assert_eq!(set.take().rescan_since_ms, vec![Some(3.0), Some(3.0)]);
+        assert_eq!((set.pending().count, set.pending().oldest_ms), (2, Some(9.0)));
+        let taken = set.take();
+        assert_eq!((taken.rescans.of(0), taken.rescans.of(1)), (rescan(3.0, 9.0, EVENTS_LOST), rescan(3.0, 9.0, EVENTS_LOST)));
     }
 }

@@ -5,9 +5,11 @@ use crate::errno::{Errno, Result, check};
 use crate::fanotify_abi::*;
 use crate::handle::{Handle, handle_of, open_handle, status};
 use crate::identity::split_device;
+use crate::generation::Generation;
 use crate::join::Sizes;
 use crate::origins::{Departure, Name};
-use crate::taken;
+use crate::pending::Pending;
+use crate::spool::{Spool, SpoolLimits};
 use crate::top_level::mount_top_level;
 use crate::trace::Trace;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -21,6 +23,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What one reading of the queue may do before others get the set: bounds how long `pending` waits.
 const READS_PER_TURN: usize = 64;
+
+/// Of the limit: what the ranges of files may take, where they are known.
+const PAGES_SHARE: usize = 3;
 
 pub type FileSystemId = [u8; 8];
 
@@ -46,12 +51,13 @@ pub struct Watch {
     /// the trace of pages, or why there is none
     pub trace: std::result::Result<(Trace, Vec<String>), String>,
     pub sizes: Mutex<Sizes>,
-    /// what was taken last, while it is little enough to be kept
+    /// what was taken and is not handed out yet
+    pub generation: Mutex<Option<Generation>>,
+    /// of it; to be locked behind the set
+    pub rest: Mutex<Pending>,
+    /// what was taken last, where it was handed out at once
     pub previous: Mutex<Option<Taken>>,
 }
-
-/// Marks that are kept after they were taken.
-pub const PREVIOUS_MAX: usize = 50_000;
 
 /// A thread that panicked holds nothing half done that matters: marks are joined one by one.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -128,7 +134,7 @@ impl Watch {
             let device = split_device(status(root.as_raw_fd())?.st_dev);
             volumes.push(Volume { root, device, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
         }
-        let trace = if pages { Trace::open(&volumes, limit_bytes / 2) } else { Err(String::new()) };
+        let trace = if pages { Trace::open(&volumes, limit_bytes / PAGES_SHARE) } else { Err(String::new()) };
         for volume in volumes.iter().filter(|volume| trace.as_ref().is_ok_and(|(trace, _)| trace.follows(volume.file_system).is_some())) {
             // stores through mmap are in the trace, and sooner
             // SAFETY: a null path means the file system of the descriptor itself.
@@ -140,10 +146,11 @@ impl Watch {
         let stop = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
         // SAFETY: the call has just made this descriptor and nobody else knows it.
         let stop = unsafe { OwnedFd::from_raw_fd(stop) };
-        let limit_bytes = if trace.is_ok() { limit_bytes / 2 } else { limit_bytes };
+        let limit_bytes = if trace.is_ok() { limit_bytes - limit_bytes / PAGES_SHARE } else { limit_bytes };
         let set = Mutex::new(DirtySet::new(file_systems.len(), limit_bytes));
         let queue = Mutex::new(Queue { buffer: vec![0; BUFFER_BYTES / 8], empty_at_ms: now_ms() });
-        Ok(Watch { fan, stop, file_systems, volumes, queue, set, trace, sizes: Mutex::new(Sizes::default()), previous: Mutex::new(None) })
+        let (sizes, generation, rest) = (Mutex::new(Sizes::default()), Mutex::new(None), Mutex::new(Pending::default()));
+        Ok(Watch { fan, stop, file_systems, volumes, queue, set, trace, sizes, generation, rest, previous: Mutex::new(None) })
     }
 
     /// Moves events from the kernel's queue into the set until it is empty (true) or this turn is over (false).
@@ -309,6 +316,15 @@ fn note_names(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, (di
     }
 }
 
+/// Some of what was taken.
+#[napi(object, object_from_js = false)]
+pub struct TakenPart {
+    pub records: Buffer,
+    pub ranges: Buffer,
+    /// nothing is left of it
+    pub last: bool,
+}
+
 /// A running capture. Close it: the thread and the descriptors stay until then.
 #[napi]
 pub struct FanotifyWatch {
@@ -333,11 +349,15 @@ impl FanotifyWatch {
         Ok(readers)
     }
 
-    /// All marks so far as records (taken.rs), with paths as they are now, and the ranges of the files among them (join.rs).
+    /// Marks so far as records (taken.rs), with paths as they are now, and the ranges of the files among them (join.rs): those of one
+    /// moment, in parts of about `most` marks.
     #[napi]
-    pub fn take(&self) -> napi::Result<AsyncTask<Background<Vec<Buffer>>>> {
+    pub fn take(&self, most: u32) -> napi::Result<AsyncTask<Background<TakenPart>>> {
         let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
-        Ok(background(move || Ok(watch.take()?.into_iter().map(Buffer::from).collect())))
+        Ok(background(move || {
+            let part = watch.take(most.max(1) as usize)?;
+            Ok(TakenPart { records: part.records.into(), ranges: part.ranges.into(), last: part.last })
+        }))
     }
 
     /// Why ranges are not known, of all volumes or of some; empty when they are.
@@ -346,15 +366,11 @@ impl FanotifyWatch {
         self.watch.as_ref().map(|watch| watch.untraced()).unwrap_or_default()
     }
 
-    /// All marks so far, as `take`, which stay.
+    /// All marks so far, as `take`, which stay; rescans when there are more than `most`.
     #[napi]
-    pub fn peek(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+    pub fn peek(&self, most: u32) -> napi::Result<AsyncTask<Background<Buffer>>> {
         let watch = Arc::clone(self.watch.as_ref().ok_or(Errno(libc::EBADF))?);
-        Ok(background(move || {
-            watch.catch_up()?;
-            let marks = locked(&watch.set).copy();
-            Ok(Buffer::from(taken::resolve(&watch.volumes, &marks)))
-        }))
+        Ok(background(move || Ok(watch.peek(most as usize)?.into())))
     }
 
     /// The looks at what was taken last are over.
@@ -368,12 +384,25 @@ impl FanotifyWatch {
         }))
     }
 
-    /// How many marks wait, and since when the oldest (milliseconds since the epoch, -1 for none).
+    /// From now on marks that memory has no room for go to a file in this folder, which may grow up to `maximum_bytes` (infinite: as far as there
+    /// is room) and leaves so much free on its file system. Not to be on one of the file systems that are captured.
+    #[napi]
+    pub fn keep_on_disk(&self, folder: Buffer, maximum_bytes: f64, minimum_free_bytes: f64) -> napi::Result<()> {
+        let watch = self.watch.as_ref().ok_or(Errno(libc::EBADF))?;
+        let maximum = maximum_bytes.is_finite().then_some(maximum_bytes as u64);
+        locked(&watch.set).keep_on_disk(Spool::open(&folder, SpoolLimits { maximum, minimum_free: minimum_free_bytes as u64 })?);
+        Ok(())
+    }
+
+    /// How many marks wait; since when the oldest one; their bytes; since when ranges are coarser than they could be, and since when files
+    /// are whole; their bytes on disk, since when there are any, and since when it is half full. Times are milliseconds since the epoch, -1 for none.
     #[napi]
     pub fn pending(&self) -> Vec<f64> {
-        let Some(watch) = self.watch.as_ref() else { return vec![0.0, -1.0] };
-        let (count, oldest) = watch.pending();
-        vec![count as f64, oldest.unwrap_or(-1.0)]
+        let pending = self.watch.as_ref().map_or(Pending::default(), |watch| watch.pending());
+        let time = |time: Option<f64>| time.unwrap_or(-1.0);
+        let Pending { count, oldest_ms, bytes, blur, disk } = pending;
+        let memory = [count as f64, time(oldest_ms), bytes as f64, time(blur.coarse_since_ms), time(blur.whole_since_ms)];
+        memory.into_iter().chain([disk.bytes as f64, time(disk.since_ms), time(disk.half_since_ms)]).collect()
     }
 
     /// Ends the capture. Calling it again does nothing.

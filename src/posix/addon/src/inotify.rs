@@ -251,10 +251,10 @@ impl Watch {
         Ok(())
     }
 
-    fn take(&self) -> Vec<u8> {
+    fn take(&self, most: usize) -> (Vec<u8>, bool) {
         let mut guard = locked(&self.state);
         let State { watched, marks, .. } = &mut *guard;
-        marks.take(self.roots.len(), |wd| watched.place(wd))
+        marks.take(most, self.roots.len(), |wd| watched.place(wd))
     }
 
     fn run(&self) {
@@ -279,6 +279,14 @@ impl Watch {
             }
         }
     }
+}
+
+/// Some of what was taken.
+#[napi(object, object_from_js = false)]
+pub struct TakenNames {
+    pub records: Buffer,
+    /// nothing is left of it
+    pub last: bool,
 }
 
 /// A running capture. Close it: the thread and the descriptors stay until then.
@@ -317,13 +325,14 @@ impl InotifyWatch {
         }))
     }
 
-    /// All marks so far as records (name_marks.rs), with paths as they are now.
+    /// Marks so far as records (name_marks.rs), with paths as they are now: those of one moment, in parts of about `most`.
     #[napi]
-    pub fn take(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
+    pub fn take(&self, most: u32) -> napi::Result<AsyncTask<Background<TakenNames>>> {
         let watch = self.watch()?;
         Ok(background(move || {
             watch.catch_up()?;
-            Ok(Buffer::from(watch.take()))
+            let (records, last) = watch.take(most.max(1) as usize);
+            Ok(TakenNames { records: records.into(), last })
         }))
     }
 

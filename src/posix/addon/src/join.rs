@@ -2,14 +2,14 @@
 //! Ranges as records for TypeScript, little-endian:  u16 volume | u64 inode | u32 count | count x (u64 from, u64 to)
 //! The lowest bit of `from` is set where the range was surely stored to; else it is to be compared. A file of the marks that is not among
 //! them: nothing is known about its ranges.
-use crate::dirty_pages::{FileKey, FilePages};
+use crate::dirty_pages::{FileKey, FilePages, TakenPages};
 use crate::errno::{Errno, Result};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use crate::inode_handle::handle_of_inode;
 use crate::ranges::RangeSet;
 use crate::taken::{KIND_DATA, KIND_ENTRY, KIND_METADATA, KIND_OBJECT, PATH_MAX_BYTES, below, record};
-use crate::trace::{TakenTrace, Trace};
+use crate::trace::Trace;
 use crate::trace_events::Family;
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -56,61 +56,62 @@ fn marked(records: &[u8], at: usize) -> Option<Marked> {
     Some(Marked { kind: records[at], volume: usize::from(volume), end: path.end + 12, path, inode })
 }
 
-struct Joining<'a> {
-    volumes: &'a [Volume],
-    trace: &'a Trace,
-    files: HashMap<FileKey, FilePages>,
-    /// what was modified, and the ranges of it that are known; none: it must be looked at whole
-    claimed: HashMap<FileKey, Option<FilePages>>,
-    sizes: &'a mut Sizes,
-    ranges: Vec<u8>,
+/// Where one record that was made begins, and the next one.
+pub fn end_of_record(records: &[u8], at: usize) -> Option<usize> {
+    marked(records, at).map(|mark| mark.end)
 }
 
-/// Adds to the records those of files that only the trace knows, and gives the ranges.
-pub fn join(volumes: &[Volume], records: &mut Vec<u8>, trace: &Trace, taken: TakenTrace, sizes: &mut Sizes) -> Vec<u8> {
-    let mut joining = Joining { volumes, trace, files: taken.pages.files, claimed: HashMap::new(), sizes, ranges: Vec::new() };
+pub struct Joining<'a> {
+    pub volumes: &'a [Volume],
+    pub trace: &'a Trace,
+    /// what has not been joined with a name yet
+    pub pages: &'a mut TakenPages,
+    pub sizes: &'a mut Sizes,
+}
+
+/// What was modified, and the ranges of it that are known; none: it must be looked at whole.
+pub type Claimed = HashMap<FileKey, Option<FilePages>>;
+
+/// Adds to the records what of their data changed, and gives the ranges. What is claimed already is given again.
+pub fn join(joining: &mut Joining, records: &mut [u8], claimed: &mut Claimed) -> Vec<u8> {
+    let mut ranges = Vec::new();
     let mut at = 0;
     while let Some(mark) = marked(records, at) {
         if mark.kind == KIND_ENTRY {
             if joining.entry(&mark) {
                 records[mark.end - 4] = 1;
             }
-        } else if joining.named(&mark, &records[mark.path.clone()]) {
+        } else if joining.named(&mark, &records[mark.path.clone()], claimed, &mut ranges) {
             records[at] = KIND_DATA;
         }
         at = mark.end;
     }
-    joining.nameless(records);
-    trace.end_taking();
-    joining.ranges
+    ranges
 }
 
 impl Joining<'_> {
     /// Whoever looks at an entry looks at all of it, or must be told that its data changed, which true says.
     fn entry(&mut self, mark: &Marked) -> bool {
-        self.files.remove(&(self.volumes[mark.volume].file_system, mark.inode)).is_some()
+        self.pages.remove(&(self.volumes[mark.volume].file_system, mark.inode)).is_some()
     }
 
     /// True when data of the file changed.
-    fn named(&mut self, mark: &Marked, path: &[u8]) -> bool {
+    fn named(&mut self, mark: &Marked, path: &[u8], claimed: &mut Claimed, ranges: &mut Vec<u8>) -> bool {
         let volume = &self.volumes[mark.volume];
         let key = (volume.file_system, mark.inode);
         let modified = mark.kind == KIND_DATA;
-        if !(modified || mark.kind == KIND_METADATA && self.files.contains_key(&key)) || mark.inode == 0 || self.trace.follows(key.0).is_none() {
+        if !(modified || mark.kind == KIND_METADATA && self.pages.has(&key)) || mark.inode == 0 || self.trace.follows(key.0).is_none() {
             return modified;
         }
-        if !self.claimed.contains_key(&key) {
-            let known = self.claim(key, volume, path, modified);
-            self.claimed.insert(key, known);
-        }
-        if let Some(Some(known)) = self.claimed.get(&key) {
-            encode(&mut self.ranges, mark.volume, mark.inode, known);
+        let known = claimed.entry(key).or_insert_with(|| self.claim(key, volume, path, modified));
+        if let Some(known) = known {
+            encode(ranges, mark.volume, mark.inode, known);
         }
         true
     }
 
     fn claim(&mut self, key: FileKey, volume: &Volume, path: &[u8], modified: bool) -> Option<FilePages> {
-        let pages = self.files.remove(&key);
+        let pages = self.pages.remove(&key);
         let name = CString::new(if path.is_empty() { b".".as_slice() } else { path }).ok()?;
         let Some(stat) = status_at(volume.root.as_raw_fd(), &name).ok().filter(|stat| stat.st_ino == key.1) else {
             // it has just got another name: its pages are for whoever finds it there
@@ -135,10 +136,10 @@ impl Joining<'_> {
         Some(pages)
     }
 
-    /// Files of which fanotify told nothing: stored to through mmap, or directly by libaio.
-    fn nameless(&mut self, records: &mut Vec<u8>) {
+    /// Adds some of the files of which fanotify told nothing: stored to through mmap, or directly by libaio.
+    pub fn nameless(&mut self, most: usize, records: &mut Vec<u8>, ranges: &mut Vec<u8>) {
         let bases: Vec<_> = self.volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
-        for (key, pages) in std::mem::take(&mut self.files) {
+        for (key, pages) in self.pages.some(most) {
             let Some(family) = self.trace.follows(key.0).map(|of| of.family) else { continue };
             let Some(first) = self.volumes.iter().find(|volume| volume.file_system == key.0) else { continue };
             // gone: its removal is marked in its directory
@@ -156,7 +157,7 @@ impl Joining<'_> {
                 debug_assert_eq!(volume.file_system, key.0);
                 record(records, KIND_DATA, index, at_ms, &path, key.1, found.links);
                 if let Some(known) = &known {
-                    encode(&mut self.ranges, index, key.1, known);
+                    encode(ranges, index, key.1, known);
                 }
             }
         }

@@ -162,7 +162,7 @@ fn candidates<'a>(volumes: &[Volume], origins: &'a Origins) -> Vec<Left<'a>> {
 /// Appends the records. `previous` is what was taken before: undefined when that is not known.
 pub fn append(out: &mut Vec<u8>, watch: &Watch, taken: &Taken, previous: Option<&Taken>) -> Result<()> {
     let candidates = candidates(&watch.volumes, &taken.origins);
-    if candidates.is_empty() || taken.rescan_since_ms.iter().any(Option::is_some) {
+    if candidates.is_empty() || taken.rescans.count() > 0 {
         return Ok(());
     }
     let mut climbs = Climbs::of(&watch.volumes);

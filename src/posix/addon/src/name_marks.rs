@@ -1,7 +1,9 @@
 //! Names in watched directories that are to be looked at again, joined and bounded in bytes; past the bound a rescan takes their place.
 //! Records, little-endian:  u8 kind (1 entry, 2 data, 3 metadata, 4 rescan) | u16 volume | f64 at (ms) | f64 since (ms, of a rescan)
-//! | u16 length | path below the root
+//! | u16 length | path below the root; of a rescan: one byte, why (rescans.rs)
+use crate::rescans::{EVENTS_LOST, FULL, Rescan};
 use crate::watched::Wd;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 const KIND_ENTRY: u8 = 1;
@@ -12,6 +14,9 @@ const PATH_MAX_BYTES: usize = 4094;
 /// What one mark costs beside its name: the entry of the table, its allocation, the table's free room.
 const MARK_BYTES: usize = 96;
 
+/// In a watched directory.
+type Name = (Wd, Box<[u8]>);
+
 #[derive(Clone, Copy)]
 pub struct Mark {
     entry: bool,
@@ -20,17 +25,30 @@ pub struct Mark {
 }
 
 pub struct Marks {
-    names: HashMap<(Wd, Box<[u8]>), Mark>,
+    names: HashMap<Name, Mark>,
     bytes: usize,
     limit_bytes: usize,
     oldest_ms: Option<f64>,
     /// events were lost, or too much was marked: look at all that changed since then
-    rescan: Option<(f64, f64)>,
+    rescan: Option<Rescan>,
+    /// what was taken and is not handed out yet, what comes last first; with a rescan that comes after it
+    waiting: Vec<(Name, Mark)>,
+    waiting_bytes: usize,
+    waiting_rescan: Option<Rescan>,
 }
 
 impl Marks {
     pub fn new(limit_bytes: usize) -> Self {
-        Marks { names: HashMap::new(), bytes: 0, limit_bytes, oldest_ms: None, rescan: None }
+        Marks {
+            names: HashMap::new(),
+            bytes: 0,
+            limit_bytes,
+            oldest_ms: None,
+            rescan: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            waiting_rescan: None,
+        }
     }
 
     /// A name in a watched directory; the empty one: the directory itself.
@@ -43,42 +61,49 @@ impl Marks {
         });
         mark.entry |= entry;
         mark.data |= data;
-        if self.bytes > self.limit_bytes {
+        if self.bytes + self.waiting_bytes > self.limit_bytes {
             let since = self.oldest_ms.unwrap_or(now_ms);
             self.names = HashMap::new();
             self.bytes = 0;
-            self.lost(since, now_ms);
+            self.rescan(since, now_ms, FULL);
         }
     }
 
     /// Events were lost, none of them older than `since_ms`.
     pub fn lost(&mut self, since_ms: f64, now_ms: f64) {
-        let (since, at) = self.rescan.unwrap_or((since_ms, now_ms));
-        self.rescan = Some((since.min(since_ms), at));
+        self.rescan(since_ms, now_ms, EVENTS_LOST);
+    }
+
+    fn rescan(&mut self, since_ms: f64, now_ms: f64, why: u8) {
+        let before = self.rescan.unwrap_or(Rescan { since_ms, at_ms: now_ms, why });
+        self.rescan = Some(Rescan { since_ms: before.since_ms.min(since_ms), at_ms: before.at_ms, why: before.why | why });
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
     }
 
     pub fn count(&self) -> usize {
-        self.names.len() + usize::from(self.rescan.is_some())
+        self.names.len() + self.waiting.len() + self.rescan.iter().chain(&self.waiting_rescan).count()
     }
 
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.waiting_bytes
     }
 
     pub fn oldest_ms(&self) -> Option<f64> {
-        self.oldest_ms
+        let waiting = self.waiting.iter().map(|(_, mark)| mark.at_ms);
+        waiting.chain(self.waiting_rescan.map(|rescan| rescan.at_ms)).chain(self.oldest_ms).reduce(f64::min)
     }
 
-    /// Empties the marks into records; `place` answers volume and path of a directory, none when it has no place any more: its removal is
-    /// marked in its parent. A rescan is one of each of `volumes` volumes.
-    pub fn take(&mut self, volumes: usize, place: impl Fn(Wd) -> Option<(usize, Vec<u8>)>) -> Vec<u8> {
-        let full = std::mem::replace(self, Marks::new(self.limit_bytes));
-        let mut records = Vec::new();
-        if let Some((since, at)) = full.rescan {
-            (0..volumes).for_each(|volume| record(&mut records, KIND_RESCAN, volume, at, since, &[]));
+    /// Some of the marks of one moment, about `most`, as records, and whether these are the last ones. `place` answers volume and path of a
+    /// directory, none when it has no place any more: its removal is marked in its parent. Where they come in parts, directories come before
+    /// what is in them. A rescan is one of each of `volumes` volumes, and comes last.
+    pub fn take(&mut self, most: usize, volumes: usize, place: impl Fn(Wd) -> Option<(usize, Vec<u8>)>) -> (Vec<u8>, bool) {
+        if self.waiting.is_empty() && self.waiting_rescan.is_none() {
+            self.begin(most, &place);
         }
-        for ((directory, name), mark) in full.names {
+        let part = self.waiting.split_off(self.waiting.len().saturating_sub(most));
+        let mut records = Vec::new();
+        for ((directory, name), mark) in part.into_iter().rev() {
+            self.waiting_bytes -= MARK_BYTES + name.len();
             let Some((volume, mut path)) = place(directory) else { continue };
             if !path.is_empty() && !name.is_empty() {
                 path.push(b'/');
@@ -90,7 +115,31 @@ impl Marks {
                 record(&mut records, kind, volume, mark.at_ms, 0.0, &path);
             }
         }
-        records
+        if !self.waiting.is_empty() {
+            return (records, false);
+        }
+        if let Some(rescan) = self.waiting_rescan.take() {
+            // what is rescanned says why by its path: one byte (rescans.rs)
+            (0..volumes).for_each(|volume| record(&mut records, KIND_RESCAN, volume, rescan.at_ms, rescan.since_ms, &[rescan.why]));
+        }
+        (records, true)
+    }
+
+    fn begin(&mut self, most: usize, place: impl Fn(Wd) -> Option<(usize, Vec<u8>)>) {
+        self.waiting = std::mem::take(&mut self.names).into_iter().collect();
+        self.waiting_bytes = std::mem::take(&mut self.bytes);
+        self.waiting_rescan = self.rescan.take();
+        self.oldest_ms = None;
+        if self.waiting.len() > most {
+            let mut places: HashMap<Wd, _> = HashMap::new();
+            for ((directory, _), _) in &self.waiting {
+                places.entry(*directory).or_insert_with(|| place(*directory));
+            }
+            let mut ordered: Vec<_> = places.into_iter().collect();
+            ordered.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+            let ranks: HashMap<Wd, usize> = ordered.into_iter().enumerate().map(|(rank, (directory, _))| (directory, rank)).collect();
+            self.waiting.sort_by_cached_key(|((directory, _), _)| Reverse(ranks.get(directory).copied()));
+        }
     }
 }
 
@@ -117,10 +166,10 @@ mod tests {
         marks.mark(1, b"a", false, true, 5.0);
         marks.mark(1, b"a", true, false, 9.0);
         assert_eq!((marks.count(), marks.oldest_ms()), (1, Some(5.0)));
-        let records = marks.take(1, at_root);
-        assert_eq!((records[0], records.len()), (KIND_ENTRY, 22));
+        let (records, last) = marks.take(10, 1, at_root);
+        assert_eq!((records[0], records.len(), last), (KIND_ENTRY, 22, true));
         assert_eq!(f64::from_le_bytes(records[3..11].try_into().unwrap()), 5.0);
-        assert_eq!(marks.count(), 0);
+        assert_eq!((marks.count(), marks.bytes(), marks.oldest_ms()), (0, 0, None));
     }
 
     #[test]
@@ -129,15 +178,32 @@ mod tests {
         for n in 0..50u8 {
             marks.mark(1, &[n], true, false, 7.0 + f64::from(n));
         }
-        let records = marks.take(1, at_root);
-        assert_eq!(records[0], KIND_RESCAN);
-        assert_eq!(f64::from_le_bytes(records[11..19].try_into().unwrap()), 7.0);
+        let (records, _) = marks.take(100, 1, at_root);
+        let rescan = &records[records.len() - 22..];
+        assert_eq!((rescan[0], rescan[21]), (KIND_RESCAN, FULL));
+        assert_eq!(f64::from_le_bytes(rescan[11..19].try_into().unwrap()), 7.0);
     }
 
     #[test]
     fn a_directory_without_a_place_drops_its_marks() {
         let mut marks = Marks::new(1000);
         marks.mark(1, b"a", true, false, 1.0);
-        assert!(marks.take(1, |_| None).is_empty());
+        assert_eq!(marks.take(10, 1, |_| None), (Vec::new(), true));
+    }
+
+    #[test]
+    fn many_come_in_parts_a_directory_before_what_is_in_it_and_a_rescan_last() {
+        let place = |wd: Wd| Some((0, vec![b'd'; wd as usize]));
+        let mut marks = Marks::new(1 << 20);
+        for n in 0..30u8 {
+            marks.mark(Wd::from(n % 3), &[b'a' + n], true, false, 1.0);
+        }
+        marks.lost(1.0, 2.0);
+        let (first, last) = marks.take(20, 1, place);
+        assert_eq!((first.len(), last, marks.count(), marks.oldest_ms()), (10 * 22 + 10 * 24, false, 11, Some(1.0)));
+        marks.mark(0, b"new", true, false, 3.0);
+        let (second, last) = marks.take(20, 1, place);
+        assert_eq!((second.len(), second[10 * 25], last), (10 * 25 + 22, KIND_RESCAN, true));
+        assert_eq!(marks.take(20, 1, place).0.len(), 24, "what came meanwhile is for the next taking");
     }
 }

@@ -58,6 +58,11 @@ impl Origins {
         Origins { objects: HashMap::new(), bytes: 0, limit_bytes, lost: false, early: true }
     }
 
+    /// Nothing, within the same limit.
+    pub fn afresh(&self) -> Self {
+        Origins::new(self.limit_bytes)
+    }
+
     /// The looks that followed the last taking are over: what leaves from now on was seen where it was.
     pub fn looks_ended(&mut self) {
         self.early = false;

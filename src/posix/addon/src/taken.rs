@@ -1,11 +1,12 @@
 //! Marks as records for TypeScript, with paths as they are now. Little-endian:
 //!   u8 kind (1 entry, 2 data, 3 metadata, 4 object, 5 rescan, 6 moved: moves.rs) | u16 volume | f64 at (ms) | u16 length | path below the root
 //!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count; of an entry: 1 when data
-//!   of what has the name changed, too
-use crate::dirty_set::{DATA, ENTRY, Taken};
+//!   of what has the name changed, too; of a rescan: why (rescans.rs)
+use crate::dirty_set::{DATA, ENTRY, Key, Mark};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use crate::identity::{identity, split_device};
+use crate::rescans::Rescans;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -113,21 +114,35 @@ impl Places<'_> {
     }
 }
 
-/// A mark whose directory is gone or outside the volume is dropped (the removal is marked in the parent), but not the object it was of.
-pub fn resolve(volumes: &[Volume], taken: &Taken) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Rescans as records.
+pub fn record_rescans(out: &mut Vec<u8>, volumes: &[Volume], rescans: &Rescans) {
+    for (index, volume) in volumes.iter().enumerate() {
+        if let Some(rescan) = rescans.of(volume.file_system) {
+            record(out, KIND_RESCAN, index, rescan.at_ms, &[], rescan.since_ms as u64, rescan.why.into());
+        }
+    }
+}
+
+/// Where the directory is now, below the first volume that it is in.
+pub fn place_now(volumes: &[Volume], file_system: u16, directory: &[u8]) -> Option<Vec<u8>> {
+    volumes.iter().filter(|volume| volume.file_system == file_system).find_map(|volume| {
+        let base = path_of(volume.root.as_raw_fd()).ok()?;
+        match place_of(volume, &base, directory) {
+            Place::Below(_, path) => Some(path),
+            _ => None,
+        }
+    })
+}
+
+/// Marks as records; neighbours must lie together, so that few directories are open at once. A mark whose directory is gone or outside the
+/// volume is dropped (the removal is marked in the parent), but not the object it was of. Objects that are elsewhere by now go to `late`.
+pub fn resolve<'a>(volumes: &[Volume], marks: impl Iterator<Item = (&'a Key, &'a Mark)> + Clone, out: &mut Vec<u8>, late: &mut Vec<u8>) {
     let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
     let mut places = Places { volumes, bases: &bases, found: HashMap::new() };
-    let mut marks: Vec<_> = taken.marks.iter().collect();
-    // neighbours together: few directories are open at once
-    marks.sort_unstable_by(|(a, _), (b, _)| (a.file_system, &a.directory, &a.name).cmp(&(b.file_system, &b.directory, &b.name)));
     for (index, volume) in volumes.iter().enumerate() {
-        if let Some(since_ms) = taken.rescan_since_ms[usize::from(volume.file_system)] {
-            record(&mut out, KIND_RESCAN, index, taken.rescan_at_ms, &[], since_ms as u64, 0);
-        }
-        for &(key, mark) in marks.iter().filter(|(key, _)| key.file_system == volume.file_system) {
+        for (key, mark) in marks.clone().filter(|(key, _)| key.file_system == volume.file_system) {
             if key.name.is_empty() {
-                record_object(&mut out, volumes, &bases, index, &key.directory, mark.at_ms);
+                record_object(late, volumes, &bases, index, &key.directory, mark.at_ms);
                 continue;
             }
             let (directory, place) = match places.find(index, &key.directory) {
@@ -136,7 +151,7 @@ pub fn resolve(volumes: &[Volume], taken: &Taken) -> Vec<u8> {
                 Place::Gone => {
                     // its removal is marked in the parent, but the object may have names elsewhere
                     if let Some(target) = &mark.target {
-                        record_object(&mut out, volumes, &bases, index, target, mark.at_ms);
+                        record_object(late, volumes, &bases, index, target, mark.at_ms);
                     }
                     continue;
                 }
@@ -161,18 +176,17 @@ pub fn resolve(volumes: &[Volume], taken: &Taken) -> Vec<u8> {
                 named = found.is_some();
                 object = found.unwrap_or(object);
                 if !named {
-                    record_object(&mut out, volumes, &bases, index, target, mark.at_ms);
+                    record_object(late, volumes, &bases, index, target, mark.at_ms);
                 }
             }
             if mark.kinds & ENTRY != 0 {
-                record(&mut out, KIND_ENTRY, index, mark.at_ms, &path, object.0, u32::from(mark.kinds & DATA != 0));
+                record(out, KIND_ENTRY, index, mark.at_ms, &path, object.0, u32::from(mark.kinds & DATA != 0));
             } else if named {
                 let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
-                record(&mut out, kind, index, mark.at_ms, &path, object.0, object.1);
+                record(out, kind, index, mark.at_ms, &path, object.0, object.1);
             }
         }
     }
-    out
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use crate::dirty_pages::{DirtyPages, FileKey, FilePages, TakenPages};
 use crate::echo::Echo;
 use crate::errno::{Errno, Result};
 use crate::fanotify::{Volume, locked, now_ms};
+use crate::pending::Pending;
 use crate::ranges::{END, RangeSet};
 use crate::reshaped::Reshaped;
 use crate::trace_events::{DIRTY, Effect, Event};
@@ -184,9 +185,10 @@ impl Trace {
         }
         let pages = read.pages.take();
         read.writes.taken();
+        read.reshaped.begin_taking(now);
         let taken = TakenTrace { pages, lost_since_ms: read.lost_since_ms.take() };
         drop(guard);
-        if !taken.pages.files.is_empty() {
+        if taken.pages.len() > 0 {
             // the record of a page is a moment older than its mark in the page cache, by which cleaning finds it: every processor
             // leaves what it was just doing before this returns
             // SAFETY: takes numbers.
@@ -210,14 +212,14 @@ impl Trace {
 
     /// All that was modified up to this taking has claimed its ranges.
     pub fn end_taking(&self) {
-        locked(&self.read).reshaped.end_taking(now_ms());
+        locked(&self.read).reshaped.end_taking();
     }
 
-    /// How many files are marked, and since when the oldest one.
-    pub fn pending(&self) -> (usize, Option<f64>) {
+    /// What of it waits to be taken.
+    pub fn pending(&self) -> Pending {
         let read = locked(&self.read);
         let lost = usize::from(read.lost_since_ms.is_some());
-        (read.pages.count() + lost, read.pages.oldest_ms().or(read.lost_since_ms))
+        Pending { count: read.pages.count() + lost, oldest_ms: read.pages.oldest_ms().or(read.lost_since_ms), bytes: read.pages.bytes(), blur: read.pages.blur(), ..Pending::default() }
     }
 
     /// Waits until there is much to read, or some time; false when `stop` is ready.

@@ -1,10 +1,12 @@
 //! A watch with a trace of pages beside its marks.
+use crate::dirty_pages::TakenPages;
 use crate::errno::Result;
-use crate::dirty_set::Taken;
-use crate::fanotify::{PREVIOUS_MAX, Watch, locked, now_ms};
-use crate::join::join;
-use crate::moves;
-use crate::taken;
+use crate::fanotify::{Watch, locked, now_ms};
+use crate::generation::{Generation, Part};
+use crate::pending::Pending;
+use crate::rescans::{FULL, Rescans, TRACE_LOST};
+use crate::taken::{record_rescans, resolve};
+use crate::trace::TakenTrace;
 use std::os::fd::AsRawFd;
 
 impl Watch {
@@ -16,35 +18,83 @@ impl Watch {
         }
     }
 
-    /// All marks so far (taken.rs), with paths as they are now, and the ranges of the files among them (join.rs).
-    pub fn take(&self) -> Result<[Vec<u8>; 2]> {
-        self.catch_up()?;
-        // the marks first: what was modified has its pages in the trace by then
-        let mut taken = locked(&self.set).take();
-        let Ok((trace, _)) = &self.trace else {
-            let mut records = taken::resolve(&self.volumes, &taken);
-            self.append_moves(&mut records, taken)?;
-            return Ok([records, Vec::new()]);
+    /// Marks so far with paths as they are now: those of one moment, in parts of about so many, one at each call (generation.rs).
+    pub fn take(&self, most: usize) -> Result<Part> {
+        let mut going = locked(&self.generation);
+        let taken = self.next(going.take(), most);
+        let (rest, held) = match &taken {
+            Ok((part, generation)) if !part.last => (generation.pending(), generation.held_bytes()),
+            _ => (Pending::default(), 0),
         };
-        let pages = trace.take();
-        for (since, lost) in taken.rescan_since_ms.iter_mut().zip(&pages.pages.forgotten_since_ms) {
-            for lost in [pages.lost_since_ms, *lost].into_iter().flatten() {
-                *since = Some(since.map_or(lost, |since| since.min(lost)));
-                taken.rescan_at_ms = if taken.rescan_at_ms == 0.0 { now_ms() } else { taken.rescan_at_ms };
-            }
+        let mut set = locked(&self.set);
+        set.hold(held);
+        *locked(&self.rest) = rest;
+        drop(set);
+        let (part, generation) = taken?;
+        if part.last {
+            self.end(generation);
+        } else {
+            *going = Some(generation);
         }
-        let mut records = taken::resolve(&self.volumes, &taken);
-        let ranges = join(&self.volumes, &mut records, trace, pages, &mut locked(&self.sizes));
-        self.append_moves(&mut records, taken)?;
-        Ok([records, ranges])
+        Ok(part)
     }
 
-    /// What has moved (moves.rs); what was taken is kept for the next time.
-    fn append_moves(&self, records: &mut Vec<u8>, taken: Taken) -> Result<()> {
-        let previous = locked(&self.previous).take();
-        moves::append(records, self, &taken, previous.as_ref())?;
-        *locked(&self.previous) = (taken.marks.len() <= PREVIOUS_MAX).then_some(taken);
-        Ok(())
+    fn next(&self, going: Option<Generation>, most: usize) -> Result<(Part, Generation)> {
+        let mut generation = match going {
+            Some(generation) => generation,
+            None => self.begin(most)?,
+        };
+        Ok((generation.next(self, most)?, generation))
+    }
+
+    fn begin(&self, most: usize) -> Result<Generation> {
+        self.catch_up()?;
+        // the marks first: what was modified has its pages in the trace by then
+        let mut taken = {
+            let mut set = locked(&self.set);
+            *locked(&self.rest) = set.pending();
+            set.take()
+        };
+        let Ok((trace, _)) = &self.trace else { return Ok(Generation::new(taken, TakenPages::default(), most)) };
+        let TakenTrace { pages, lost_since_ms } = trace.take();
+        if let Some(since) = lost_since_ms {
+            taken.rescans.add_all(since, now_ms(), TRACE_LOST);
+        }
+        for (index, since) in pages.forgotten_since_ms.iter().enumerate() {
+            if let Some(since) = since {
+                taken.rescans.add(index, *since, now_ms(), FULL);
+            }
+        }
+        Ok(Generation::new(taken, pages, most))
+    }
+
+    /// What was taken is kept for the next time, where it was little.
+    fn end(&self, generation: Generation) {
+        if let Ok((trace, _)) = &self.trace {
+            trace.end_taking();
+        }
+        *locked(&self.previous) = generation.into_whole();
+    }
+
+    /// All marks so far, which stay; rescans where they are too many, or not all are known here.
+    pub fn peek(&self, most: usize) -> Result<Vec<u8>> {
+        self.catch_up()?;
+        let mut records = Vec::new();
+        let going = locked(&self.generation);
+        let set = locked(&self.set);
+        if going.is_some() || set.pending().count > most || set.pending().disk.count > 0 {
+            let mut rescans = Rescans::none(set.rescans().len());
+            rescans.add_all(0.0, now_ms(), FULL);
+            record_rescans(&mut records, &self.volumes, &rescans);
+            return Ok(records);
+        }
+        let marks = set.copy();
+        drop(set);
+        let mut late = Vec::new();
+        resolve(&self.volumes, marks.marks.iter(), &mut records, &mut late);
+        records.append(&mut late);
+        record_rescans(&mut records, &self.volumes, &marks.rescans);
+        Ok(records)
     }
 
     /// Why ranges are not known, of all volumes or of some.
@@ -55,10 +105,11 @@ impl Watch {
         }
     }
 
-    /// How many marks wait, and since when the oldest.
-    pub fn pending(&self) -> (usize, Option<f64>) {
-        let (count, oldest) = self.trace.as_ref().map_or((0, None), |(trace, _)| trace.pending());
+    /// What waits, what was taken and is not handed out among it.
+    pub fn pending(&self) -> Pending {
+        let traced = self.trace.as_ref().map_or(Pending::default(), |(trace, _)| trace.pending());
         let set = locked(&self.set);
-        (count + set.count(), [oldest, set.oldest_ms()].into_iter().flatten().reduce(f64::min))
+        let rest = *locked(&self.rest);
+        traced.and(rest).and(set.pending())
     }
 }

@@ -1,0 +1,67 @@
+//! File systems of which too little is known: all that changed since a moment is to be looked at, and why.
+
+/// The kernel had more events than it could keep.
+pub const EVENTS_LOST: u8 = 1;
+/// The kernel had more written ranges than it could keep.
+pub const TRACE_LOST: u8 = 2;
+/// More marks than may be kept.
+pub const FULL: u8 = 4;
+/// What waited on the disk cannot be read.
+pub const DISK_LOST: u8 = 8;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rescan {
+    pub since_ms: f64,
+    /// when the first reason came up
+    pub at_ms: f64,
+    pub why: u8,
+}
+
+/// By the number of the file system.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rescans(Vec<Option<Rescan>>);
+
+impl Rescans {
+    pub fn none(file_systems: usize) -> Self {
+        Rescans(vec![None; file_systems])
+    }
+
+    pub fn add(&mut self, file_system: usize, since_ms: f64, now_ms: f64, why: u8) {
+        let before = self.0[file_system].unwrap_or(Rescan { since_ms, at_ms: now_ms, why: 0 });
+        self.0[file_system] = Some(Rescan { since_ms: before.since_ms.min(since_ms), at_ms: before.at_ms.min(now_ms), why: before.why | why });
+    }
+
+    pub fn add_all(&mut self, since_ms: f64, now_ms: f64, why: u8) {
+        (0..self.0.len()).for_each(|index| self.add(index, since_ms, now_ms, why));
+    }
+
+    pub fn of(&self, file_system: u16) -> Option<Rescan> {
+        self.0[usize::from(file_system)]
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn oldest_ms(&self) -> Option<f64> {
+        self.0.iter().flatten().map(|rescan| rescan.at_ms).reduce(f64::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_join_with_the_first_moment_of_both_kinds() {
+        let mut rescans = Rescans::none(2);
+        rescans.add(1, 5.0, 10.0, EVENTS_LOST);
+        rescans.add(1, 3.0, 12.0, FULL);
+        assert_eq!((rescans.of(0), rescans.of(1)), (None, Some(Rescan { since_ms: 3.0, at_ms: 10.0, why: EVENTS_LOST | FULL })));
+        assert_eq!((rescans.count(), rescans.len(), rescans.oldest_ms()), (1, 2, Some(10.0)));
+    }
+}
