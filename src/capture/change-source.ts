@@ -40,17 +40,25 @@ export interface ChangeSource extends AsyncDisposable {
    * dirty pages of before are written back when the capture begins.
    */
   readonly startedAtNs: bigint
+  /** How many changes one `take` gives at most, about. */
+  readonly partSize: number
   /**
    * Takes everything marked since the last call (joined, unordered, at most once per path and kind), with paths as they are now: a mark
    * whose directory is gone is dropped, because the removal is marked in the parent; an object that it was of and that lives on elsewhere is
-   * kept. Empty when nothing happened.
+   * kept. Empty when nothing happened. Where that is more than `partSize` it comes in parts, one at each call: a directory before what is in
+   * it, rescans last. What is marked meanwhile comes behind the last part.
    */
   take(signal: AbortSignal): Promise<readonly Change[]>
-  /** The objects that the last `take` found to have left names. They are hints: a change that is not among them says the same, only less. */
+  /** Whether the last `take` left parts of what it began to take. */
+  hasMore(): boolean
+  /**
+   * The objects that the last `take` found to have left names; none where it gave a part. They are hints: a change that is not among them
+   * says the same, only less.
+   */
   moves(): readonly Move[]
-  /** What `take` would give, which stays. */
+  /** What was marked since the last `take`, which stays, and parts that it left; where that is too much, rescans instead. */
   peek(signal: AbortSignal): Promise<readonly Change[]>
-  /** Tells that what the last `take` gave was looked at: what moves from now on was seen where it was. */
+  /** Tells that what the last `take` gave, with all its parts, was looked at: what moves from now on was seen where it was. */
   looksEnded(signal: AbortSignal): Promise<void>
   /** Puts changes back that could not be brought to safety (link lost). */
   putBack(changes: readonly Change[]): void

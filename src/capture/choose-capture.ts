@@ -3,6 +3,7 @@ import { captureLog } from '../logging/logger.ts'
 import type { Workload } from '../domain/workload.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { ChangeSource } from './change-source.ts'
+import { checkDiskQueue, type DiskQueue } from './disk-queue.ts'
 import { openFanotifyChangeSource } from './fanotify-change-source.ts'
 import { inotifyUnsupportedReason, openInotifyChangeSource, type InotifyOptions } from './inotify-change-source.ts'
 
@@ -14,12 +15,20 @@ const UNSEEN_BY_INOTIFY = [
   'changes through a name of a file that was removed while it was open', 'changes in directories beyond the budget of watches, until all is compared',
 ]
 
+export interface ChosenCaptureOptions extends InotifyOptions {
+  /** used by fanotify alone */
+  disk?: DiskQueue | undefined
+}
+
 /**
  * Starts the capture that the setting allows.
- * @throws {AppError} SOURCE_MISSING when a root is no directory; CAPTURE_UNSUPPORTED with the reason when there is none
+ * @throws {AppError} SOURCE_MISSING when a root is no directory; CAPTURE_UNSUPPORTED with the reason when there is none; as checkDiskQueue
  */
-export async function openChosenCapture(setting: CaptureSetting, options: InotifyOptions, signal: AbortSignal): Promise<ChangeSource> {
-  if (setting === 'inotify') return await openInotifyChangeSource(options, signal)
+export async function openChosenCapture(setting: CaptureSetting, options: ChosenCaptureOptions, signal: AbortSignal): Promise<ChangeSource> {
+  if (setting === 'inotify') {
+    if (options.disk !== undefined) await checkDiskQueue(options.disk, options.volumes.values())
+    return await openInotifyChangeSource(options, signal)
+  }
   try {
     return await openFanotifyChangeSource(options, signal)
   } catch (error) {

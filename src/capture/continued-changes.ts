@@ -13,8 +13,9 @@ export interface Continued {
 export function continuedChanges(changes: ChangeSource, { epoch, startedAtNs, missed }: Continued): ChangeSource {
   changes.putBack(missed)
   return {
-    epoch, startedAtNs,
+    epoch, startedAtNs, partSize: changes.partSize,
     take: async signal => await changes.take(signal),
+    hasMore: () => changes.hasMore(),
     moves: () => changes.moves(),
     peek: async signal => await changes.peek(signal),
     looksEnded: async signal => { await changes.looksEnded(signal) },

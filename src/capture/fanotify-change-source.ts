@@ -10,17 +10,17 @@ import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
-import { MOVED_DIRECTORY, takenMarks, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { MOVED_DIRECTORY, rescanReasons, takenMarks, type NativeWatch, type TakenMark } from '../posix/capture.ts'
 import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-ranges.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
 import { joinRanges } from './changed-range.ts'
 import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move, ObjectIdentity } from './change-source.ts'
+import { checkDiskQueue, folderUnusable, type DiskQueue } from './disk-queue.ts'
+import { memoryShares, type MemoryShares } from './memory-shares.ts'
 import { VolumeWalks } from './volume-walks.ts'
 
-/** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
-const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
 /** ctime is taken from a clock that ticks at most every 10 ms (CONFIG_HZ=100), behind the time that we read. */
 const CTIME_TICK_NS = 20_000_000n
 const NS_PER_MS = 1_000_000n
@@ -29,8 +29,10 @@ export interface FanotifyOptions {
   /** absolute path of each volume's root, by the volume's index on the wire */
   volumes: ReadonlyMap<number, string>
   clock: Clock
-  /** what the marks may take in memory; past it a rescan takes their place */
-  limitBytes?: number
+  /** what the marks may take in memory: past it ranges get coarser, then files whole, and then a rescan takes their place */
+  limitBytes?: number | undefined
+  /** where marks go that memory has no room for, before they are given up; left out: nowhere */
+  disk?: DiskQueue | undefined
   /** trace dirty pages where that can be done; left out: yes */
   pages?: boolean
 }
@@ -38,17 +40,19 @@ export interface FanotifyOptions {
 /**
  * Starts the capture; when it resolves every later change is captured.
  * @throws {AppError} SOURCE_MISSING when a root is no directory; CAPTURE_UNSUPPORTED when the kernel, the file system or the rights do not
- * allow it
+ * allow it; as checkDiskQueue
  */
 export async function openFanotifyChangeSource(options: FanotifyOptions, signal: AbortSignal): Promise<ChangeSource> {
   signal.throwIfAborted()
   const roots = [...options.volumes]
-  const limit = options.limitBytes ?? DEFAULT_LIMIT_BYTES
-  const watch = openWatch(roots.map(([, path]) => path), limit / 2, options.pages ?? true)
+  if (options.disk !== undefined) await checkDiskQueue(options.disk, options.volumes.values())
+  const shares = memoryShares(options.limitBytes)
+  const watch = openWatch(roots.map(([, path]) => path), shares.markBytes, options.pages ?? true)
   const untraced = watch.untraced()
   if (untraced.length > 0) captureLog.info({ untraced }, 'ranges of changed files are not known')
-  const source = new FanotifyChangeSource(watch, roots, options.clock, limit / 2)
+  const source = new FanotifyChangeSource(watch, roots, options.clock, shares)
   try {
+    if (options.disk !== undefined) keepOnDisk(watch, options.disk)
     // what is dirty now was stored to before the capture began: clean it, so that the next store through mmap is timed
     for (const [volume] of roots) await source.settle(volume, signal)
   } catch (error) {
@@ -56,6 +60,14 @@ export async function openFanotifyChangeSource(options: FanotifyOptions, signal:
     throw error
   }
   return source
+}
+
+function keepOnDisk(watch: NativeWatch, { folder, maximumBytes = Infinity, minimumFreeBytes }: DiskQueue): void {
+  try {
+    watch.keepOnDisk(Buffer.from(folder), maximumBytes, minimumFreeBytes)
+  } catch (error) {
+    throw folderUnusable(folder, errnoOf(error) ?? error)
+  }
 }
 
 /** Whether this machine can capture below these directories, and how well; nothing is started. */
@@ -105,13 +117,17 @@ class FanotifyChangeSource implements ChangeSource {
   readonly #aheadMs: number
   #setBackMs = 0
   #moves: Move[] = []
+  /** the addon has parts of what is being taken yet */
+  #more = false
+  readonly partSize: number
   readonly #walks: VolumeWalks
 
-  constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, limitBytes: number) {
+  constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, { changeBytes, partSize }: MemoryShares) {
     this.#watch = watch
     this.#roots = roots
     this.#clock = clock
-    this.#back = new ChangeSet(limitBytes)
+    this.#back = new ChangeSet(changeBytes)
+    this.partSize = partSize
     this.#walks = new VolumeWalks(new Map(roots))
     this.#aheadMs = Date.now() - performance.now()
     this.startedAtNs = this.#nowNs()
@@ -121,20 +137,30 @@ class FanotifyChangeSource implements ChangeSource {
     signal.throwIfAborted()
     this.#watchClock()
     this.#moves = []
-    let records: Buffer
-    let ranges: Buffer
+    if (this.#back.hasMore()) return this.#back.take(this.partSize)
+    if (this.#back.count > this.partSize) {
+      this.#more = true
+      return this.#back.take(this.partSize)
+    }
+    let part: Awaited<ReturnType<NativeWatch['take']>>
     try {
-      [records, ranges] = await this.#watch.take()
+      part = await this.#watch.take(this.partSize)
     } catch (error) {
       // what was in the queue is lost: look at everything since the beginning
       captureLog.error({ err: error }, 'changes could not be read and everything since the start is looked at again')
       const sinceMs = Number(this.startedAtNs / NS_PER_MS)
       for (const [volume] of this.#roots) this.#back.add({ kind: 'rescan', volume, sinceMs, atMs: this.#clock.now(), why: ['events-lost'] })
-      return this.#back.take()
+      this.#more = false
+      return this.#back.take(this.partSize)
     }
-    const known = markedRanges(ranges)
-    for (const mark of takenMarks(records)) this.#join(mark, known, this.#back)
-    return this.#back.take()
+    this.#more = !part.last
+    const known = markedRanges(part.ranges)
+    for (const mark of takenMarks(part.records)) this.#join(mark, known, this.#back)
+    return this.#back.take(this.partSize)
+  }
+
+  hasMore(): boolean {
+    return this.#more || this.#back.hasMore()
   }
 
   moves(): readonly Move[] {
@@ -144,7 +170,8 @@ class FanotifyChangeSource implements ChangeSource {
   async peek(signal: AbortSignal): Promise<readonly Change[]> {
     signal.throwIfAborted()
     const seen = new ChangeSet(Infinity)
-    for (const mark of takenMarks(await this.#watch.peek())) this.#join(mark, new Map(), seen)
+    if (this.hasMore()) for (const [volume] of this.#roots) seen.add({ kind: 'rescan', volume, sinceMs: 0, atMs: this.#clock.now(), why: [] })
+    else for (const mark of takenMarks(await this.#watch.peek(this.partSize))) this.#join(mark, new Map(), seen)
     return seen.take()
   }
 
@@ -183,8 +210,9 @@ class FanotifyChangeSource implements ChangeSource {
       }
       case 'rescan': {
         const sinceMs = Number(mark.number) - this.#setBackMs
-        captureLog.warn({ volume, sinceMs }, 'changes were missed and everything since then is looked at again')
-        into.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why: ['events-lost'] })
+        const why = rescanReasons(mark.linkCount)
+        if (into === this.#back) captureLog.warn({ volume, sinceMs, why }, 'everything that changed since then is looked at again')
+        into.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why })
       }
     }
   }
@@ -201,8 +229,13 @@ class FanotifyChangeSource implements ChangeSource {
   }
 
   status(): CaptureStatus {
+    const [, , bytes, coarseMs, wholeMs, diskQueueBytes, diskMs, halfMs] = this.#watch.pending()
     const { queueBytes, degraded } = this.#back.status()
-    return { queueBytes, diskQueueBytes: 0, degraded }
+    if (coarseMs >= 0) degraded.push({ kind: 'ranges-coarse', sinceMs: coarseMs })
+    if (wholeMs >= 0) degraded.push({ kind: 'files-whole', sinceMs: wholeMs })
+    if (diskMs >= 0) degraded.push({ kind: 'queue-on-disk', sinceMs: diskMs })
+    if (halfMs >= 0) degraded.push({ kind: 'queue-disk-half', sinceMs: halfMs })
+    return { queueBytes: queueBytes + bytes, diskQueueBytes, degraded }
   }
 
   async settle(volume: number, signal: AbortSignal): Promise<bigint> {

@@ -12,13 +12,13 @@ import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
+import { rescanReasons } from '../posix/capture.ts'
 import { nameMarks, type NameMark, type NativeInotify } from '../posix/watching.ts'
 import { ChangeSet } from './change-set.ts'
 import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move } from './change-source.ts'
+import { memoryShares } from './memory-shares.ts'
 import { VolumeWalks } from './volume-walks.ts'
 
-/** Default of the memory limit of product.md 4: of it the marks in the addon and the changes put back each take half. */
-const DEFAULT_LIMIT_BYTES = 128 * 1024 * 1024
 /** the kernel keeps about 1 KiB for each */
 const DEFAULT_WATCHES = 100_000
 /** what is left to the other programs of the user */
@@ -37,7 +37,7 @@ export interface InotifyOptions {
   /** how often all is compared while directories are not watched, in ms */
   rescanMs?: number
   /** what the marks may take in memory; past it a rescan takes their place */
-  limitBytes?: number
+  limitBytes?: number | undefined
 }
 
 /**
@@ -79,7 +79,7 @@ const REASONS = new Map<string, string>([
 function openWatch(options: Pick<InotifyOptions, 'volumes' | 'maxWatches' | 'limitBytes'>): NativeInotify {
   const paths = [...options.volumes.values()]
   try {
-    return native.InotifyWatch.open(paths.map(path => Buffer.from(path)), Math.min(options.maxWatches ?? DEFAULT_WATCHES, kernelLimit()), (options.limitBytes ?? DEFAULT_LIMIT_BYTES) / 2)
+    return native.InotifyWatch.open(paths.map(path => Buffer.from(path)), Math.min(options.maxWatches ?? DEFAULT_WATCHES, kernelLimit()), memoryShares(options.limitBytes).markBytes)
   } catch (error) {
     const errno = errnoOf(error)
     const what = paths.join(', ')
@@ -108,6 +108,9 @@ class InotifyChangeSource implements ChangeSource {
   readonly #rescanMs: number
   readonly #back: ChangeSet
   readonly #walks: VolumeWalks
+  readonly partSize: number
+  /** the addon has parts of what is being taken yet */
+  #more = false
   /** since when a directory is not watched */
   #uncoveredSinceMs: number | undefined
   /** up to when everything was compared, and when it is next */
@@ -118,12 +121,14 @@ class InotifyChangeSource implements ChangeSource {
   /** the last walk was one of a frozen volume, whose descriptors stay open: none is made but what is asked for */
   #frozen = false
 
-  constructor(watch: NativeInotify, { volumes, clock, rescanMs = DEFAULT_RESCAN_MS, limitBytes = DEFAULT_LIMIT_BYTES }: InotifyOptions) {
+  constructor(watch: NativeInotify, { volumes, clock, rescanMs = DEFAULT_RESCAN_MS, limitBytes }: InotifyOptions) {
     this.#watch = watch
     this.#volumes = [...volumes.keys()]
     this.#clock = clock
     this.#rescanMs = rescanMs
-    this.#back = new ChangeSet(limitBytes / 2)
+    const { changeBytes, partSize } = memoryShares(limitBytes)
+    this.#back = new ChangeSet(changeBytes)
+    this.partSize = partSize
     this.#walks = new VolumeWalks(volumes)
     this.startedAtNs = nowNs()
     this.#comparedMs = Number(this.startedAtNs / NS_PER_MS)
@@ -132,11 +137,18 @@ class InotifyChangeSource implements ChangeSource {
 
   async take(signal: AbortSignal): Promise<readonly Change[]> {
     signal.throwIfAborted()
-    if (!this.#frozen && this.#isUncovered() && this.#clock.now() >= this.#compareAtMs) await this.#compare(this.#volumes)
-    await this.#read()
-    const taken = this.#back.take()
+    if (!this.#back.hasMore()) {
+      if (!this.hasMore() && !this.#frozen && this.#isUncovered() && this.#clock.now() >= this.#compareAtMs) await this.#compare(this.#volumes)
+      if (this.#back.count > this.partSize) this.#more = true
+      else await this.#read()
+    }
+    const taken = this.#back.take(this.partSize)
     for (const change of taken) if (change.kind === 'rescan') this.#rescanning.add(change.volume)
     return taken
+  }
+
+  hasMore(): boolean {
+    return this.#more || this.#back.hasMore()
   }
 
   /** Names are all that is known here: what moved is sent again. */
@@ -146,6 +158,7 @@ class InotifyChangeSource implements ChangeSource {
 
   async peek(signal: AbortSignal): Promise<readonly Change[]> {
     signal.throwIfAborted()
+    if (this.hasMore()) return this.#volumes.map(volume => ({ kind: 'rescan', volume, sinceMs: 0, atMs: this.#clock.now(), why: [] }))
     await this.#read()
     const seen = this.#back.take()
     this.putBack(seen)
@@ -205,8 +218,11 @@ class InotifyChangeSource implements ChangeSource {
   async #read(): Promise<void> {
     let records: Buffer
     try {
-      records = await this.#watch.take()
+      const part = await this.#watch.take(this.partSize)
+      records = part.records
+      this.#more = !part.last
     } catch (error) {
+      this.#more = false
       captureLog.error({ err: error }, 'changes could not be read and everything since the start is looked at again')
       this.#rescan(this.#volumes, Number(this.startedAtNs / NS_PER_MS), 'events-lost')
       return
@@ -224,8 +240,9 @@ class InotifyChangeSource implements ChangeSource {
     const volume = this.#volumes[index]
     if (volume === undefined) throw new RangeError(`a mark of volume ${String(index)}`)
     if (kind === 'rescan') {
-      captureLog.warn({ volume, sinceMs }, 'changes were missed and everything since then is looked at again')
-      this.#back.add({ kind, volume, sinceMs, atMs, why: ['events-lost'] })
+      const why = rescanReasons(path.readUInt8(0))
+      captureLog.warn({ volume, sinceMs, why }, 'everything that changed since then is looked at again')
+      this.#back.add({ kind, volume, sinceMs, atMs, why })
       return
     }
     // the records are ours alone; the kernel's names: no empty or dot step, no NUL

@@ -28,6 +28,9 @@ function keyOf({ directory, name }: DirectoryName): string {
   return `${String(directory)}/${name.toString('latin1')}`
 }
 
+/** Names (volume, directory, name) and objects (volume, inode) that marks were about. */
+export interface MarkedObjects { names: ReadonlySet<string>, objects: ReadonlySet<string> }
+
 /** The events of one period. */
 export class MemoryOrigins {
   readonly #objects = new Map<string, Whereabouts>()
@@ -45,17 +48,17 @@ export class MemoryOrigins {
     else if (event.isDirectory || this.#objects.has(idOf(event))) this.#departed(event, event.at)
   }
 
-  /** `marked`: of the directory, the name in it, or the object itself, whether the period before had a mark. */
-  moves(living: Living, marked: { names: ReadonlySet<string>, objects: ReadonlySet<string> }): Move[] {
+  /** `marked`: of the directory, the name in it, or the object itself, whether the period before had a mark; undefined when it is not known. */
+  moves(living: Living, marked: MarkedObjects | undefined): Move[] {
     const moves: Move[] = []
-    const lookedAt = this.#nearestLeft(marked.objects, living)
+    const lookedAt = marked === undefined ? undefined : this.#nearestLeft(marked.objects, living)
     for (const [id, { volume, object, isDirectory, origin, early }] of this.#objects) {
       const linkCount = living.linkCountOf(volume, object)
       if (origin === undefined || linkCount === 0) continue
       const then = this.#then(volume, origin, living)
       if (then === undefined) continue
       const isEarly = early || then.early
-      if (isEarly && (lookedAt.has(id) || marked.names.has(`${String(volume)}:${keyOf(origin)}`))) continue
+      if (isEarly && (marked === undefined || lookedAt?.has(id) === true || marked.names.has(`${String(volume)}:${keyOf(origin)}`))) continue
       moves.push({ volume, from: then.path, inode: object, linkCount: isDirectory ? 1 : linkCount, isDirectory, early: isEarly })
     }
     return moves

@@ -37,6 +37,8 @@ export interface ReplicatorOptions {
 
 /** The replica is asked to flush when the oldest change on the way is older. */
 const FLUSH_MS = 400
+/** Parts of what is marked that may be on the way before another one is taken. */
+const PARTS_ON_THE_WAY = 2
 
 export class Cycles {
   readonly #options: ReplicatorOptions
@@ -56,7 +58,7 @@ export class Cycles {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
-    this.#inFlight = new InFlight(options.clock)
+    this.#inFlight = new InFlight(options.clock, options.changes.partSize * PARTS_ON_THE_WAY)
     this.#safe = options.safe ?? new SafePoint(options.changes.startedAtNs, options.clock)
     this.#safe.holdSent()
     for (const [volume, tree] of options.volumes) {
@@ -72,33 +74,25 @@ export class Cycles {
   /** One cycle over everything that is marked. @throws {AppError} LINK_LOST */
   async once(options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes, stream } = this.#options
-    this.#inFlight.durable(stream.durable)
-    const full = this.#inFlight.waitFor
-    if (full !== undefined) await stream.whenDurable(full, signal)
-    this.#retryRefused()
+    await this.#makeRoom(signal)
     this.#safe.durable(stream.durable)
     this.#safe.taking()
-    const taken = await this.#take(signal)
-    this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
-    this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
-    const moves = changes.moves()
-    for (const of of this.#volumes.values()) of.begin()
     try {
-      if (moves.length > 0) await this.#seeToRefused(signal)
-      for (const [volume, of] of this.#volumes) {
-        const ofVolume = taken.filter(change => change.volume === volume)
-        if (ofVolume.length > 0 || options.thorough) await of.once(ofVolume, moves.filter(move => move.volume === volume), options, signal)
+      // a cycle that was broken off left the rest of what it had begun to take: what was marked since comes behind it
+      const takings = changes.hasMore() ? 2 : 1
+      for (let taking = 0; taking < takings; taking++) {
+        await this.#part(taking === 0, options, signal)
+        while (changes.hasMore()) {
+          await this.#askForFlush(signal)
+          await this.#makeRoom(signal)
+          await this.#part(false, options, signal)
+        }
       }
       await changes.looksEnded(signal)
     } catch (error) {
-      // what was sent of them is sent again: repeating is harmless
-      changes.putBack(taken)
       this.#safe.hold()
       for (const of of this.#volumes.values()) of.breakOff()
       throw error
-    } finally {
-      this.#rescanned = []
-      this.#takenAtMs = Infinity
     }
     this.#safe.sent(stream.sent)
     if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
@@ -113,6 +107,40 @@ export class Cycles {
     if (oldestAtMs === undefined || clock.now() - oldestAtMs < FLUSH_MS || stream.durable < this.#flushAsked) return
     this.#flushAsked = stream.sent
     await stream.requestFlush(signal)
+  }
+
+  /** Few enough changes are on the way, and what was refused of them is put back. */
+  async #makeRoom(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#options
+    this.#inFlight.durable(stream.durable)
+    const full = this.#inFlight.waitFor
+    if (full !== undefined) await stream.whenDurable(full, signal)
+    this.#retryRefused()
+  }
+
+  /** Takes and looks at one part of what is marked. */
+  async #part(first: boolean, options: CycleOptions, signal: AbortSignal): Promise<void> {
+    const { changes } = this.#options
+    const taken = await changes.take(signal)
+    this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
+    this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
+    // what earlier parts led to may have put another object where one was that has moved
+    const moves = first && !changes.hasMore() ? changes.moves() : []
+    if (first) for (const of of this.#volumes.values()) of.begin()
+    try {
+      if (moves.length > 0) await this.#seeToRefused(signal)
+      for (const [volume, of] of this.#volumes) {
+        const ofVolume = taken.filter(change => change.volume === volume)
+        if (ofVolume.length > 0 || options.thorough) await of.once(ofVolume, moves.filter(move => move.volume === volume), options, signal)
+      }
+    } catch (error) {
+      // what was sent of them is sent again: repeating is harmless
+      changes.putBack(taken)
+      throw error
+    } finally {
+      this.#rescanned = []
+      this.#takenAtMs = Infinity
+    }
   }
 
   /** Looks again at everything whose status changed since the last scan, or since the capture began. @throws {AppError} LINK_LOST */
@@ -168,6 +196,7 @@ export class Cycles {
   /** Everything that is not durable, or still waits here, goes back to the change source. */
   putBack(): void {
     const { changes, clock } = this.#options
+    this.#retryRefused()
     this.#safe.holdSent()
     changes.putBack(this.#inFlight.takeBack())
     for (const [volume, of] of this.#volumes) {
@@ -218,15 +247,6 @@ export class Cycles {
     this.#inFlight.add(changes, this.#options.stream.sent, !this.#isScanning)
     this.#steps++
     this.#options.moved?.()
-  }
-
-  async #take(signal: AbortSignal): Promise<readonly Change[]> {
-    try {
-      return await this.#options.changes.take(signal)
-    } catch (error) {
-      this.#safe.hold()
-      throw error
-    }
   }
 
   #putBack(changes: readonly Change[]): void {

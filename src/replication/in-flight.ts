@@ -7,19 +7,19 @@ import { LatencyHistogram } from './latency.ts'
 
 interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, isTimed: boolean, rescans: readonly Degradation[] }
 
-/** Changes on the way at most before the next cycle waits: bounds what is put back, and kept, when the link is lost. */
-const MAX_CHANGES = 200_000
-
 export class InFlight {
   readonly #clock: Clock
+  readonly #most: number
   readonly #latency = new LatencyHistogram()
   #sent: Sent[] = []
   #count = 0
   /** changes that became durable since the start */
   applied = 0
 
-  constructor(clock: Clock) {
+  /** @param most changes on the way before the next part waits: bounds what is put back, and kept, when the link is lost */
+  constructor(clock: Clock, most = Infinity) {
     this.#clock = clock
+    this.#most = most
   }
 
   get count(): number { return this.#count }
@@ -60,7 +60,7 @@ export class InFlight {
 
   /** The sequence to wait for before more is sent; undefined when there is room. */
   get waitFor(): number | undefined {
-    return this.#count < MAX_CHANGES ? undefined : this.#sent[0]?.sequence
+    return this.#count < this.#most ? undefined : this.#sent[0]?.sequence
   }
 
   /** All that is not durable; nothing is on the way then. */

@@ -12,8 +12,9 @@ export function ruledChanges(changes: ChangeSource, rules: ReadonlyMap<number, V
   const outsiders = new Outsiders()
   const of = (volume: number): VolumeRules => rules.get(volume) ?? EVERYTHING
   return {
-    epoch: changes.epoch, startedAtNs: changes.startedAtNs,
+    epoch: changes.epoch, startedAtNs: changes.startedAtNs, partSize: changes.partSize,
     take: async signal => (await changes.take(signal)).flatMap(change => seen(change, of(change.volume), outsiders)),
+    hasMore: () => changes.hasMore(),
     moves: () => changes.moves(),
     peek: async signal => (await changes.peek(signal)).flatMap(change => seen(change, of(change.volume), outsiders)),
     looksEnded: async signal => { await changes.looksEnded(signal) },

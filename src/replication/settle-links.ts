@@ -51,15 +51,17 @@ async function findNames(of: VolumeReplication, incomplete: readonly bigint[], g
  * Entries that were marked since this cycle's changes were taken. A name among them leads to the object now, but the replica may have
  * another one under it yet: it is no name to link to.
  */
-async function movedMeanwhile(of: VolumeReplication, signal: AbortSignal): Promise<ReadonlyMap<string, RelPath>> {
+async function movedMeanwhile(of: VolumeReplication, signal: AbortSignal): Promise<ReadonlyMap<string, RelPath> | undefined> {
   const newer = await of.changes.peek(signal)
+  // too many to be told one by one: any name may be another's there
+  if (newer.some(change => change.kind === 'rescan' && change.volume === of.volume)) return undefined
   const moved = new Map<string, RelPath>()
   for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
   return moved
 }
 
-async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, moved: ReadonlyMap<string, RelPath>, signal: AbortSignal): Promise<void> {
-  const trusted = of.links.isDistrusted(inode) ? undefined
+async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, moved: ReadonlyMap<string, RelPath> | undefined, signal: AbortSignal): Promise<void> {
+  const trusted = moved === undefined || of.links.isDistrusted(inode) ? undefined
     : names.find(path => !of.links.isFresh(inode, path) && !moved.has(keyOf(path)) && !isBelowOneOf(path, moved))
   const first = trusted ?? names[0]
   of.links.settled(inode, later)

@@ -3,7 +3,7 @@
  * promises that nothing of a job is left after `release`, and that a frozen source thaws when nobody holds it. One job at a time.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { ChangeSource } from '../capture/change-source.ts'
+import type { Change, ChangeSource } from '../capture/change-source.ts'
 import { continuedChanges } from '../capture/continued-changes.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -19,6 +19,7 @@ import type { Quiesce } from '../domain/quiesce.ts'
 import type { QuiesceNote } from '../wire/messages.ts'
 import type { Quiescer } from './quiescer.ts'
 import type { CaptureKeeper } from './capture-keeper.ts'
+import { MAX_KEPT_CHANGES } from './kept-capture.ts'
 import { compileForVolumes } from './rules-of-volumes.ts'
 
 export interface CaptureSeams {
@@ -218,7 +219,7 @@ export class SourceCapture implements AsyncDisposable {
     if (keeper === undefined) return
     const stoppedAtMs = Date.now()
     try {
-      await keeper.stopped(stoppedAtMs, await changes.take(AbortSignal.timeout(STOP_MS)))
+      await keeper.stopped(stoppedAtMs, await takeAll(changes, MAX_KEPT_CHANGES, AbortSignal.timeout(STOP_MS)))
     } catch (error) {
       captureLog.warn({ err: error }, 'what was captured could not be kept; the next agent compares what changed')
     }
@@ -234,6 +235,18 @@ export class SourceCapture implements AsyncDisposable {
     this.#turn = mine
     return await mine
   }
+}
+
+/** Everything that is marked, or, where that is more than `most`, more than that of it. */
+async function takeAll(changes: ChangeSource, most: number, signal: AbortSignal): Promise<Change[]> {
+  // an ended replication may have left a part of what it took
+  const takings = changes.hasMore() ? 2 : 1
+  const all: Change[] = []
+  for (let taking = 0; taking < takings; taking++) {
+    do all.push(...await changes.take(signal))
+    while (changes.hasMore() && all.length <= most)
+  }
+  return all
 }
 
 /** Whether another file system is where a volume was. @throws {AppError} SOURCE_MISSING while there is none */

@@ -33,13 +33,14 @@ export async function watchedMounts(changes: ChangeSource, options: WatchedMount
   const watch = await MountWatch.open(options)
   opening.move()
   return {
-    epoch: changes.epoch, startedAtNs: changes.startedAtNs,
+    epoch: changes.epoch, startedAtNs: changes.startedAtNs, partSize: changes.partSize,
     take: async signal => {
       signal.throwIfAborted()
       const marks = await watch.look()
       changes.putBack(marks)
       return await changes.take(signal)
     },
+    hasMore: () => changes.hasMore(),
     moves: () => changes.moves(),
     peek: async signal => await changes.peek(signal),
     looksEnded: async signal => { await changes.looksEnded(signal) },

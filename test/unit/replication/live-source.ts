@@ -68,8 +68,10 @@ export class LiveSource {
   /** where each directory (by inode) is now */
   #directories = new Map<bigint, RelPath>()
 
-  constructor() {
+  /** @param partSize how many changes are taken at once; left out: all */
+  constructor(partSize = Infinity) {
     this.changes = createMemoryChangeSource({
+      partSize,
       now: () => 1000,
       // a mark's path is @ with the directory's inode, and the name: found where the directory is now; what was put back has its path
       locate: (_, marked) => {

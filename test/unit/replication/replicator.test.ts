@@ -9,12 +9,12 @@ import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL } from './live-source.ts'
 
-t.test('for any tree and any changes, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
+t.test('for any tree and any changes, taken at once or in parts, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(anyOperation, { maxLength: 20 }), fc.array(fc.array(anyOperation, { maxLength: 8 }), { maxLength: 4 }), fc.array(anyOperation, { maxLength: 25 }),
-    fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }),
-    async (first, rounds, meanwhile, stops) => {
-      const source = new LiveSource()
+    fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }), fc.constantFrom(Infinity, Infinity, 3, 1),
+    async (first, rounds, meanwhile, stops, partSize) => {
+      const source = new LiveSource(partSize)
       const replica = new MemoryTree()
       // what a mirror would have copied: the same operations, unmarked
       for (const operation of first) {
