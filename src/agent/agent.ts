@@ -26,7 +26,7 @@ import type { LinkIdentity } from '../posix/native-link.ts'
 import type { Link } from '../wire/link.ts'
 import { dialTlsLink } from '../wire/tls-link.ts'
 import { discoverWorkload } from '../workload/discover.ts'
-import type { AgentConfig } from './config.ts'
+import { queueLimits, type AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
 import { readIdentity } from './identity.ts'
 import { OwnLoad } from './own-load.ts'
@@ -122,9 +122,9 @@ async function dial(identity: LinkIdentity, host: string, port: number, signal: 
   }
 }
 
-async function openChanges({ root, capture, watches, rescanSeconds }: AgentConfig, volumes: ReadonlyMap<number, string>, clock: Clock, signal: AbortSignal): Promise<ChangeSource> {
+async function openChanges({ root, capture, watches, rescanSeconds, queue }: AgentConfig, volumes: ReadonlyMap<number, string>, clock: Clock, signal: AbortSignal): Promise<ChangeSource> {
   if (capture === 'none') return createMemoryChangeSource()
-  const changes = await openChosenCapture(capture, { volumes, clock, maxWatches: watches, rescanMs: rescanSeconds * 1000 }, signal)
+  const changes = await openChosenCapture(capture, { volumes, clock, maxWatches: watches, rescanMs: rescanSeconds * 1000, ...queueLimits(queue) }, signal)
   return await watchedMounts(changes, { volumes, root, clock })
 }
 

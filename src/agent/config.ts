@@ -1,9 +1,26 @@
 /** How the agent is set up: one JSON file, all of it optional. */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import type { DiskQueue } from '../capture/disk-queue.ts'
 import { AppError } from '../errors/app-error.ts'
 
 const port = z.number().int().min(1).max(65535)
+
+/** The changes that wait: in memory, and, where a folder is set and fanotify is used, on disk when that is full. */
+const Queue = z.strictObject({
+  memoryMiB: z.number().int().min(32).max(1_048_576).default(128),
+  /** on a file system that no job carries; a directory of root's, writable for root alone */
+  folder: z.string().startsWith('/').optional(),
+  /** what the queue may take there; default: unlimited */
+  maximumMiB: z.union([z.number().int().min(1).max(1_073_741_824), z.literal('unlimited')]).optional(),
+  /** what stays free on the file system of the folder; default: 50 */
+  minimumFreeMiB: z.number().int().min(0).max(1_073_741_824).optional(),
+}).superRefine(({ memoryMiB, folder, maximumMiB, minimumFreeMiB }, context) => {
+  const refuse = (path: string, message: string): void => { context.addIssue({ code: 'custom', path: [path], message }) }
+  if (folder === undefined && maximumMiB !== undefined) refuse('maximumMiB', 'there is no folder to which it applies: set "folder", or leave it out')
+  if (folder === undefined && minimumFreeMiB !== undefined) refuse('minimumFreeMiB', 'there is no folder to which it applies: set "folder", or leave it out')
+  if (typeof maximumMiB === 'number' && maximumMiB < memoryMiB) refuse('maximumMiB', `the disk must be allowed to hold at least what memory holds, ${String(memoryMiB)} MiB`)
+})
 
 export const AgentConfig = z.strictObject({
   /** where the appliance is dialled; default: where it was when the agent enrolled */
@@ -26,6 +43,7 @@ export const AgentConfig = z.strictObject({
   /** inotify: directories that are watched at most (about 1 KiB of the kernel's memory each), and how often all is compared while some are not */
   watches: z.number().int().min(1).max(10_000_000).default(100_000),
   rescanSeconds: z.number().int().min(10).max(86_400).default(300),
+  queue: Queue.prefault({}),
   /** where the administrator of the source puts scripts that a job may run before the freeze; only root may write there */
   scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
   /** how far the agent steps back (nice, 0 to 19) while the source is short of processor time; 0: not at all */
@@ -33,6 +51,16 @@ export const AgentConfig = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
+
+const DEFAULT_MINIMUM_FREE_MIB = 50
+const MIB = 1024 * 1024
+
+/** In bytes, as the capture takes it. Pure. */
+export function queueLimits({ memoryMiB, folder, maximumMiB, minimumFreeMiB = DEFAULT_MINIMUM_FREE_MIB }: AgentConfig['queue']): { limitBytes: number, disk?: DiskQueue } {
+  const limitBytes = memoryMiB * MIB
+  if (folder === undefined) return { limitBytes }
+  return { limitBytes, disk: { folder, minimumFreeBytes: minimumFreeMiB * MIB, ...typeof maximumMiB === 'number' ? { maximumBytes: maximumMiB * MIB } : {} } }
+}
 
 export const DEFAULT_CONFIG_FILE = '/etc/landfall/agent.json'
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { parseAgentConfig, readAgentConfig } from '../../../src/agent/config.ts'
+import { parseAgentConfig, queueLimits, readAgentConfig } from '../../../src/agent/config.ts'
 
 t.test('an empty file gives the defaults', async t => {
-  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, maxNice: 5, scriptsDirectory: '/etc/landfall/scripts' })
+  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, queue: { memoryMiB: 128 }, maxNice: 5, scriptsDirectory: '/etc/landfall/scripts' })
 })
 
 t.test('a file that is named must be there and right; the message names the place', async t => {
@@ -12,4 +12,17 @@ t.test('a file that is named must be there and right; the message names the plac
   await t.rejects(readAgentConfig(join(root, 'absent')), { code: 'CONFIG_INVALID', message: /absent/ })
   await t.rejects(readAgentConfig(join(root, 'broken')), { code: 'CONFIG_INVALID', message: /no JSON/ })
   await t.rejects(readAgentConfig(join(root, 'wrong')), { code: 'CONFIG_INVALID', message: /root: .*replicationPort: |replicationPort: .*root: / })
+})
+
+t.test('limits of the queue that contradict each other are refused, and say which', async t => {
+  const queue = (json: object): ReturnType<typeof queueLimits> => queueLimits(parseAgentConfig(JSON.stringify({ queue: json }), 'f').queue)
+  const MIB = 1024 * 1024
+  t.same(queue({}), { limitBytes: 128 * MIB })
+  t.same(queue({ memoryMiB: 32, folder: '/q' }), { limitBytes: 32 * MIB, disk: { folder: '/q', minimumFreeBytes: 50 * MIB } })
+  t.same(queue({ folder: '/q', maximumMiB: 'unlimited', minimumFreeMiB: 0 }).disk, { folder: '/q', minimumFreeBytes: 0 })
+  t.same(queue({ folder: '/q', maximumMiB: 200 }).disk?.maximumBytes, 200 * MIB)
+  for (const [json, message] of [
+    [{ memoryMiB: 31 }, /memoryMiB/], [{ maximumMiB: 500 }, /maximumMiB: there is no folder/], [{ minimumFreeMiB: 10 }, /minimumFreeMiB: there is no folder/],
+    [{ folder: '/q', maximumMiB: 100 }, /maximumMiB: the disk must .* 128 MiB/], [{ folder: 'q' }, /folder/], [{ folder: '/q', maximumMiB: 'much' }, /maximumMiB/],
+  ] as const) t.throws(() => queue(json), { code: 'CONFIG_INVALID', message })
 })
