@@ -70,7 +70,7 @@ class PosixSourceTree implements SourceTree {
     }
     const findings: Finding[] = []
     for (const one of read.unread) findings.push(...unreadEntry(directory, names[one.index], one))
-    return { batch: asOperationBatch(read.batch), taken: read.taken, large: read.large, findings }
+    return { batch: asOperationBatch(outgoingBodies.adopt(read.batch)), taken: read.taken, large: read.large, findings }
   }
 
   async readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead> {
@@ -87,7 +87,7 @@ class PosixSourceTree implements SourceTree {
       const names = Array.from(listingEntries(page), entry => entry.name)
       for (const one of unread) findings.push(...unreadEntry(directories[number], names[one.index], one))
     }
-    return { batch: asOperationBatch(whole.batch), directories: read, findings }
+    return { batch: asOperationBatch(outgoingBodies.adopt(whole.batch)), directories: read, findings }
   }
 
   async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {

@@ -10,6 +10,7 @@ const SPARE_BYTES = 16 * 1024 * 1024
 
 export class BodyPool {
   readonly #lent = new WeakSet<ArrayBufferLike>()
+  readonly #adopted = new WeakSet<ArrayBufferLike>()
   #spare: Buffer[] = []
   #spareBytes = 0
 
@@ -25,12 +26,22 @@ export class BodyPool {
     return taken.subarray(0, bytes)
   }
 
-  /** Whether the buffer is, or lies in, one that was taken and not given back. */
-  isLent(part: Buffer): boolean { return this.#lent.has(part.buffer) }
+  /**
+   * A buffer of others, made for one body and for nothing else: when it was given back its memory is free at once, and the buffer is empty. What
+   * waits for the garbage collector instead may outlive two small collections while it is on its way, and then only a full one frees it.
+   */
+  adopt(buffer: Buffer): Buffer {
+    if (buffer.length >= POOLED_BYTES && buffer.length === buffer.buffer.byteLength) this.#adopted.add(buffer.buffer)
+    return buffer
+  }
+
+  /** Whether the buffer is, or lies in, one that was taken and not given back, or is all of one that was adopted. */
+  isLent(part: Buffer): boolean { return this.#lent.has(part.buffer) || (this.#adopted.has(part.buffer) && part.length === part.buffer.byteLength) }
 
   /** Nobody looks at the buffer, or at any part of it, any more. Buffers that are not the pool's, or were given back already, do no harm. */
   giveBack(part: Buffer): void {
     const memory = part.buffer
+    if (part.length === memory.byteLength && this.#adopted.delete(memory) && memory instanceof ArrayBuffer) memory.transfer(0)
     if (!this.#lent.delete(memory) || this.#spareBytes + memory.byteLength > SPARE_BYTES) return
     this.#spare.push(Buffer.from(memory))
     this.#spareBytes += memory.byteLength

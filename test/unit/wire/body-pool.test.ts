@@ -38,3 +38,25 @@ t.test('it keeps no more than 16 MiB for later', async t => {
   const known = new Set(taken.map(buffer => buffer.buffer))
   t.equal(Array.from({ length: 20 }, () => pool.take(1024 * 1024)).filter(buffer => known.has(buffer.buffer)).length, 16)
 })
+
+t.test('an adopted buffer is let go of when all of it is given back, and a part of one is nobody\'s', async t => {
+  const pool = new BodyPool()
+  const own = Buffer.from(new ArrayBuffer(100_000))
+  t.equal(pool.adopt(own), own)
+  const part = own.subarray(8)
+  t.notOk(pool.isLent(part), 'others may hold the rest of it')
+  t.ok(pool.isLent(own))
+  const memory = own.buffer
+  pool.giveBack(own)
+  t.equal(memory.byteLength, 0)
+  pool.giveBack(own)
+})
+
+t.test('what shares its memory with others is not adopted', async t => {
+  const pool = new BodyPool()
+  const shared = Buffer.from(new ArrayBuffer(200_000)).subarray(0, 100_000)
+  pool.adopt(shared)
+  t.notOk(pool.isLent(shared))
+  pool.giveBack(shared)
+  t.equal(shared.buffer.byteLength, 200_000)
+})
