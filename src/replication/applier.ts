@@ -37,7 +37,11 @@ export interface ApplierOptions {
 
 const IDLE_MS = 20
 const MAX_DELAY_MS = 5000
-const MAX_BYTES = 512 * 1024 * 1024
+/**
+ * What is written while more arrives need not be waited for at the end: a first mirror of small files is a twentieth faster than with eight times as
+ * much (npm run bench -- mirror --works small), and less has to be sent again after a power loss.
+ */
+const MAX_BYTES = 64 * 1024 * 1024
 
 /** Makes the applier for one connection; sequences start at 1. Disposal stops its timer and flushes nothing. */
 export function createApplier(options: ApplierOptions): Applier {
