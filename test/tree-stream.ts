@@ -13,6 +13,8 @@ export class TreeStream implements OperationStream {
   sent = 0
   applied = 0
   bytesSent = 0
+  /** small, so that files of a test have several pieces */
+  readonly pieceBytes = 256 * 1024
 
   constructor(targets: ReadonlyMap<number, TargetTree>) { this.#targets = targets }
 

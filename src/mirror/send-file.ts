@@ -18,11 +18,6 @@ export const BLOCK_BYTES = 4096
 const WINDOW_BYTES = 8 * 1024 * 1024
 /** A larger hole is made without asking whether the replica has one: a file can have terabytes of it. */
 const MAX_COMPARED_HOLE_BYTES = 256 * 1024 * 1024
-/**
- * Data in one `write`: large, so that what JavaScript does for each costs little (npm run bench -- mirror --works large; 512 KiB took an eighth
- * longer); whole blocks; and with its path and a page of alignment not above 2 MiB, because memory for it comes in powers of two.
- */
-const PIECE_BYTES = 2 * 1024 * 1024 - 4 * BLOCK_BYTES
 
 export interface FileSending { volume: number, path: RelPath, file: SourceFile, sender: BatchSender, stream: OperationStream, tally: Pick<FileTally, 'sent' | 'equal'> }
 
@@ -147,18 +142,21 @@ async function orUnreadable<T>(read: Promise<T>): Promise<T | undefined> {
 
 /** Sends the data of a range; the next piece is read while the last one goes out. */
 async function sendRange(sending: FileSending, range: DataRange, findings: Finding[], signal: AbortSignal): Promise<void> {
-  const { sender, tally } = sending
+  const { sender, stream, tally } = sending
   const end = range.offset + range.lengthBytes
-  let next = readPiece(sending, range.offset, Math.min(PIECE_BYTES, range.lengthBytes), findings, signal)
-  for (let offset = range.offset; offset < end; offset += PIECE_BYTES) {
+  let length = Math.min(stream.pieceBytes, range.lengthBytes)
+  let next = readPiece(sending, range.offset, length, findings, signal)
+  for (let offset = range.offset; offset < end;) {
     const pieces = await next
-    const after = offset + PIECE_BYTES
-    if (after < end) {
-      next = readPiece(sending, after, Math.min(PIECE_BYTES, end - after), findings, signal)
+    const read = length
+    offset += read
+    if (offset < end) {
+      length = Math.min(stream.pieceBytes, end - offset)
+      next = readPiece(sending, offset, length, findings, signal)
       next.catch(() => undefined) // awaited in the next turn; a failing send must not leave it unhandled
     }
     for (const piece of pieces) await sender.add(piece, signal)
-    tally.sent(Math.min(PIECE_BYTES, end - offset))
+    tally.sent(read)
   }
 }
 

@@ -42,6 +42,7 @@ export class AcknowledgedStream implements OperationStream {
   get sent(): number { return this.#sent }
   get applied(): number { return this.#applied }
   get durable(): number { return this.#durable }
+  get pieceBytes(): number { return this.#link.pieceBytes }
   get bytesSent(): number { return this.#link.bytesSent }
   get bytesSentPacked(): number { return this.#link.bytesSentPacked }
 

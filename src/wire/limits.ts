@@ -33,6 +33,11 @@
 
 /** A batch of the usual 1 MiB holds 52,000 of the smallest operations that a source sends; bounds what the answers about them cost. */
 export const MAX_BATCH_OPERATIONS = 131_072
+/**
+ * Data in one `write`: whole blocks, and with its path and a page of alignment not above 4 MiB, which is what a batch may have, and because memory
+ * for it comes in powers of two. A quarter of it took a quarter longer (npm run bench -- mirror --works large): each costs both ends JavaScript.
+ */
+export const MAX_PIECE_BYTES = 4 * 1024 * 1024 - 16 * 1024
 /** What listxattr(2) can give, each name with its NUL. */
 export const MAX_XATTR_NAMES_BYTES = 65_536
 /** Largest block of a hash request. */

@@ -30,6 +30,8 @@ export interface Link extends AsyncDisposable {
    * them; urgent messages and signs of life get through however low it is. Packing changes nothing that the peer's consumer sees.
    */
   transmit(how: Transmission): void
+  /** What one message of file content should hold: much, so that each costs little, and less on a limited link, where whatever wants to stop waits for it. */
+  readonly pieceBytes: number
   /** Bytes handed to the transport so far, headers included, before packing. */
   readonly bytesSent: number
   /** Bytes of the messages that have gone out so far, headers included, as they were packed. */

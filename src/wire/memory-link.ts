@@ -2,6 +2,7 @@
 import { AppError } from '../errors/app-error.ts'
 import { Credit, CONTROL_WINDOW_BYTES, creditClassOf, DATA_WINDOW_BYTES, type CreditClass } from './credit.ts'
 import { Inbox } from './inbox.ts'
+import { MAX_PIECE_BYTES } from './limits.ts'
 import type { Link } from './link.ts'
 import { encodeMessage } from './message-codec.ts'
 import type { Message } from './messages.ts'
@@ -29,6 +30,7 @@ export function memoryLinkPair(): MemoryLinkPair {
 
 class MemoryLink implements Link {
   peer: MemoryLink | undefined
+  readonly pieceBytes = MAX_PIECE_BYTES
   bytesSent = 0
   bytesReceived = 0
   readonly #credit: Record<CreditClass, Credit> = { data: new Credit(DATA_WINDOW_BYTES), control: new Credit(CONTROL_WINDOW_BYTES) }

@@ -46,6 +46,8 @@ export interface OperationStream {
    * operations as `list` is. @throws {AppError} LINK_LOST
    */
   same(volume: number, directories: readonly DirectoryDigest[], signal: AbortSignal): Promise<Buffer>
+  /** How much data one `write` should hold: as Link.pieceBytes, whole blocks of 4 KiB. It may change. */
+  readonly pieceBytes: number
   /** bytes of operations and requests sent so far, headers included, before packing and TLS */
   readonly bytesSent: number
   /** bytes of those of them that have gone out, as they were packed */

@@ -14,6 +14,7 @@ import { invalid } from './byte-reader.ts'
 import { Credit, CONTROL_WINDOW_BYTES, creditClassOf, DATA_WINDOW_BYTES, type CreditClass } from './credit.ts'
 import { encodeFrameHead, frameType, HEADER_BYTES, type Frame } from './frame.ts'
 import { Inbox } from './inbox.ts'
+import { MAX_PIECE_BYTES } from './limits.ts'
 import type { AcceptedLink, Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { isUrgent, type Message } from './messages.ts'
@@ -29,6 +30,8 @@ export const DEFAULT_IDLE_MS = 30_000
 const HIGH_WATER_BYTES = 2 * 1024 * 1024
 /** on a limited link it is a second's worth, but no less than this: a request to stop has to wait for it */
 const LOW_WATER_BYTES = 64 * 1024
+/** of file content on a limited link */
+const LIMITED_PIECE_BYTES = 1024 * 1024
 /** levels of zstd */
 const LEVELS = { off: 0, minimum: 1, medium: 3, maximum: 9 } as const satisfies Record<Compression, number>
 /** how long an orderly end may take before the connection is cut */
@@ -106,6 +109,7 @@ class TlsLink implements Link {
   #dataBytes = 0
   #unsentBytes = 0
   #highWaterBytes = HIGH_WATER_BYTES
+  #pieceBytes = MAX_PIECE_BYTES
   /** bodies that are not known to be written, with the count of bytes at which they are */
   #unwritten: { atBytes: number, body: Buffer }[] = []
   #waitingForDrain: (() => void)[] = []
@@ -149,9 +153,13 @@ class TlsLink implements Link {
 
   transmit({ bandwidthBytesPerS, compression }: Transmission): void {
     this.#highWaterBytes = bandwidthBytesPerS === undefined ? HIGH_WATER_BYTES : Math.min(HIGH_WATER_BYTES, Math.max(LOW_WATER_BYTES, bandwidthBytesPerS))
+    // a power of two, so whole blocks
+    this.#pieceBytes = bandwidthBytesPerS === undefined ? MAX_PIECE_BYTES : 2 ** Math.floor(Math.log2(Math.min(LIMITED_PIECE_BYTES, this.#highWaterBytes)))
     this.#native.setPace(bandwidthBytesPerS ?? 0, LEVELS[compression], this.#highWaterBytes)
     this.#goOn()
   }
+
+  get pieceBytes(): number { return this.#pieceBytes }
 
   get bytesSentPacked(): number { return this.#native.packed() }
 
