@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect, createServer, type Socket } from 'node:net'
 import { zstdCompressSync } from 'node:zlib'
+import { execa } from 'execa'
 import t from 'tap'
 import { linkContract } from '../../contract/link.contract.ts'
 import { openLinkIdentity } from '../../../src/posix/linking.ts'
@@ -184,6 +186,37 @@ t.test('many small messages that cross each other arrive in order', async t => {
   await ends.agent[Symbol.asyncDispose]()
   await ends.appliance[Symbol.asyncDispose]()
   ends.cut()
+})
+
+t.test('a peer of another make changes its keys and asks for new ones of ours, and both go on', async t => {
+  const listener = createServer({ pauseOnConnect: true })
+  const port = await listening(listener)
+  const [key, certificate] = [join(root, 'key.pem'), join(root, 'certificate.pem')]
+  await writeFile(key, identity.keyPem)
+  await writeFile(certificate, identity.certificatePem)
+  for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
+    // it takes K as the order to change keys, sends other lines, and shows what it gets
+    const peer = execa('openssl', ['s_client', '-connect', `127.0.0.1:${String(port)}`, '-key', key, '-cert', certificate, '-tls1_3', '-ciphersuites', suite], { reject: false, encoding: 'buffer' })
+    const [socket] = await once(listener, 'connection') as [Socket]
+    const { link } = await acceptTlsLink(openLinkIdentity(server), socket, soon())
+    let [shown, told] = ['', '']
+    peer.stderr.on('data', (chunk: Buffer) => { told += chunk.toString('latin1') })
+    peer.stdout.on('data', (chunk: Buffer) => { shown += chunk.toString('latin1') })
+    const messages = link.receive()[Symbol.asyncIterator]()
+    for (const id of [1001, 1002, 1003]) {
+      peer.stdin.write('K\n')
+      while (!told.includes('KEYUPDATE')) await once(peer.stderr, 'data', { signal: soon() })
+      told = ''
+      peer.stdin.write(holdHead)
+      t.same((await messages.next()).value, hold, suite)
+      await link.send({ type: 'control', control: { kind: 'hold', id } }, soon())
+      while (!shown.includes(`"id":${String(id)}`)) await once(peer.stdout, 'data', { signal: soon() })
+    }
+    t.match(shown, suite)
+    await link[Symbol.asyncDispose]()
+    await peer
+  }
+  listener.close()
 })
 
 t.test('a peer without a certificate of the authority is named so, and nothing that it says is heard', async t => {

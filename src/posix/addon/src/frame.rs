@@ -174,6 +174,41 @@ impl<B: AsMut<[u8]>> FrameParser<B> {
         Ok(())
     }
 
+    /// Memory for the next bytes of the stream, as many as `length` says, the last one of which is not theirs and may be written all the same. None where
+    /// they are not all of one body that lies as it arrives, and go to `push`.
+    pub fn place(&mut self, length: usize) -> Option<&mut [u8]> {
+        let (begun, left) = match &mut self.current {
+            Some(Current::Frame(begun)) => (begun, usize::MAX),
+            Some(Current::Part(left)) => (self.parted.as_mut()?, *left),
+            None => return None,
+        };
+        let from = begun.filled;
+        if length == 0 || length - 1 > left.min(begun.head.length - from) {
+            return None;
+        }
+        match &mut begun.store {
+            Store::Plain(body) => body.as_mut().get_mut(from..from + length),
+            Store::Packed(_) => None,
+        }
+    }
+
+    /// So many bytes of the stream lie in the last `place`.
+    pub fn placed(&mut self, count: usize, frames: &mut impl Frames<Body = B>) -> Result<(), Invalid> {
+        match self.current.take() {
+            Some(Current::Frame(mut frame)) => {
+                frame.filled += count;
+                if frame.filled == frame.head.length { self.complete(frame, frames)? } else { self.current = Some(Current::Frame(frame)) }
+            }
+            Some(Current::Part(left)) => {
+                let mut frame = self.parted.take().ok_or(Invalid::Order(PART))?;
+                frame.filled += count;
+                self.settle_part(frame, left - count, frames)?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     /// None: the body comes in parts.
     fn begin(&mut self, head: Head, frames: &mut impl Frames<Body = B>) -> Result<Option<Current<B>>, Invalid> {
         if head.kind == PART {
@@ -196,6 +231,10 @@ impl<B: AsMut<[u8]>> FrameParser<B> {
     fn take_part(&mut self, bytes: &mut &[u8], left: usize, frames: &mut impl Frames<Body = B>) -> Result<(), Invalid> {
         let Some(mut frame) = self.parted.take() else { return Err(Invalid::Order(PART)) };
         let left = left - frame.take(bytes, left);
+        self.settle_part(frame, left, frames)
+    }
+
+    fn settle_part(&mut self, frame: Begun<B>, left: usize, frames: &mut impl Frames<Body = B>) -> Result<(), Invalid> {
         if left > 0 {
             self.current = Some(Current::Part(left));
         }

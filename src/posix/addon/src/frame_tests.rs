@@ -46,9 +46,11 @@ impl Frames for Collected {
     type Body = Vec<u8>;
     fn body(&mut self, head: &Head) -> Vec<u8> {
         self.largest = self.largest.max(head.length);
-        vec![0; head.length]
+        // with a little more room, as bodies of links have it
+        vec![0; head.length + 3]
     }
-    fn whole(&mut self, head: Head, body: Vec<u8>) {
+    fn whole(&mut self, head: Head, mut body: Vec<u8>) {
+        body.truncate(head.length);
         self.frames.push((head, body));
     }
 }
@@ -63,6 +65,14 @@ fn encode(kind: u8, volume: u16, body: &[u8]) -> Vec<u8> {
 
 type Parsed = (Vec<(Head, Vec<u8>)>, Result<(), Invalid>, bool);
 
+/// Pushes a piece, or writes it to its place where it has one. Gives whether it had.
+fn put(parser: &mut FrameParser<Vec<u8>>, piece: &[u8], frames: &mut Collected) -> Result<bool, Invalid> {
+    let Some(place) = parser.place(piece.len() + 1) else { return parser.push(piece, frames).map(|()| false) };
+    place[..piece.len()].copy_from_slice(piece);
+    place[piece.len()] = 0xee;
+    parser.placed(piece.len(), frames).map(|()| true)
+}
+
 /// Parses the stream cut at random places.
 fn parse(stream: &[u8], random: Option<&mut Random>) -> Parsed {
     let (mut parser, mut frames) = (FrameParser::default(), Collected::default());
@@ -72,8 +82,9 @@ fn parse(stream: &[u8], random: Option<&mut Random>) -> Parsed {
         cuts.sort_unstable();
     }
     let mut answer = Ok(());
-    for pair in cuts.windows(2) {
-        answer = parser.push(&stream[pair[0]..pair[1]], &mut frames);
+    for (at, pair) in cuts.windows(2).enumerate() {
+        let piece = &stream[pair[0]..pair[1]];
+        answer = if at % 3 == 0 { parser.push(piece, &mut frames) } else { put(&mut parser, piece, &mut frames).map(drop) };
         if answer.is_err() {
             break;
         }
@@ -102,6 +113,31 @@ fn frames_come_out_as_they_went_in_however_the_stream_is_cut() {
         let expected: Vec<_> = frames.into_iter().map(|(kind, volume, body)| (Head { kind, flags: 0, volume, length: body.len() }, body)).collect();
         assert_eq!(parsed, expected, "SEED={seed}");
     }
+}
+
+#[test]
+fn bytes_of_one_body_have_a_place_and_others_have_none() {
+    let (mut parser, mut frames) = (FrameParser::default(), Collected::default());
+    let body = Random(7).bytes(100);
+    let stream = encode(2, 1, &body);
+    assert_eq!(put(&mut parser, &stream[..HEADER_BYTES - 1], &mut frames), Ok(false), "a header");
+    assert_eq!(put(&mut parser, &stream[HEADER_BYTES - 1..HEADER_BYTES + 10], &mut frames), Ok(false), "the end of a header and a body");
+    assert_eq!(put(&mut parser, &stream[HEADER_BYTES + 10..HEADER_BYTES + 60], &mut frames), Ok(true));
+    assert!(parser.place(42).is_none(), "more than what is left of the body");
+    assert!(parser.place(0).is_none());
+    assert_eq!(put(&mut parser, &[], &mut frames), Ok(true), "nothing");
+    assert_eq!(put(&mut parser, &stream[HEADER_BYTES + 60..], &mut frames), Ok(true));
+    assert!(parser.at_boundary());
+    assert!(frames.frames.pop().is_some_and(|(_, whole)| whole == body));
+
+    let mut parts = with_flags(stream[..HEADER_BYTES].to_vec(), FLAG_PARTS);
+    parts.extend_from_slice(&part(&body[..60])[..HEADER_BYTES]);
+    assert_eq!(put(&mut parser, &parts, &mut frames), Ok(false));
+    assert!(parser.place(62).is_none(), "more than what is left of the part");
+    assert_eq!(put(&mut parser, &body[..60], &mut frames), Ok(true));
+    assert!(parser.place(1).is_none(), "between two parts");
+    assert_eq!(put(&mut parser, &part(&body[60..]), &mut frames), Ok(false));
+    assert!(frames.frames.pop().is_some_and(|(_, whole)| whole == body));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod conversation;
 mod identity;
 mod outbox;
 mod pace;
+mod records;
 mod shared;
 mod tls;
 

@@ -3,6 +3,7 @@ use super::bodies::{Arriving, Body};
 use super::identity::Judge;
 use super::outbox::{Outbox, RECORD_BYTES, RECORD_OVERHEAD};
 use super::pace::Pace;
+use super::records::RESERVE;
 use super::shared::{Closing, End, Orders, Shared};
 use super::tls::{Failure, Out, Tls, User, Writer};
 use crate::errno::{Errno, check};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Records that are sent with one system call: large enough that calls cost little, small enough to stay in the processor's cache.
-const OUT_BYTES: usize = 16 * (RECORD_BYTES + RECORD_OVERHEAD);
+const OUT_BYTES: usize = 16 * (RECORD_BYTES + RECORD_OVERHEAD) + RESERVE;
 const IN_BYTES: usize = 256 * 1024;
 /// The part of a second that may wait encrypted on a limited link.
 const AHEAD_SHARE: u64 = 50;
@@ -42,6 +43,18 @@ impl User for Traffic {
         let shared = &self.shared;
         let mut arriving = Arriving { spare: &mut |length| shared.body(length), frames: std::mem::take(&mut self.arrived) };
         let pushed = self.parser.push(bytes, &mut arriving);
+        self.arrived = arriving.frames;
+        pushed.map_err(Failure::Frame)
+    }
+
+    fn place(&mut self, length: usize) -> Option<&mut [u8]> {
+        if self.deaf { None } else { self.parser.place(length) }
+    }
+
+    fn placed(&mut self, count: usize) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let mut arriving = Arriving { spare: &mut |length| shared.body(length), frames: std::mem::take(&mut self.arrived) };
+        let pushed = self.parser.placed(count, &mut arriving);
         self.arrived = arriving.frames;
         pushed.map_err(Failure::Frame)
     }
@@ -132,7 +145,7 @@ impl Conversation {
                 self.traffic.shared.arrived(&mut self.traffic.arrived);
             }
             let mut peer_closed = pumped?;
-            let progressed = self.note_handshake();
+            let progressed = self.note_handshake()?;
             let sent = self.flush();
             let orders = self.traffic.shared.orders();
             self.follow(&orders);
@@ -161,15 +174,16 @@ impl Conversation {
     }
 
     /// @returns whether the handshake has just ended
-    fn note_handshake(&mut self) -> bool {
+    fn note_handshake(&mut self) -> Result<bool, Failure> {
         if self.traffic.established || self.tls.is_handshaking() {
-            return false;
+            return Ok(false);
         }
         self.traffic.established = true;
         let peer = self.judge.peer(self.tls.peer_certificates());
         self.traffic.deaf = !peer.distrust.is_empty();
         self.traffic.shared.handshake_done(peer);
-        true
+        self.tls.establish()?;
+        Ok(true)
     }
 
     fn follow(&mut self, &Orders { closing, rate, .. }: &Orders) {

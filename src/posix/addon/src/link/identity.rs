@@ -99,6 +99,8 @@ impl LinkIdentity {
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.ignore_client_order = true;
+        // for records.rs
+        server.enable_secret_extraction = true;
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|_| unusable("TLS 1.3"))?
@@ -108,6 +110,7 @@ impl LinkIdentity {
             .map_err(|_| unusable("the private key with this certificate"))?;
         client.resumption = Resumption::disabled();
         client.enable_sni = false;
+        client.enable_secret_extraction = true;
         Ok(LinkIdentity { server: Arc::new(server), client: Arc::new(client), agents })
     }
 }

@@ -1,4 +1,5 @@
-//! TLS of either side, driven over plain buffers. It knows no socket.
+//! TLS of either side, driven over plain buffers: the handshake by rustls, the rest by records.rs. It knows no socket.
+use super::records::Records;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
@@ -31,8 +32,12 @@ impl Out {
     pub fn room(&self) -> usize {
         self.bytes.len() - self.to
     }
-    fn rest(&mut self) -> &mut [u8] {
+    pub fn rest(&mut self) -> &mut [u8] {
         &mut self.bytes[self.to..]
+    }
+    /// So many bytes were written to the front of `rest`.
+    pub fn wrote(&mut self, count: usize) {
+        self.to += count;
     }
 }
 
@@ -72,6 +77,11 @@ impl std::fmt::Display for Failure {
 /// Who uses TLS: takes plaintext, and gives some when it may be sent.
 pub trait User {
     fn plaintext(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+    /// Memory of `length` bytes for plaintext, whose last one is scratch; None where it would have to be taken apart. Whatever is written to it counts
+    /// for nothing until `placed`.
+    fn place(&mut self, length: usize) -> Option<&mut [u8]>;
+    /// So many bytes of plaintext were written to the last `place`.
+    fn placed(&mut self, count: usize) -> Result<(), Failure>;
     /// Writes what there is to send as far as there is room. Called when the handshake is through.
     fn write(&mut self, to: &mut dyn Writer) -> Result<(), Failure>;
 }
@@ -119,6 +129,9 @@ fn encrypting(error: EncryptError) -> Failure {
 pub enum Tls {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
+    /// The handshake is through.
+    Established(Box<Records>),
+    Gone,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,13 +146,22 @@ impl Tls {
         match self {
             Tls::Client(tls) => tls.is_handshaking(),
             Tls::Server(tls) => tls.is_handshaking(),
+            Tls::Established(_) | Tls::Gone => false,
         }
+    }
+
+    /// To be called once, when the handshake is through, before anything is written.
+    pub fn establish(&mut self) -> Result<(), Failure> {
+        let records = Records::new(std::mem::replace(self, Tls::Gone))?;
+        *self = Tls::Established(Box::new(records));
+        Ok(())
     }
 
     pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match self {
             Tls::Client(tls) => tls.peer_certificates(),
             Tls::Server(tls) => tls.peer_certificates(),
+            Tls::Established(_) | Tls::Gone => None,
         }
     }
 
@@ -152,6 +174,11 @@ impl Tls {
             let (discard, step) = match self {
                 Tls::Client(tls) => advance(tls.process_tls_records(incoming), out, user),
                 Tls::Server(tls) => advance(tls.process_tls_records(incoming), out, user),
+                Tls::Established(records) => {
+                    let (count, pumped) = records.pump(incoming, out, user);
+                    return (at + count, pumped);
+                }
+                Tls::Gone => return (at, Err(Failure::Other("no connection"))),
             };
             at += discard;
             match step {
@@ -163,11 +190,20 @@ impl Tls {
         }
     }
 
-    /// What TLS itself still has to say after a failure: an alert.
+    /// What TLS itself still has to say after a failure in its handshake: an alert.
     pub fn last_words(&mut self, incoming: &mut [u8], out: &mut Out) {
+        if let Tls::Established(_) | Tls::Gone = self {
+            return;
+        }
         struct Nobody;
         impl User for Nobody {
             fn plaintext(&mut self, _: &[u8]) -> Result<(), Failure> {
+                Ok(())
+            }
+            fn place(&mut self, _: usize) -> Option<&mut [u8]> {
+                None
+            }
+            fn placed(&mut self, _: usize) -> Result<(), Failure> {
                 Ok(())
             }
             fn write(&mut self, _: &mut dyn Writer) -> Result<(), Failure> {
