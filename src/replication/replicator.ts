@@ -65,6 +65,9 @@ const MAX_ROUNDS = 25
 const LEVEL_ROUNDS = 3
 /** Rounds after which an unfrozen source that never gets quiet counts as drained: all changes from before the drain are over. */
 const MAX_QUIET_ROUNDS = 50
+/** A scan before a freeze that took longer is followed by another one, as often as this. */
+const SHORT_SCAN_MS = 1000
+const MORE_SCANS = 3
 /** how often a frozen source is held while the drain goes on */
 const HOLDS_PER_TIME = 4
 /** a frozen drain in which nothing moves for this part of the hold time thaws: a look at a file may hang until then, and works afterwards */
@@ -121,12 +124,13 @@ class ChangeReplicator implements Replicator {
     try {
       await this.#comeDown(signal)
       // most of what events did not tell is found before the freeze, so that the frozen scan finds little
-      await this.#cycles.scan({ thorough: true, frozen: false }, signal)
-      await this.#comeDown(signal)
+      let tookMs = await this.#scanAndComeDown(signal)
       if (options.quiesce !== undefined) {
         await options.quiesce(signal)
         await this.#comeDown(signal)
       }
+      // what changes while a scan goes on is for the next one, and the next one may be the frozen one
+      for (let more = 0; options.freeze !== undefined && tookMs > SHORT_SCAN_MS && more < MORE_SCANS; more++) tookMs = await this.#scanAndComeDown(signal)
       if (options.freeze === undefined) await this.#lastLook(false, signal)
       for (let attempt = 1; options.freeze !== undefined && frozen === undefined; attempt++) frozen = await this.#freezeAndFinish(options.freeze, attempt === MAX_FREEZES, signal)
     } catch (error) {
@@ -138,6 +142,15 @@ class ChangeReplicator implements Replicator {
     const progress = this.progress()
     this.#report(this.#options.clock.now(), true)
     return { changes: progress.changesApplied, drainMs: this.#options.clock.now() - began, frozenAtMs: frozen?.frozenAtMs, progress, frozen }
+  }
+
+  /** How long it took, in ms. */
+  async #scanAndComeDown(signal: AbortSignal): Promise<number> {
+    const { clock } = this.#options
+    const began = clock.now()
+    await this.#cycles.scan({ thorough: true, frozen: false }, signal)
+    await this.#comeDown(signal)
+    return clock.now() - began
   }
 
   /** Cycles until few changes wait, or the source stays busy. */
