@@ -1,8 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
@@ -16,8 +13,8 @@ import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
+import { churn } from './churn.ts'
 
-const CHURN = fileURLToPath(new URL('churn.py', import.meta.url))
 const HOLD_MS = 30_000
 const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
@@ -26,28 +23,6 @@ const signal = AbortSignal.timeout(300_000)
 /** not on a file system that is captured */
 const QUEUE = mkdtempSync(join(tmpdir(), 'landfall-queue-'))
 t.teardown(() => { rmSync(QUEUE, { recursive: true }) })
-
-interface Churn extends AsyncDisposable { done: Promise<void> }
-
-/** Starts the churn; `done` when it has made its changes, but its mappings stay open until it is disposed, which ends it at any time. */
-function churn(directory: string, seed: number, operations: number, perSecond: number): Churn {
-  const child: ChildProcess = spawn('python3', [CHURN, directory, String(seed), String(operations), String(perSecond)], { stdio: ['pipe', 'pipe', 'pipe'] })
-  let said = ''
-  child.stderr?.on('data', (chunk: Buffer) => { said += chunk.toString() })
-  const ended = once(child, 'exit')
-  const done = (async () => {
-    const [first] = await Promise.race([once(child.stdout ?? child, 'data'), ended]) as unknown[]
-    if (String(first).trim() !== 'done') throw new Error(`churn ended early (${String(first)}): ${said}`)
-  })()
-  done.catch(() => undefined)
-  return {
-    done,
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
-}
 
 const ONLY = process.env['CHURN_CAPTURE']
 const CAPTURES = {
