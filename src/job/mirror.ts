@@ -29,9 +29,9 @@ export async function mirror(
     // written down before the first effect: from here on the replica is not complete
     await job.update({ captureEpoch: undefined, mirror: NO_MIRROR_PROGRESS, replication: undefined, mirrorBootId: job.record.mirrorBootId ?? seams.bootId })
     const report = await transmitting(seams, job, source, 'mirror', async inner => ({
-      done: await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans) => {
+      done: await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans, replication) => {
         if (orphans.length > 0) return
-        job.progress(findings.add(found) ? { mirror: mirrored, findings: findings.all } : { mirror: mirrored })
+        job.progress({ mirror: mirrored, ...replication === undefined ? {} : { replication }, ...findings.add(found) ? { findings: findings.all } : {} })
       }, inner),
     }), signal)
     if (report === undefined) throw signal.reason as Error

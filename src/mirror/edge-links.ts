@@ -19,11 +19,16 @@ export class EdgeLinks {
     else met.paths.push(path)
   }
 
-  /** Has the inside names of shared objects lead to objects of their own. To be called when every name was met. */
+  /** Has the inside names of shared objects lead to objects of their own. To be called when every name was met, while no replication runs. */
   async sever(volume: VolumeSending, signal: AbortSignal): Promise<void> {
     const sender = new EntrySender(volume)
     for (const { linkCount, paths: [first, ...others] } of this.#met.values()) {
       if (first === undefined || others.length + 1 >= linkCount) continue
+      if ([first, ...others].some(path => volume.front.wasReplaced(volume.volume, path))) {
+        // what they are by now is not known here
+        for (const path of [first, ...others]) volume.front.lookAgain(volume.volume, path)
+        continue
+      }
       const page = await volume.tree.look(first, signal)
       if (page === undefined) continue
       await sender.remove(parentOf(first), nameOf(first), signal)

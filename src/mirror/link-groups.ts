@@ -1,6 +1,7 @@
 /**
  * Names of one source inode that has several: the first name met carries the object, the others become links to it. Also finds names that
- * are linked on the replica but not on the source. Memory is one record for each inode with a link count over 1 until all its names were met.
+ * are linked on the replica but not on the source. Memory is one record for each inode with a link count over 1 until all its names were met,
+ * or to the end where names came or went meanwhile.
  */
 import type { RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
@@ -16,19 +17,21 @@ export interface LinkGroup {
 }
 
 export class LinkGroups {
-  readonly #groups = new Map<bigint, { group: LinkGroup, remaining: number }>()
+  readonly #groups = new Map<bigint, { group: LinkGroup, linkCount: number, remaining: number }>()
   readonly #owners = new Map<bigint, bigint>()
 
   /** The group when the object was met before under another name; undefined makes `path` its first name. */
   join(source: ListingEntry, path: RelPath): { group: LinkGroup, first: boolean } {
     const known = this.#groups.get(source.inode)
     if (known !== undefined) {
+      // names that were met may be gone by now, and nobody knows how many are to come
+      if (source.linkCount !== known.linkCount) known.remaining = Infinity
       if (--known.remaining <= 0) this.#groups.delete(source.inode)
       return { group: known.group, first: false }
     }
     const { promise, resolve } = Promise.withResolvers<undefined>()
     const group: LinkGroup = { path, replicaInode: undefined, sent: promise, markSent: () => { resolve(undefined) } }
-    this.#groups.set(source.inode, { group, remaining: source.linkCount - 1 })
+    this.#groups.set(source.inode, { group, linkCount: source.linkCount, remaining: source.linkCount - 1 })
     return { group, first: true }
   }
 

@@ -76,6 +76,7 @@ export class GroupMirror {
     }
     await this.#makeLinks(signal)
     await this.#entries.finishDirectories(signal)
+    await this.#doubtLinks(signal)
     return this.#children
   }
 
@@ -262,4 +263,22 @@ export class GroupMirror {
       this.#mirror.tally.done(entry)
     }
   }
+
+  /**
+   * Has the names looked at again of which the carrier may have been another object when they were linked to it, or taken for linked: it is
+   * one on the source by now (should it have been one for a while only, it is marked), or replication has replaced it. All links are on their way.
+   */
+  async #doubtLinks(signal: AbortSignal): Promise<void> {
+    const { front, tree, volume } = this.#mirror
+    const carried = new Map<LinkGroup, bigint | undefined>()
+    for (const { entry, path, group } of this.#links) {
+      if (!carried.has(group)) carried.set(group, inodeOf(await tree.look(group.path, signal)))
+      if (carried.get(group) !== entry.inode || front.wasReplaced(volume, group.path)) front.lookAgain(volume, path)
+    }
+  }
+}
+
+function inodeOf(page: ListingPage | undefined): bigint | undefined {
+  const [entry] = page === undefined ? [] : [...listingEntries(page)]
+  return entry?.inode
 }

@@ -4,8 +4,9 @@
  * does not capture changes: what changes while it walks is replication's business, which must be capturing already.
  */
 import type { Clock } from '../clock/clock.ts'
-import { ROOT_PATH } from '../domain/rel-path.ts'
+import { parseRelPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
+import { MirrorFront } from '../tree/mirror-front.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/messages.ts'
@@ -34,6 +35,8 @@ export interface MirrorWork {
   /** told of every orphan; left out: they are dealt with and not told */
   reportOrphans?: OrphanReporter | undefined
   clock: Clock
+  /** shared with the replication that runs beside it, whose roots have begun; left out: there is none */
+  front?: MirrorFront | undefined
 }
 
 /** How often what the replica refused is looked for and sent again. Objects that vanish while they are copied are refused in the first round. */
@@ -47,13 +50,15 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   const { stream } = work
   const tally = new Tally(stream, work.clock, work.report)
   if (work.request.orphansPreview === true) return await preview(work, tally, signal)
-  let refusals = await mirrorRound(work, tally, undefined, signal)
+  const { front = begun(work.volumes) } = work
+  let refusals = await mirrorRound(work, front, tally, undefined, signal)
   tally.walked()
   tally.tell(true)
   for (let round = 0; round < EXTRA_ROUNDS && refusals.again.size > 0; round++) {
     // a walk by attributes finds exactly what is missing, links and directories' times included
     const again = { ...work, resume: [], reportOrphans: undefined, request: { ...work.request, compare: 'attributes' as const } }
-    refusals = await mirrorRound(again, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), refusals.again, signal)
+    await front.alone(async () => { begin(front, work.volumes) })
+    refusals = await mirrorRound(again, front, new Tally(stream, work.clock, (_, findings) => { tally.finding(...findings) }), refusals.again, signal)
   }
   tally.finding(...refusals.remainingFindings())
   await stream.requestFlush(signal)
@@ -61,6 +66,17 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   tally.completed()
   tally.tell(true)
   return tally.progress()
+}
+
+/** The front of a mirror that is about to begin: everything is under way. */
+export function begun(volumes: ReadonlyMap<number, unknown>): MirrorFront {
+  const front = new MirrorFront()
+  begin(front, volumes)
+  return front
+}
+
+function begin(front: MirrorFront, volumes: ReadonlyMap<number, unknown>): void {
+  for (const volume of volumes.keys()) front.begin(volume, ROOT_PATH)
 }
 
 /** Only looks for orphans. */
@@ -81,7 +97,7 @@ function orphansOf(volume: number, work: MirrorWork, tally: Tally): Orphans {
 }
 
 /** One walk over all volumes; gives what the replica refused, all of which is applied or refused when it resolves. */
-async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: ReadonlyMap<string, AppliedFailure> | undefined, signal: AbortSignal): Promise<Refusals> {
+async function mirrorRound(work: MirrorWork, front: MirrorFront, tally: Tally, refusedBefore: ReadonlyMap<string, AppliedFailure> | undefined, signal: AbortSignal): Promise<Refusals> {
   const { stream } = work
   const refusals = new Refusals(refusedBefore === undefined ? undefined : new Set(refusedBefore.keys()))
   const inTheWay = new Set([...refusedBefore ?? []].filter(([, { errno }]) => errno === 'EEXIST').map(([key]) => key))
@@ -89,19 +105,34 @@ async function mirrorRound(work: MirrorWork, tally: Tally, refusedBefore: Readon
   for (const [volume, tree] of work.volumes) {
     const orphans = orphansOf(volume, work, tally)
     const edges = (work.rules?.get(volume) ?? EVERYTHING).all ? undefined : new EdgeLinks()
-    const mirror: VolumeMirror = { orphans, edges, volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay }
+    const mirror: VolumeMirror = { orphans, edges, volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay, front }
     // a directory's turn comes after the operation that makes it was sent
-    await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await new GroupMirror(mirror).run(group, inner), collect, signal)
-    await edges?.sever(mirror, signal)
+    await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await mirrorGroup(mirror, group, inner), collect, signal)
+    await front.alone(async () => {
+      await edges?.sever(mirror, signal)
+      const root = await tree.readMetadata(ROOT_PATH, signal)
+      if (root !== undefined) await stream.send(volume, root, signal)
+    })
     await orphans.finish(signal)
-    const root = await tree.readMetadata(ROOT_PATH, signal)
-    if (root !== undefined) await stream.send(volume, root, signal)
   }
   await stream.whenApplied(stream.sent, signal)
   collect()
+  for (const failure of refusals.handOver(one => front.wasReplaced(one.volume, pathOf(one)))) front.lookAgain(failure.volume, pathOf(failure))
   tally.finding(...refusals.finalFindings())
   tally.tell(true)
   return refusals
+}
+
+async function mirrorGroup(mirror: VolumeMirror, group: readonly PendingDirectory[], signal: AbortSignal): Promise<readonly PendingDirectory[]> {
+  const { front, volume } = mirror
+  const children = await new GroupMirror(mirror).run(group, signal)
+  for (const { path } of children) front.begin(volume, path)
+  for (const { path } of group) front.end(volume, path)
+  return children
+}
+
+function pathOf({ path }: AppliedFailure): RelPath {
+  return parseRelPath(Buffer.from(path, 'base64'))
 }
 
 function arrivalsOn(volume: number, resume: readonly ResumePoint[] = []): Arrivals | undefined {

@@ -47,6 +47,13 @@ export class Refusals {
     return this.#again
   }
 
+  /** Takes out those that a further round need not mend, because somebody else does. */
+  handOver(isOthers: (failure: AppliedFailure) => boolean): readonly AppliedFailure[] {
+    const others = [...this.#again.values()].filter(isOthers)
+    for (const failure of others) this.#again.delete(keyOfFailure(failure))
+    return others
+  }
+
   /** What no further round can mend, as far as it is news. */
   finalFindings(): Finding[] {
     return [...this.#final].filter(([key]) => this.#wanted?.has(key) !== false).map(([, failure]) => refusedFinding(failure))

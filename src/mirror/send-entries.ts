@@ -1,6 +1,7 @@
 /** Sends what was judged about the entries of one group of directories: one verb for each verdict, and counts it. */
 import { isAppError } from '../errors/app-error.ts'
 import { joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import type { MirrorFront } from '../tree/mirror-front.ts'
 import type { ReadResult, SourceTree } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
@@ -17,7 +18,7 @@ const BATCH_BYTES = 1024 * 1024
 export const READ_OPTIONS = { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: BATCH_BYTES }
 
 /** One volume's way to the replica. */
-export interface VolumeSending { volume: number, tree: SourceTree, stream: OperationStream, tally: Tally }
+export interface VolumeSending { volume: number, tree: SourceTree, stream: OperationStream, tally: Tally, front: MirrorFront }
 
 /** Used by one group; what it adds is sent in order. */
 export class EntrySender {

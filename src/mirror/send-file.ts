@@ -6,6 +6,7 @@
 import { isAppError } from '../errors/app-error.ts'
 import { display, type RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
+import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
@@ -72,15 +73,6 @@ export async function sendDifference(sending: FileSending, replica: ReplicaFile,
   if (file.sizeBytes > end && await differsInHole(sending, { offset: end, lengthBytes: file.sizeBytes - end }, replica, punch, signal)) changed = true
   if (changed || forced) await sender.add(await metadataToEnd(metadata, file, signal), signal)
   return { findings, changed }
-}
-
-/** The metadata that ends a file: as it is now, but with the times from before it was read. */
-async function metadataToEnd(before: OperationBatch, file: SourceFile, signal: AbortSignal): Promise<OperationBatch> {
-  const [was] = decodeOperations(before)
-  const [is] = decodeOperations(await file.metadata(signal))
-  if (was?.kind !== 'metadata' || is?.kind !== 'metadata') throw new TypeError('a source file has given no metadata')
-  const { mtimeNs, atimeNs } = was.metadata
-  return encodeOperation({ ...is, metadata: { ...is.metadata, mtimeNs, atimeNs } })
 }
 
 /** The range widened to whole blocks, within the file. */

@@ -33,6 +33,8 @@ export interface ReplicatorOptions {
   moved?: () => void
   /** whether names that vanish are left on the replica; asked again for each of them */
   keepsDeleted?: (() => boolean) | undefined
+  /** a mirror is under way, and `changes` are only what it has passed (tree/mirror-front.ts) */
+  besideMirror?: boolean
 }
 
 /** The replica is asked to flush when the oldest change on the way is older. */
@@ -63,7 +65,7 @@ export class Cycles {
     this.#safe.holdSent()
     for (const [volume, tree] of options.volumes) {
       this.#volumes.set(volume, new VolumeCycles({
-        volume, tree, rules: options.rules?.get(volume) ?? EVERYTHING, changes: options.changes, stream: options.stream, clock: options.clock, keepsDeleted: options.keepsDeleted,
+        volume, tree, rules: options.rules?.get(volume) ?? EVERYTHING, changes: options.changes, stream: options.stream, clock: options.clock, keepsDeleted: options.keepsDeleted, besideMirror: options.besideMirror === true,
         sent: changes => { this.#onTheWay(changes) },
         putBack: changes => { this.#putBack(changes) },
         found: findings => { this.#findings.push(...findings) },
@@ -198,6 +200,8 @@ export class Cycles {
     const { changes, clock } = this.#options
     this.#retryRefused()
     this.#safe.holdSent()
+    // nobody else is told what was refused
+    if (this.#options.besideMirror === true) this.#retryRefused()
     changes.putBack(this.#inFlight.takeBack())
     for (const [volume, of] of this.#volumes) {
       of.doubt()

@@ -6,8 +6,9 @@
 import type { RelPath } from '../domain/rel-path.ts'
 import type { ChangedRange } from '../capture/changed-range.ts'
 import { isAppError } from '../errors/app-error.ts'
+import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
-import { decodeOperations } from '../wire/operation-codec.ts'
+import { decodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
 import { forEachAtOnce, openToRead, stillNames, unreadable, type VolumeReplication } from './volume-replication.ts'
 
@@ -23,12 +24,18 @@ export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal
   await using file = await openToRead(of, path, signal)
   if (file === undefined) return
   await file.clean(0, file.sizeBytes, signal)
-  for (const operation of decodeOperations(await file.metadata(signal))) {
+  const before = await file.metadata(signal)
+  for (const operation of decodeOperations(before)) {
     if (operation.kind !== 'metadata') continue
     await of.sender.operation({ kind: 'file', path, sizeBytes: file.sizeBytes, complete: false, metadata: operation.metadata, extents: [] }, signal)
   }
   await sendPieces(of, (await file.extents(signal)).map(extent => ({ ...extent, file, path })), signal)
-  await of.sender.add(await file.metadata(signal), signal)
+  await of.sender.add(await endOf(of, before, file, signal), signal)
+}
+
+/** The metadata as it is now; beside a mirror, which may be interrupted, with the times from before the file was read. */
+async function endOf(of: VolumeReplication, before: OperationBatch | undefined, file: SourceFile, signal: AbortSignal): Promise<OperationBatch> {
+  return of.besideMirror && before !== undefined ? await metadataToEnd(before, file, signal) : await file.metadata(signal)
 }
 
 /** A file that is made equal in place. */
@@ -77,7 +84,8 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
       return undefined
     }
     open.use(file)
-    return await stillNames(of, path, inode, signal) ? { path, ranges, file, ...await file.settleRanges(ranges, signal) } : undefined
+    const before = of.besideMirror ? await file.metadata(signal) : undefined
+    return await stillNames(of, path, inode, signal) ? { path, ranges, file, before, ...await file.settleRanges(ranges, signal) } : undefined
   })
   const sent = settled.filter(one => one !== undefined)
   const compared: Piece[] = []
@@ -92,7 +100,7 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
     await of.sender.applied(signal)
     await sendDifferingBlocks(of, compared, signal)
   }
-  for (const batch of await forEachAtOnce(sent, async ({ file }) => file.metadata(signal))) await of.sender.add(batch, signal)
+  for (const batch of await forEachAtOnce(sent, async ({ file, before }) => endOf(of, before, file, signal))) await of.sender.add(batch, signal)
   return settled.map(one => one !== undefined)
 }
 

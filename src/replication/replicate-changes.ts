@@ -196,6 +196,11 @@ function metadataOf(of: VolumeReplication, named: NamedObject, seen: SeenMetadat
   const { path } = named
   of.looked.path(path)
   if (!isTheObject(of, named, seen)) return undefined
+  if (of.besideMirror && !seen.isDirectory) {
+    // with the new times a mirror that goes on after an interruption would take it for equal, though its data may have changed just now
+    of.again.push({ kind: 'metadata', volume: of.volume, path, ...named.object === undefined ? {} : { object: named.object }, atMs: of.atMs })
+    return undefined
+  }
   const isLinked = !seen.isDirectory && seen.linkCount > 1
   if (isLinked) of.links.note(seen.inode, path)
   // else it may be another object's: told of by the mark of its entry, and perhaps refused by what the replica has here yet

@@ -46,9 +46,13 @@ export async function replaceNames(of: VolumeReplication, directory: RelPath, na
   for (const name of directories) await sendBelow(of, joinRelPath(directory, name), signal)
 }
 
-/** Notes what is known of an object that is about to be sent; false when it waits for the settling of links. */
+/** Notes what is known of an object that is about to be sent; false when it waits for the settling of links, or for the end of a mirror. */
 function take(of: VolumeReplication, path: RelPath, entry: ListingEntry): boolean {
   if (entry.type !== 'directory' && entry.linkCount > 1) {
+    if (of.besideMirror) {
+      of.again.push({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })
+      return false
+    }
     of.links.addFresh(entry.inode, path)
     return false
   }

@@ -35,6 +35,8 @@ export interface VolumeCyclesOptions {
   stream: OperationStream
   clock: Clock
   keepsDeleted: (() => boolean) | undefined
+  /** as ReplicatorOptions.besideMirror */
+  besideMirror: boolean
   /** these changes are on the way, with what was sent so far */
   sent: (changes: readonly Change[]) => void
   /** these are to be looked at again */
@@ -129,7 +131,7 @@ export class VolumeCycles {
       volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [],
-      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough),
+      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
     const began = clock.now()

@@ -44,6 +44,8 @@ export interface VolumeReplication {
   /** the source is frozen: no descriptor may be closed */
   readonly frozen: boolean
   readonly pace: ComparePace
+  /** a mirror is under way: what has several names, and what must not look finished before it is, waits for its end */
+  readonly besideMirror: boolean
 }
 
 /** Keeps big files that change all the time from taking all the time. */

@@ -113,15 +113,16 @@ class LinkSourceServer implements SourceServer {
     let latest: MirrorProgress = NO_MIRROR_PROGRESS
     // a preview writes nothing, no mark either
     const marked = request.orphansPreview === true ? undefined : await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
-    const mirrored = await this.#withIntake(marked?.trees ?? targets, async inner => await paced<MirrorProgress, MirrorReport>((p, f) => { report(p, f, []) }, this.#clock, async reports => {
+    const mirrored = await this.#withIntake(marked?.trees ?? targets, async inner => await paced<MirrorProgress, MirrorReport>((p, f) => { report(p, f, []) }, this.#clock, async reports => await paced<ReplicationProgress, MirrorReport>((p, f) => { report(latest, f, [], p) }, this.#clock, async beside => {
       const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked?.resume ?? [] }), 'mirror-complete', control => {
         if (control.kind === 'mirror-progress') {
           latest = control.progress
           reports.take(latest, control.findings)
-        } else if (control.kind === 'mirror-orphans') report(latest, [], control.orphans)
+        } else if (control.kind === 'replication-progress') beside.take(control.progress, control.findings)
+        else if (control.kind === 'mirror-orphans') report(latest, [], control.orphans)
       }, inner)
       return { progress, findings: [] }
-    }), signal, MIRROR_IDLE_MS)
+    })), signal, MIRROR_IDLE_MS)
     await marked?.complete(signal)
     return mirrored
   }

@@ -17,8 +17,8 @@ import type { MirrorRequest, QuiesceNote, VerifyRequest, VolumeRoot } from '../w
 /** Where the operations of each volume go, by the volume's index on the wire. */
 export type Targets = ReadonlyMap<number, TargetTree>
 
-/** Told of the figures, and of findings and orphans since the last call. */
-export type MirrorListener = (progress: MirrorProgress, findings: readonly Finding[], orphans: readonly Orphan[]) => void
+/** Told of the figures, and of findings and orphans since the last call; `replication`: of what goes on beside the mirror. */
+export type MirrorListener = (progress: MirrorProgress, findings: readonly Finding[], orphans: readonly Orphan[], replication?: ReplicationProgress) => void
 
 export interface MirrorReport { progress: MirrorProgress, findings: readonly Finding[] }
 /** Takes what a verification tells. Differences that are not taken yet hold the agent up. */
@@ -59,7 +59,10 @@ export interface SourceServer extends AsyncDisposable {
    * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID
    */
   prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal): Promise<{ captureEpoch: string }>
-  /** Mirrors all prepared volumes; resolves when all is applied and flushed. @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
+  /**
+   * Mirrors all prepared volumes; resolves when all is applied and flushed. What it has passed is replicated meanwhile.
+   * @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE
+   */
   mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal): Promise<MirrorReport>
   /**
    * Compares all prepared volumes with their replicas and tells what differs; writes nothing to either. Resolves with the final figures.

@@ -1,22 +1,24 @@
 /**
  * The agent's side of one connection: says hello, then answers what the appliance asks until the link ends. What outlives a connection
  * (open volumes, capture, a frozen source) is in the SourceCapture that it is given. It never holds up receiving: every request is
- * answered beside the others; mirror, verify, replicate and drain exclude each other, because they share one stream of operations.
+ * answered beside the others; mirror (with the replication beside it), verify, replicate and drain exclude each other, because they share one
+ * stream of operations.
  */
 import type { Clock } from '../clock/clock.ts'
 import type { AgentLoad, MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import { EVEN } from '../domain/transmission.ts'
 import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES, type ErrorCode } from '../errors/codes.ts'
 import type { Logger } from '../logging/logger.ts'
 import { verifyVolumes } from '../mirror/verifier.ts'
-import { mirrorVolumes } from '../mirror/mirrorer.ts'
 import { createReplicator, type Replicator } from '../replication/replicator.ts'
 import type { Link } from '../wire/link.ts'
 import { PROTOCOL_VERSION, type Control, type QuiesceNote } from '../wire/messages.ts'
 import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
 import { Barriers } from './barrier.ts'
+import { mirrorBesideReplication } from './mirror-beside-replication.ts'
 import { ReportSender } from './report-sender.ts'
 import type { Capturing, SourceCapture } from './source-capture.ts'
 
@@ -66,6 +68,7 @@ class SourceSession implements AsyncDisposable {
   #reports: ReportSender<ReplicationProgress> | undefined
   readonly #barriers = new Barriers()
   #ignoresDeletes = false
+  #ratio = EVEN
 
   constructor(options: SourceSessionOptions) {
     this.#options = options
@@ -114,6 +117,7 @@ class SourceSession implements AsyncDisposable {
     if (control.kind === 'acknowledge') this.#stream.acknowledge(control)
     else if (control.kind === 'transmission') {
       this.#ignoresDeletes = control.how.ignoreDeletes === true
+      this.#ratio = control.how.ratio ?? EVEN
       this.#link.transmit(control.how)
     }
     else if (control.kind === 'cancel') this.#requests.get(control.id)?.cancel.abort()
@@ -187,19 +191,25 @@ class SourceSession implements AsyncDisposable {
   }
 
   async #mirror({ id, request, resume }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
-    const { volumes, rules } = this.#options.capture.current
+    const { volumes, rules, changes } = this.#options.capture.current
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
+    const replicated = new ReportSender<ReplicationProgress>(async (progress, findings) => {
+      await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] })
+    })
+    // what it knows of the replica does not hold any more
+    this.#replication = undefined
     try {
-      const progress = await mirrorVolumes({
-        volumes, rules, stream: this.#stream, request, resume, clock: this.#options.clock, report: (p, f) => { reports.report(p, f) },
+      const progress = await mirrorBesideReplication({
+        volumes, rules, changes, stream: this.#stream, request, resume, clock: this.#options.clock, ratio: () => this.#ratio, keepsDeleted: () => this.#ignoresDeletes,
+        report: (p, f) => { reports.report(p, f) }, reportReplication: (p, f) => { replicated.report(this.#withLoad(p), f) },
         reportOrphans: async orphans => { await this.#tell({ kind: 'mirror-orphans', id, orphans: [...orphans] }) },
       }, signal)
-      await reports.finish()
+      await Promise.all([reports.finish(), replicated.finish()])
       return { kind: 'mirror-complete', id, progress }
     } finally {
-      await reports.finish()
+      await Promise.all([reports.finish(), replicated.finish()])
     }
   }
 
@@ -257,19 +267,24 @@ class SourceSession implements AsyncDisposable {
   }
 
   #replicator(): Replicator {
-    const { load, capture: { current: capturing } } = this.#options
+    const { capture: { current: capturing } } = this.#options
     if (this.#replication?.capturing !== capturing) {
       const { volumes, rules, changes, safe } = capturing
       const replicator = createReplicator({
         volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock, keepsDeleted: () => this.#ignoresDeletes,
         report: (progress, findings) => {
           this.#barriers.noteSafe(this.#options.clock.now() - progress.recoveryPointLatencyMs)
-          this.#reports?.report({ ...progress, ...load === undefined ? {} : { agent: load() } }, findings)
+          this.#reports?.report(this.#withLoad(progress), findings)
         },
       })
       this.#replication = { capturing, replicator }
     }
     return this.#replication.replicator
+  }
+
+  #withLoad(progress: ReplicationProgress): ReplicationProgress {
+    const { load } = this.#options
+    return { ...progress, ...load === undefined ? {} : { agent: load() } }
   }
 
   async #flowOf(kind: Flow, cancel: AbortController, work: () => Promise<Answer>): Promise<Answer> {

@@ -1,0 +1,45 @@
+/**
+ * Replication beside a mirror: cycles over what the mirror has passed, until it is told to stop. Nothing of it outlives the mirror: what
+ * is not done goes back to the source of the changes, and the replication that begins then knows nothing of what was looked at before.
+ */
+import { isAppError } from '../errors/app-error.ts'
+import type { MirrorFront } from '../tree/mirror-front.ts'
+import { ChangesBesideMirror } from './changes-beside-mirror.ts'
+import { Cycles, type ReplicatorOptions } from './cycles.ts'
+
+const CYCLE_MS = 200
+const REPORT_MS = 500
+
+/**
+ * Replicates until `signal` aborts, and resolves when all changes that are not durable are back at their source. It ends earlier when it must
+ * wait for the mirror's end.
+ * @throws {AppError} LINK_LOST
+ */
+export async function replicateBeside(options: Omit<ReplicatorOptions, 'safe' | 'besideMirror'>, front: MirrorFront, signal: AbortSignal): Promise<void> {
+  const { clock, stream } = options
+  const changes = new ChangesBesideMirror(options.changes, front, clock)
+  const cycles = new Cycles({ ...options, changes, besideMirror: true })
+  let reportedAtMs = 0
+  const report = (): void => {
+    const findings = cycles.takeFindings()
+    if (findings.length === 0 && clock.now() < reportedAtMs + REPORT_MS) return
+    reportedAtMs = clock.now()
+    options.report(cycles.progress(), findings)
+  }
+  try {
+    while (!signal.aborted && !changes.isOver) {
+      const began = clock.now()
+      await front.alone(async () => { await cycles.once({ thorough: false, frozen: false }, signal) })
+      report()
+      await clock.sleep(Math.max(0, began + CYCLE_MS - clock.now()), signal)
+    }
+    // refused or not: it is known when it is applied
+    await stream.whenApplied(stream.sent, signal)
+  } catch (error) {
+    // a volume that was replaced is what the replication behind the mirror meets, too
+    if (!signal.aborted && !isAppError(error, 'CAPTURE_OVERFLOW')) throw error
+  } finally {
+    cycles.putBack()
+    changes.end()
+  }
+}
