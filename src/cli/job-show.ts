@@ -41,6 +41,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
     fields([
       ['Replica', `${o.vmName} on ${o.datastore}, ${o.diskFormat} disks`], ['Cutover', o.cutover === 'automatic' ? 'when the mirror is complete' : 'when asked'],
       ['Transmit mode', job.transmitMode], ['Bandwidth', sending(job.options)], ['Compression', o.compression],
+      ['Mirror to replication', `${String(o.ratio?.mirror ?? 1)}:${String(o.ratio?.replication ?? 1)}`],
       ['Shut the source down', o.shutDownSource ? 'yes' : 'no'],
       ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
       ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${sent(m)}, ${String(m.findings)} findings`],

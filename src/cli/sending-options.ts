@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import { z } from 'zod'
 import type { EditJob } from '../domain/job.ts'
 import { parsePeriodMs } from '../domain/period.ts'
-import { Compression, parseBandwidth } from '../domain/transmission.ts'
+import { Compression, parseBandwidth, parseRatio } from '../domain/transmission.ts'
 import { BandwidthWindow, DailyWindow, TransmitSchedule } from '../domain/transmit-schedule.ts'
 import { AppError } from '../errors/app-error.ts'
 import { collect } from './command.ts'
@@ -13,7 +13,7 @@ export const SendingFlags = z.object({
   autoRemirror: z.enum(['checksum', 'attributes', 'full', 'off']).optional(),
   transmitAt: z.string().optional(), transmitEvery: z.string().optional(), transmitQueued: z.string().optional(), transmitOlder: z.string().optional(),
   transmitBytes: z.string().optional(), transmitFor: z.string().optional(), transmitWindow: z.string().optional(), transmitAlways: z.boolean().optional(),
-  ignoreDeletes: z.boolean().optional(),
+  ignoreDeletes: z.boolean().optional(), ratio: z.string().optional(),
 })
 export type SendingFlags = z.infer<typeof SendingFlags>
 
@@ -23,6 +23,7 @@ export function addSendingOptions(command: Command): Command {
     .addOption(new Option('--compression <level>', 'compress data on the wire').choices(Compression.options))
     .addOption(new Option('--auto-remirror <how>', 'what a mirror that is needed again compares; off: it waits for a person').choices(['checksum', 'attributes', 'full', 'off']))
     .option('--ignore-deletes', 'names that vanish on the source stay on the replica').option('--no-ignore-deletes', 'they vanish there, too')
+    .option('--ratio <mirror:replication>', 'how mirror and replication share the line while both have something to send, like 3:1; 1:1 when left out')
     .option('--transmit-at <time>', 'send from this time on, like 2026-01-31T22:00:00Z; until then changes wait at the source')
     .option('--transmit-every <period>', 'send what waits at this interval, like 30m or 1d')
     .option('--transmit-queued <changes>', 'send when so many changes wait').option('--transmit-older <period>', 'send when a change has waited for so long, like 15m')
@@ -39,6 +40,7 @@ export function sendingOf(flags: SendingFlags): EditJob {
     ...(bandwidth === undefined ? {} : { bandwidthBytesPerS: parseBandwidth(bandwidth, '--bandwidth') ?? null }),
     ...(bandwidthWindow === undefined ? {} : { bandwidthSchedule: bandwidthWindow.filter(window => window !== 'none').map(bandwidthWindowOf) }),
     ...(compression === undefined ? {} : { compression }), ...(flags.ignoreDeletes === undefined ? {} : { ignoreDeletes: flags.ignoreDeletes }), ...(autoRemirror === undefined ? {} : { autoRemirror }),
+    ...(flags.ratio === undefined ? {} : { ratio: parseRatio(flags.ratio, '--ratio') }),
     ...(transmitAlways === true ? { transmitSchedule: null } : schedule === undefined ? {} : { transmitSchedule: schedule }),
   }
 }

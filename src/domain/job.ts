@@ -11,7 +11,7 @@ import { Rehearsal } from './rehearsal.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
-import { Bandwidth, Compression } from './transmission.ts'
+import { Bandwidth, Compression, Ratio } from './transmission.ts'
 import { BandwidthSchedule, TransmitSchedule } from './transmit-schedule.ts'
 import { MAX_USER_TASKS, UserTask } from './user-task.ts'
 import { Workload } from './workload.ts'
@@ -71,6 +71,8 @@ export const JobOptions = z.object({
   compression: Compression.default('off'),
   /** names that vanish on the source stay on the replica, as orphans do */
   ignoreDeletes: z.boolean().default(false),
+  /** how mirror and replication share the line while both have something to send; left out: evenly */
+  ratio: Ratio.optional(),
   /** when data is sent; left out: always */
   transmitSchedule: TransmitSchedule.optional(),
   cutover: z.enum(['manual', 'automatic']).default('manual'),
@@ -84,7 +86,7 @@ export type JobOptions = z.infer<typeof JobOptions>
 /** Options that may change at any time: they hold at once. Left out: stays as it is. null: taken away. */
 export const EditJob = z.strictObject({
   bandwidthBytesPerS: Bandwidth.nullable(), bandwidthSchedule: BandwidthSchedule, compression: Compression, transmitSchedule: TransmitSchedule.nullable(),
-  autoRemirror: z.enum(['checksum', 'attributes', 'full', 'off']), ignoreDeletes: z.boolean(),
+  autoRemirror: z.enum(['checksum', 'attributes', 'full', 'off']), ignoreDeletes: z.boolean(), ratio: Ratio,
 }).partial()
 export type EditJob = z.infer<typeof EditJob>
 

@@ -3,7 +3,7 @@ import type { JobOptions, TransmitMode } from '../domain/job.ts'
 import type { Transmission } from '../domain/transmission.ts'
 import { isOpen, repeats, type TransmitSchedule } from '../domain/transmit-schedule.ts'
 
-export type TransmitOrder = Pick<JobOptions, 'bandwidthBytesPerS' | 'bandwidthSchedule' | 'compression' | 'transmitSchedule'> & Partial<Pick<JobOptions, 'ignoreDeletes'>> & { paused: boolean }
+export type TransmitOrder = Pick<JobOptions, 'bandwidthBytesPerS' | 'bandwidthSchedule' | 'compression' | 'transmitSchedule'> & Partial<Pick<JobOptions, 'ignoreDeletes' | 'ratio'>> & { paused: boolean }
 
 export interface TransmitFacts {
   nowMs: number
@@ -45,10 +45,10 @@ export function decide(order: TransmitOrder, facts: TransmitFacts): TransmitDeci
 }
 
 /** How data goes at that time when it goes. */
-export function lineAt({ bandwidthBytesPerS, bandwidthSchedule, compression, ignoreDeletes }: Pick<TransmitOrder, 'bandwidthBytesPerS' | 'bandwidthSchedule' | 'compression' | 'ignoreDeletes'>, nowMs: number): Transmission {
+export function lineAt({ bandwidthBytesPerS, bandwidthSchedule, compression, ignoreDeletes, ratio }: Pick<TransmitOrder, 'bandwidthBytesPerS' | 'bandwidthSchedule' | 'compression' | 'ignoreDeletes' | 'ratio'>, nowMs: number): Transmission {
   const window = bandwidthSchedule.find(candidate => isOpen(candidate, nowMs))
   const bandwidth = window === undefined ? bandwidthBytesPerS : window.bandwidthBytesPerS
-  return { compression, ...(bandwidth === undefined ? {} : { bandwidthBytesPerS: bandwidth }), ...(ignoreDeletes === true ? { ignoreDeletes } : {}) }
+  return { compression, ...(bandwidth === undefined ? {} : { bandwidthBytesPerS: bandwidth }), ...(ignoreDeletes === true ? { ignoreDeletes } : {}), ...(ratio === undefined ? {} : { ratio }) }
 }
 
 /** Why nothing is sent by the schedule; undefined when something is. */

@@ -62,3 +62,8 @@ t.test('the bandwidth is that of the first open window, else of the job', async 
   t.equal(at(NOON + 10 * HOUR), 9000)
   t.equal(decide(ORDER, FACTS).lookAgainMs, undefined, 'without schedules nobody looks at the clock')
 })
+
+t.test('mirror and replication share the line as the job says', async t => {
+  t.equal(decide(ORDER, FACTS).line.ratio, undefined)
+  t.same(decide({ ...ORDER, ratio: { mirror: 3, replication: 1 } }, FACTS).line.ratio, { mirror: 3, replication: 1 })
+})
