@@ -17,9 +17,9 @@ import { churn } from './churn.ts'
 const HOLD_MS = 30_000
 const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
-const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1500)
+const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1000)
 /** directories of the same few files, so that the mirror takes as long as the churn */
-const DIRECTORIES = 400
+const DIRECTORIES = 300
 const signal = AbortSignal.timeout(300_000)
 
 /** A line on which each batch takes its time. */
@@ -39,7 +39,7 @@ function bulk(root: string): void {
   }
 }
 
-for (const [type, compare] of [['ext4', 'none'], ['xfs', 'none'], ['ext4', 'data'], ['xfs', 'attributes']] as const) {
+for (const [type, compare] of [['ext4', 'none'], ['ext4', 'data'], ['xfs', 'attributes']] as const) {
   for (let round = 0; round < ROUNDS; round++) {
     const seed = SEED + round
     void t.test(`a ${type} replica mirrored (compare ${compare}) and replicated at the same time, then frozen and drained, equals its source under random changes (seed ${String(seed)})`, { skip: MOUNT_SKIP }, async t => {

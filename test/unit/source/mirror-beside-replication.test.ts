@@ -11,7 +11,7 @@ import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL, type SourceOperation } from '../replication/live-source.ts'
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 300)
+const RUNS = Number(process.env['FC_RUNS'] ?? 150)
 const SEED = process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']), ...process.env['FC_PATH'] === undefined ? {} : { path: process.env['FC_PATH'] } }
 
 /** Lets others run for so many turns, by a list that begins anew. */
