@@ -29,6 +29,8 @@ function hurriedClock(pause: () => Promise<void>): Clock {
     now: () => now,
     sleep: async (ms, signal) => {
       now += ms
+      // timers, too, must get their turn
+      await new Promise<void>(resolve => { setImmediate(resolve) })
       await pause()
       signal.throwIfAborted()
     },
