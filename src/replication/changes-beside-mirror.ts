@@ -40,6 +40,7 @@ export class ChangesBesideMirror implements ChangeSource {
 
   get epoch(): string { return this.#changes.epoch }
   get startedAtNs(): bigint { return this.#changes.startedAtNs }
+  get partSize(): number { return this.#changes.partSize }
   /** Everything has gone back: nothing more comes from here. */
   get isOver(): boolean { return this.#isOver }
 
@@ -67,6 +68,8 @@ export class ChangesBesideMirror implements ChangeSource {
     for (const change of ready) if (change.kind === 'entry') this.#front.replaced(change.volume, change.path)
     return ready
   }
+
+  hasMore(): boolean { return !this.#isOver && this.#changes.hasMore() }
 
   /** Where something was is not certain while the mirror is under way. */
   moves(): readonly Move[] { return [] }

@@ -72,6 +72,8 @@ class View implements OperationStream {
     return this.#kind === 'replication' ? replication : this.#stream.bytesSent - replication
   }
 
+  get pieceBytes(): number { return this.#stream.pieceBytes }
+
   get bytesSentPacked(): number { return this.#stream.bytesSentPacked }
 
   async send(volume: number, batch: OperationBatch, signal: AbortSignal): Promise<number> {

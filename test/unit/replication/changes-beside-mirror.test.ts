@@ -88,7 +88,7 @@ t.test('replication beside a mirror ends quietly when a volume was replaced, and
         if (++taken > 2) throw new AppError(code, 'it has happened')
         return await source.take(signal)
       },
-      putBack: (changes: readonly Change[]) => { source.putBack(changes) }, moves: () => [], pending: () => source.pending(), status: () => source.status(),
+      putBack: (changes: readonly Change[]) => { source.putBack(changes) }, moves: () => [], hasMore: () => source.hasMore(), pending: () => source.pending(), status: () => source.status(),
       looksEnded: async (signal: AbortSignal) => { await source.looksEnded(signal) },
     })
     const tree = new MemoryTree()
