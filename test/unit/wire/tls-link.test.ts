@@ -197,11 +197,11 @@ t.test('a peer of another make changes its keys and asks for new ones of ours, a
   for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
     // it takes K as the order to change keys, sends other lines, and shows what it gets
     const peer = execa('openssl', ['s_client', '-connect', `127.0.0.1:${String(port)}`, '-key', key, '-cert', certificate, '-tls1_3', '-ciphersuites', suite], { reject: false, encoding: 'buffer' })
-    const [socket] = await once(listener, 'connection') as [Socket]
-    const { link } = await acceptTlsLink(openLinkIdentity(server), socket, soon())
     let [shown, told] = ['', '']
     peer.stderr.on('data', (chunk: Buffer) => { told += chunk.toString('latin1') })
     peer.stdout.on('data', (chunk: Buffer) => { shown += chunk.toString('latin1') })
+    const [socket] = await once(listener, 'connection') as [Socket]
+    const { link } = await acceptTlsLink(openLinkIdentity(server), socket, soon())
     const messages = link.receive()[Symbol.asyncIterator]()
     for (const id of [1001, 1002, 1003]) {
       peer.stdin.write('K\n')
