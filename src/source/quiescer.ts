@@ -5,6 +5,7 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { InTurn } from '../clock/in-turn.ts'
 import type { Runner } from '../command/runner.ts'
 import { isUnitActive, startUnit, stopUnit } from '../command/systemctl.ts'
 import { ServiceUnit, type Quiesce } from '../domain/quiesce.ts'
@@ -29,7 +30,7 @@ export class Quiescer {
   readonly #seams: QuiescerSeams
   /** in the order in which they were stopped */
   #stopped: string[] = []
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #restores = new InTurn()
 
   constructor(seams: QuiescerSeams) {
     this.#seams = seams
@@ -64,13 +65,7 @@ export class Quiescer {
 
   /** Starts what was stopped, the last first. Never rejects: what cannot be started is said and tried again when the agent starts. */
   async restore(): Promise<readonly QuiesceNote[]> {
-    const before = this.#turn
-    const mine = (async () => {
-      await Promise.allSettled([before])
-      return await this.#restore()
-    })()
-    this.#turn = mine
-    return await mine
+    return await this.#restores.run(async () => await this.#restore())
   }
 
   /** Starts what an agent that died before had stopped. */

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import { continuedChanges } from '../capture/continued-changes.ts'
+import { InTurn } from '../clock/in-turn.ts'
 import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
@@ -58,7 +59,8 @@ export class SourceCapture implements AsyncDisposable {
   #capturing: (Capturing & { resources: AsyncDisposableStack }) | undefined
   #frozen: Frozen | undefined
   #holding: NodeJS.Timeout | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  /** one change of what is open or frozen at a time */
+  readonly #turns = new InTurn()
 
   constructor(seams: CaptureSeams) {
     this.#seams = seams
@@ -79,7 +81,7 @@ export class SourceCapture implements AsyncDisposable {
    * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID; nothing is captured then
    */
   async prepare(jobId: string, roots: readonly VolumeRoot[], ruleList: readonly Rule[], signal: AbortSignal): Promise<Capturing> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.run(async () => {
       if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots) && isDeepStrictEqual(this.#capturing.ruleList, ruleList)
         && !await hasLostVolume(this.#capturing.changes, signal)) return this.#capturing
       checkRules(ruleList)
@@ -122,7 +124,7 @@ export class SourceCapture implements AsyncDisposable {
 
   /** Freezes the volumes' file systems; thaws first what was frozen before. @throws {AppError} FREEZE_FAILED */
   async freeze(holdMs: number, signal: AbortSignal): Promise<Frozen> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.run(async () => {
       await this.#thaw()
       const { keeper } = this.#seams
       await keeper?.pause()
@@ -174,7 +176,7 @@ export class SourceCapture implements AsyncDisposable {
 
   /** Thaws and starts the services that were stopped; the answer says which. */
   async thaw(): Promise<readonly QuiesceNote[]> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.run(async () => {
       await this.#thaw()
       return await this.#seams.quiescer?.restore() ?? []
     })
@@ -182,12 +184,12 @@ export class SourceCapture implements AsyncDisposable {
 
   /** Thaws, ends the capture, closes the volumes, and forgets what was kept of it. */
   async release(): Promise<void> {
-    await this.#inTurn(async () => { await this.#release(false) })
+    await this.#turns.run(async () => { await this.#release(false) })
   }
 
   /** As `release`, but what was captured is kept for the next agent. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#inTurn(async () => { await this.#release(true) })
+    await this.#turns.run(async () => { await this.#release(true) })
   }
 
   async #thaw(): Promise<void> {
@@ -223,17 +225,6 @@ export class SourceCapture implements AsyncDisposable {
     } catch (error) {
       captureLog.warn({ err: error }, 'what was captured could not be kept; the next agent compares what changed')
     }
-  }
-
-  /** One change of what is open or frozen at a time. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#turn
-    const mine = (async () => {
-      await Promise.allSettled([before])
-      return await work()
-    })()
-    this.#turn = mine
-    return await mine
   }
 }
 

@@ -20,6 +20,7 @@
  * A renamed directory is gone for the mirror, and its new name is a change in a directory that was passed, or will be. Nothing is moved on
  * the replica: where something was is not certain (replication/looked.ts). It is sent again.
  */
+import { InTurn } from '../clock/in-turn.ts'
 import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 
 /** Replaced names that are remembered; past it all count as replaced, which only has names looked at again. */
@@ -33,7 +34,7 @@ export class MirrorFront {
   readonly #below = new Map<string, number>()
   readonly #replaced = new Set<string>()
   #again: NameOfVolume[] = []
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #cycles = new InTurn()
   /** grows when a directory has ended */
   ended = 0
 
@@ -89,13 +90,7 @@ export class MirrorFront {
 
   /** Runs a cycle of replication, or work of the mirror during which there is none, one after the other. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#turn
-    const mine = (async () => {
-      await Promise.allSettled([before])
-      return await work()
-    })()
-    this.#turn = mine
-    return await mine
+    return await this.#cycles.run(work)
   }
 
   #count(volume: number, directory: RelPath, by: 1 | -1): void {
