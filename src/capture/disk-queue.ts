@@ -5,7 +5,7 @@
 import type { Stats } from 'node:fs'
 import { lstat, realpath, statfs } from 'node:fs/promises'
 import { AppError } from '../errors/app-error.ts'
-import { readMounts, type MountEntry } from '../posix/mount-table.ts'
+import { mountHolding, readMounts } from '../posix/mount-table.ts'
 
 export interface DiskQueue {
   /** absolute */
@@ -28,9 +28,11 @@ export async function checkDiskQueue({ folder, maximumBytes = 0, minimumFreeByte
   if (!found.isDirectory()) throw new AppError('QUEUE_FOLDER_INVALID', `the folder of the queue, ${folder}, is no directory`)
   if (found.uid !== process.geteuid?.() || (found.mode & OTHERS_WRITE) !== 0) throw new AppError('QUEUE_FOLDER_INVALID', `others than root may write into the folder of the queue, ${folder}`)
   const mounts = await readMounts()
-  const device = deviceOf(mounts, await realpath(folder))
+  // subvolumes of a btrfs have one device here
+  const deviceOf = async (path: string): Promise<string | undefined> => mountHolding(mounts, await realpath(path))?.device
+  const device = await deviceOf(folder)
   for (const volume of volumes) {
-    if (deviceOf(mounts, await realpath(volume)) === device) throw new AppError('QUEUE_FOLDER_REPLICATED', `the folder of the queue, ${folder}, lies on the same file system as the volume ${volume}, which is replicated`)
+    if (await deviceOf(volume) === device) throw new AppError('QUEUE_FOLDER_REPLICATED', `the folder of the queue, ${folder}, lies on the same file system as the volume ${volume}, which is replicated`)
   }
   const { bsize, blocks } = await statfs(folder)
   const sizeBytes = bsize * blocks
@@ -51,14 +53,6 @@ async function look(folder: string): Promise<Stats> {
   } catch (error) {
     throw folderUnusable(folder, error)
   }
-}
-
-/** Of the file system that an absolute path without links lies on; subvolumes of a btrfs have one device here. Pure. */
-export function deviceOf(mounts: readonly Pick<MountEntry, 'device' | 'mountPoint'>[], path: string): string | undefined {
-  const lengths = mounts.map(({ mountPoint }) => mountPoint === '/' || mountPoint === path || path.startsWith(`${mountPoint}/`) ? mountPoint.length : 0)
-  const longest = Math.max(0, ...lengths)
-  // what was mounted last lies on top
-  return mounts.findLast((_, index) => lengths[index] === longest)?.device
 }
 
 function mib(bytes: number): string {

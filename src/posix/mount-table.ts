@@ -30,6 +30,13 @@ export async function mountAt(mountPoint: string): Promise<MountEntry | undefine
   return (await readMounts()).findLast(m => m.mountPoint === mountPoint)
 }
 
+/** The mount on which an absolute path without links lies. Pure. */
+export function mountHolding<Mount extends Pick<MountEntry, 'mountPoint'>>(mounts: readonly Mount[], path: string): Mount | undefined {
+  const holds = ({ mountPoint }: Mount): boolean => mountPoint === '/' || mountPoint === path || path.startsWith(`${mountPoint}/`)
+  // of mounts at the same place the last one lies on top
+  return mounts.filter(holds).reduce<Mount | undefined>((nearest, mount) => (nearest?.mountPoint.length ?? 0) > mount.mountPoint.length ? nearest : mount, undefined)
+}
+
 /** Where file systems of disks are mounted that a program inside `root` has nothing to do with; never the system's own. */
 export async function mountsApartFrom(root: string, file?: string): Promise<readonly string[]> {
   const mounts = await readMounts(file)

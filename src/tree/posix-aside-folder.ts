@@ -2,7 +2,7 @@
 import { mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
-import { readMounts, type MountEntry } from '../posix/mount-table.ts'
+import { mountHolding, readMounts } from '../posix/mount-table.ts'
 import { openPosixTargetTree } from './posix-target-tree.ts'
 import type { TargetTree } from './target-tree.ts'
 
@@ -65,9 +65,6 @@ async function isInside(path: string, tree: string): Promise<boolean> {
 
 /** Where a path lies in its file system, whatever part of that is mounted where: a bind mount shows only a part. */
 async function placeOnFileSystem(path: string): Promise<{ device: string, path: string } | undefined> {
-  // of mounts at the same place the last one is seen
-  const best = (await readMounts())
-    .filter(({ mountPoint }) => path === mountPoint || path.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`))
-    .reduce<MountEntry | undefined>((longest, mount) => longest !== undefined && longest.mountPoint.length > mount.mountPoint.length ? longest : mount, undefined)
+  const best = mountHolding(await readMounts(), path)
   return best === undefined ? undefined : { device: best.device, path: join(best.root, path.slice(best.mountPoint === '/' ? 0 : best.mountPoint.length)).replace(/(.)\/$/, '$1') }
 }
