@@ -37,6 +37,8 @@ export interface ReplicatorOptions {
   besideMirror?: boolean
 }
 
+/** How often a cycle begins while replication runs. */
+export const CYCLE_MS = 200
 /** The replica is asked to flush when the oldest change on the way is older. */
 const FLUSH_MS = 400
 /** Parts of what is marked that may be on the way before another one is taken. */
@@ -198,10 +200,9 @@ export class Cycles {
   /** Everything that is not durable, or still waits here, goes back to the change source. */
   putBack(): void {
     const { changes, clock } = this.#options
+    // nobody else is told what was refused
     this.#retryRefused()
     this.#safe.holdSent()
-    // nobody else is told what was refused
-    if (this.#options.besideMirror === true) this.#retryRefused()
     changes.putBack(this.#inFlight.takeBack())
     for (const [volume, of] of this.#volumes) {
       of.doubt()

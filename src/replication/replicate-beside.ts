@@ -5,10 +5,8 @@
 import { isAppError } from '../errors/app-error.ts'
 import type { MirrorFront } from '../tree/mirror-front.ts'
 import { ChangesBesideMirror } from './changes-beside-mirror.ts'
-import { Cycles, type ReplicatorOptions } from './cycles.ts'
-
-const CYCLE_MS = 200
-const REPORT_MS = 500
+import { CycleReports } from './cycle-reports.ts'
+import { CYCLE_MS, Cycles, type ReplicatorOptions } from './cycles.ts'
 
 /**
  * Replicates until `signal` aborts, and resolves when all changes that are not durable are back at their source. It ends earlier when it must
@@ -19,18 +17,12 @@ export async function replicateBeside(options: Omit<ReplicatorOptions, 'safe' | 
   const { clock, stream } = options
   const changes = new ChangesBesideMirror(options.changes, front, clock)
   const cycles = new Cycles({ ...options, changes, besideMirror: true })
-  let reportedAtMs = 0
-  const report = (): void => {
-    const findings = cycles.takeFindings()
-    if (findings.length === 0 && clock.now() < reportedAtMs + REPORT_MS) return
-    reportedAtMs = clock.now()
-    options.report(cycles.progress(), findings)
-  }
+  const reports = new CycleReports(cycles, options)
   try {
     while (!signal.aborted && !changes.isOver) {
       const began = clock.now()
       await front.alone(async () => { await cycles.once({ thorough: false, frozen: false }, signal) })
-      report()
+      reports.report()
       await clock.sleep(Math.max(0, began + CYCLE_MS - clock.now()), signal)
     }
     // refused or not: it is known when it is applied

@@ -12,7 +12,8 @@
  */
 import type { ReplicationProgress } from '../domain/progress.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
-import { Cycles, type ReplicatorOptions } from './cycles.ts'
+import { CycleReports } from './cycle-reports.ts'
+import { CYCLE_MS, Cycles, type ReplicatorOptions } from './cycles.ts'
 import type { Frozen } from './freezer.ts'
 
 export type { ReplicatorOptions } from './cycles.ts'
@@ -50,10 +51,8 @@ export interface Replicator {
   progress(): ReplicationProgress
 }
 
-const CYCLE_MS = 200
 /** A cycle that took less is followed by a pause of at least its length: what changes again and again is then sent less often. */
 const PACED_MS = 300
-const REPORT_MS = 500
 /** How often the volumes are walked by change time while replication runs; and never for more than a twentieth of the time. */
 const SCAN_MS = 10 * 60_000
 const SCAN_SHARE = 20
@@ -81,11 +80,12 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
 class ChangeReplicator implements Replicator {
   readonly #options: ReplicatorOptions
   readonly #cycles: Cycles
-  #reportedAtMs = 0
+  readonly #reports: CycleReports
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
-    this.#cycles = new Cycles({ ...options, moved: () => { this.#report(options.clock.now()) } })
+    this.#cycles = new Cycles({ ...options, moved: () => { this.#reports.report() } })
+    this.#reports = new CycleReports(this.#cycles, options)
   }
 
   progress(): ReplicationProgress {
@@ -96,7 +96,7 @@ class ChangeReplicator implements Replicator {
     const { clock } = this.#options
     let scanAtMs = clock.now() + SCAN_MS
     // what is to be looked at again after a gap is shown before it is done
-    this.#report(clock.now(), true)
+    this.#reports.report(true)
     try {
       while (!signal.aborted) {
         const began = clock.now()
@@ -106,7 +106,7 @@ class ChangeReplicator implements Replicator {
           await this.#cycles.scan({ thorough: false, frozen: false }, signal)
           scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)
         }
-        this.#report(clock.now())
+        this.#reports.report()
         const took = clock.now() - began
         await clock.sleep(Math.max(0, CYCLE_MS - took, took < PACED_MS ? took : 0), signal)
       }
@@ -140,7 +140,7 @@ class ChangeReplicator implements Replicator {
       throw error
     }
     const progress = this.progress()
-    this.#report(this.#options.clock.now(), true)
+    this.#reports.report(true)
     return { changes: progress.changesApplied, drainMs: this.#options.clock.now() - began, frozenAtMs: frozen?.frozenAtMs, progress, frozen }
   }
 
@@ -158,7 +158,7 @@ class ChangeReplicator implements Replicator {
     let fewest = Infinity
     for (let round = 0, level = 0; round < MAX_ROUNDS && level < LEVEL_ROUNDS; round++) {
       await this.#cycles.once({ thorough: true, frozen: false }, signal)
-      this.#report(this.#options.clock.now())
+      this.#reports.report()
       const { count } = this.#options.changes.pending()
       if (count <= FEW_CHANGES) return
       level = count < fewest * 0.9 ? 0 : level + 1
@@ -232,12 +232,5 @@ class ChangeReplicator implements Replicator {
     } catch (error) {
       if (!over.aborted) thawed.abort(isAppError(error) ? error : new AppError('FREEZE_FAILED', 'the freeze could not be held', { cause: error }))
     }
-  }
-
-  #report(now: number, always = false): void {
-    const findings = this.#cycles.takeFindings()
-    if (!always && findings.length === 0 && now < this.#reportedAtMs + REPORT_MS) return
-    this.#reportedAtMs = now
-    this.#options.report(this.progress(), findings)
   }
 }

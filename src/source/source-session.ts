@@ -195,9 +195,7 @@ class SourceSession implements AsyncDisposable {
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
-    const replicated = new ReportSender<ReplicationProgress>(async (progress, findings) => {
-      await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] })
-    })
+    const replicated = this.#replicationReports(id)
     // what it knows of the replica does not hold any more
     this.#replication = undefined
     try {
@@ -253,9 +251,7 @@ class SourceSession implements AsyncDisposable {
 
   /** Runs `work` while what the replicator reports goes out under the request's number; all of it is out when it resolves. */
   async #reporting<T>(id: number, work: (replicator: Replicator) => Promise<T>): Promise<T> {
-    const reports = new ReportSender<ReplicationProgress>(async (progress, findings) => {
-      await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] })
-    })
+    const reports = this.#replicationReports(id)
     this.#reports = reports
     try {
       await this.#options.capture.protect()
@@ -264,6 +260,10 @@ class SourceSession implements AsyncDisposable {
       this.#reports = undefined
       await reports.finish()
     }
+  }
+
+  #replicationReports(id: number): ReportSender<ReplicationProgress> {
+    return new ReportSender(async (progress, findings) => { await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] }) })
   }
 
   #replicator(): Replicator {
