@@ -30,8 +30,6 @@ export const Transmission = z.strictObject({
 })
 export type Transmission = z.infer<typeof Transmission>
 
-export const AT_FULL_SPEED: Transmission = { compression: 'off' }
-
 /** "3500" or "unlimited", which is undefined. `what` names it in the message. @throws {AppError} REQUEST_INVALID */
 export function parseBandwidth(text: string, what: string): Bandwidth | undefined {
   if (text === 'unlimited') return undefined

@@ -21,8 +21,6 @@ export interface Need {
 /** Where it came to lie: index of the disk, number of the partition (0: the disk itself), size of that. */
 export interface Place { disk: number, partition: number, sizeBytes: number }
 
-export interface PlacedDisks { disks: PlannedDisk[], places: ReadonlyMap<string, Place> }
-
 export const MIB = 1 << 20
 /** The backup GPT behind the last partition: its header and 32 sectors of entries. */
 export const GPT_END_BYTES = 33 * 512

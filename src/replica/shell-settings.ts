@@ -12,14 +12,6 @@ export function settingOf(text: string, key: string): string | undefined {
   return found
 }
 
-/** All keys that are set, in order. */
-export function settingsOf(text: string): ReadonlyMap<string, string> {
-  return new Map(text.split('\n').flatMap(line => {
-    const match = LINE.exec(line)
-    return match?.[2] === undefined ? [] : [[match[2], bare(match[3] ?? '')]]
-  }))
-}
-
 /**
  * Lines of keys that `removed` matches go; each key of `set` stands once, where its first line was, or at the end. Values are written in single quotes
  * when they have more than plain characters: they must have no single quote.
