@@ -3,18 +3,16 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
-import { freeze } from '../../../src/replication/freezer.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import { mirrorBesideReplication } from '../../../src/source/mirror-beside-replication.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import type { MirrorRequest } from '../../../src/wire/messages.ts'
-import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { churn } from './churn.ts'
+import { drainedFrozen } from './drained-frozen.ts'
 
-const HOLD_MS = 30_000
 const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
 const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1000)
@@ -83,16 +81,7 @@ for (const [type, compare] of [['ext4', 'none'], ['ext4', 'data'], ['xfs', 'attr
         volumes: new Map([[3, from]]), changes, stream: new TreeStream(new Map([[3, to]])), clock: systemClock,
         report: (_, found) => findings.push(...found.map(({ code, subject, message }) => `${code} ${subject} ${message}`)),
       })
-      await using writer = churn(source.path, seed + 3_000_000, 100_000, 1000)
-      writer.done.catch(() => undefined)
-      const drained = await replicator.drain({ freeze: async s => freeze([source.path], { holdMs: HOLD_MS }, s) }, signal)
-      try {
-        t.ok(await drained.frozen?.hold(), 'it is still frozen')
-        t.same(await differences(source.path, root), [])
-        t.ok(await drained.frozen?.hold(), 'and was all the time')
-      } finally {
-        await drained.frozen?.thaw()
-      }
+      await drainedFrozen(t, replicator, { source: source.path, replica: root, seed: seed + 3_000_000 }, signal)
       t.same(findings.filter(line => !line.startsWith('FILE_VANISHED')), [])
     })
   }

@@ -5,16 +5,14 @@ import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-s
 import { openInotifyChangeSource } from '../../../src/capture/inotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
-import { freeze } from '../../../src/replication/freezer.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
-import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
 import { churn } from './churn.ts'
+import { drainedFrozen } from './drained-frozen.ts'
 
-const HOLD_MS = 30_000
 const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
 const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1500)
@@ -59,16 +57,7 @@ for (const [type, capture] of [
       await churned.done
       over.abort()
       await running
-      await using writer = churn(source.path, seed + 3_000_000, 100_000, 1000)
-      writer.done.catch(() => undefined)
-      const drained = await replicator.drain({ freeze: async s => freeze([source.path], { holdMs: HOLD_MS }, s) }, signal)
-      try {
-        t.ok(await drained.frozen?.hold(), 'it is still frozen')
-        t.same(await differences(source.path, root), [])
-        t.ok(await drained.frozen?.hold(), 'and was all the time')
-      } finally {
-        await drained.frozen?.thaw()
-      }
+      const drained = await drainedFrozen(t, replicator, { source: source.path, replica: root, seed: seed + 3_000_000 }, signal)
       // in a directory that is not watched a name may stand for something of another type by the time that its attributes arrive: the replica
       // refuses what that cannot have, says so, and is equal after the next comparison
       t.same(findings.filter(line => capture !== 'inotify with three watches' || !line.startsWith('ATTRIBUTE_REFUSED')), [])

@@ -14,10 +14,10 @@ import { openLine, type Line } from '../../interrupted/line.ts'
 import { differences } from '../../oracle.ts'
 import { randomNumbers } from '../../race/random-numbers.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
+import { churn } from '../replication/churn.ts'
 import { spawnAgent, until, type Places } from './restarting.ts'
 
 const APPLIANCE = fileURLToPath(new URL('appliance-process.ts', import.meta.url))
-const CHURN = fileURLToPath(new URL('../replication/churn.py', import.meta.url))
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const HOLD_MS = 4000
 /** the hold time, and what a busy machine needs */
@@ -70,8 +70,7 @@ for (const [what, strike] of Object.entries(STRIKES)) {
       const agent = spawnAgent(places)
       stack.defer(async () => { await end(agent) })
       await until('protection', () => said.includes('protecting'))
-      const writer = spawn('python3', [CHURN, join(source, 'churned'), String(SEED), '1000000', '500'], { stdio: ['pipe', 'ignore', 'ignore'] })
-      stack.defer(async () => { await end(writer) })
+      const writer = stack.use(churn(join(source, 'churned'), SEED, 1_000_000, 500))
 
       appliance.stdin.write(`drain ${String(HOLD_MS)}\n`)
       if (moment === 'when all is drained') {
@@ -88,7 +87,7 @@ for (const [what, strike] of Object.entries(STRIKES)) {
 
       await end(appliance)
       line.cut()
-      await end(writer)
+      await writer[Symbol.asyncDispose]()
       await end(agent)
       const second = await startAppliance(places, line)
       stack.defer(async () => { await end(second.appliance) })

@@ -1,37 +1,25 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, linkSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { differences } from '../../oracle.ts'
+import { randomNumbers } from '../../race/random-numbers.ts'
 import { MOUNT_SKIP, mountLoop, type LoopType } from '../../zoo/loop-file-system.ts'
+import { churn } from '../replication/churn.ts'
 import { Protection, until } from './restarting.ts'
 
-const CHURN = fileURLToPath(new URL('../replication/churn.py', import.meta.url))
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['INTERRUPTIONS'] ?? 6)
 const MIB = 1024 * 1024
 const BIG_BYTES = 192 * MIB
 const signal = AbortSignal.timeout(560_000)
 
-/** Numbers that a seed determines. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return below => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor(state / 2 ** 32 * below)
-  }
-}
-
-async function churn(directory: string, seed: number, operations: number): Promise<void> {
-  const child = spawn('python3', [CHURN, directory, String(seed), String(operations)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const ended = once(child, 'exit')
-  await Promise.race([once(child.stdout, 'data'), ended])
-  child.kill('SIGKILL')
-  await ended
+async function churned(directory: string, seed: number, operations: number): Promise<void> {
+  await using changes = churn(directory, seed, operations, 0)
+  // the other churn of the directory may cut a file off under its mapping, which ends it
+  await Promise.allSettled([changes.done])
 }
 
 interface World extends AsyncDisposable { source: string, replica: string, protection: Protection, end: () => Promise<void> }
@@ -72,26 +60,24 @@ for (const type of ['ext4', 'xfs'] as const) {
   void t.test(`an agent that is killed or stopped again and again loses nothing on ${type} and needs no mirror (seed ${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
     await using it = await world(type)
     const { source, protection } = it
-    const next = numbers(SEED)
+    const next = randomNumbers(SEED)
     mkdirSync(join(source, 'churned'))
-    await churn(join(source, 'churned'), SEED, 300)
+    await churned(join(source, 'churned'), SEED, 300)
     protection.startAgent()
     await until('protection', () => protection.isProtecting)
-    const writer = spawn('python3', [CHURN, join(source, 'churned'), String(SEED + 1), '1000000', '100'], { stdio: ['pipe', 'ignore', 'ignore'] })
-    const written = once(writer, 'exit')
+    await using writer = churn(join(source, 'churned'), SEED + 1, 1_000_000, 100)
     for (let round = 0; round < ROUNDS; round++) {
       await systemClock.sleep(next(1500), signal)
       const how = next(2) === 0 ? 'SIGKILL' : 'SIGTERM'
       await protection.endAgent(how)
-      await churn(join(source, 'churned'), SEED + 100 + round, 150)
+      await churned(join(source, 'churned'), SEED + 100 + round, 150)
       const gone = join(source, `gone ${String(round)}`)
       writeFileSync(gone, how)
       protection.startAgent()
       await until(`protection after ${how} in round ${String(round)}`, () => protection.isProtecting)
       rmSync(gone)
     }
-    writer.kill('SIGKILL')
-    await written
+    await writer[Symbol.asyncDispose]()
     await it.end()
     t.same(await differences(source, it.replica), [])
     t.equal(protection.mirrors, 1)
