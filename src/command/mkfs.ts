@@ -2,6 +2,7 @@
  * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs`, `mkswap`.
  * Each overwrites what is on the device; whether that may be is the caller's decision (`storage/make-filesystem.ts`).
  */
+import { runAlone } from './alone.ts'
 import type { Runner } from './runner.ts'
 
 export interface ExtOptions {
@@ -89,9 +90,13 @@ export async function makeXfs(runner: Runner, device: string, o: XfsOptions, old
   ], { signal, timeoutMs: TIMEOUT_MS })
 }
 
-/** Makes a btrfs on one device. @throws {AppError} what Runner throws */
-export async function makeBtrfs(runner: Runner, device: string, o: BtrfsOptions, signal: AbortSignal): Promise<void> {
-  await runner.run('mkfs.btrfs', [
+/**
+ * Makes a btrfs on one device, also when another device of the machine has the same UUID.
+ * @param number of the device, "major:minor"
+ * @throws {AppError} what Runner throws
+ */
+export async function makeBtrfs(runner: Runner, device: string, number: string, o: BtrfsOptions, signal: AbortSignal): Promise<void> {
+  await runAlone(runner, device, number, 'mkfs.btrfs', [
     '-q', '-f', '-U', o.uuid, '-L', o.label, '--csum', o.checksum, '-d', o.data, '-m', o.metadata, ...(o.mixed ? ['--mixed'] : []), '-O', o.features.join(','), '-R', o.runtimeFeatures.join(','),
     ...(o.nodeSizeBytes === undefined ? [] : ['-n', String(o.nodeSizeBytes)]), ...(o.sectorSizeBytes === undefined ? [] : ['-s', String(o.sectorSizeBytes)]), '--', device,
   ], { signal, timeoutMs: TIMEOUT_MS })

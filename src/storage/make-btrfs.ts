@@ -7,11 +7,13 @@ import { basename, join } from 'node:path'
 import { createSubvolume, labelBtrfs, setDefaultSubvolume } from '../command/btrfs-make.ts'
 import { disableCow } from '../command/chattr.ts'
 import { makeBtrfs, type BtrfsOptions } from '../command/mkfs.ts'
-import { mountDevice, unmount } from '../command/mount.ts'
+import { unmount } from '../command/mount.ts'
 import type { Runner } from '../command/runner.ts'
 import { wipeSignatures } from '../command/wipefs.ts'
 import type { FileSystem, Subvolume } from '../domain/volume.ts'
 import { mountAt } from '../posix/mount-table.ts'
+import { deviceNumber } from './block-devices.ts'
+import { mountBtrfs } from './mount-btrfs.ts'
 
 export interface BtrfsRecipe { options: BtrfsOptions, label: string, subvolumes: readonly Subvolume[] }
 
@@ -57,10 +59,10 @@ export function btrfsRecipe({ uuid, label, features, properties, subvolumes = []
 export async function makeBtrfsVolume(runner: Runner, device: string, recipe: BtrfsRecipe, placeBelow: string, signal: AbortSignal): Promise<void> {
   const place = join(placeBelow, 'formatting', basename(device))
   if (await mountAt(place) !== undefined) await unmount(runner, place, signal) // left by a crash
-  await wipeSignatures(runner, device, signal) // mkfs makes none with the UUID of another one, and takes what it made before for one
-  await makeBtrfs(runner, device, recipe.options, signal)
+  await wipeSignatures(runner, device, signal) // mkfs makes none with the UUID of what it finds, also when it made that before
+  await makeBtrfs(runner, device, await deviceNumber(device), recipe.options, signal)
   await mkdir(place, { recursive: true, mode: 0o700 })
-  await mountDevice(runner, device, place, 'btrfs', ['rw', 'nosuid', 'nodev', 'noexec'], signal)
+  await mountBtrfs(runner, device, place, ['rw', 'nosuid', 'nodev', 'noexec'], signal)
   try {
     for (const { path, noCow } of recipe.subvolumes) {
       await mkdir(join(place, path, '..'), { recursive: true, mode: 0o755 })

@@ -12,6 +12,7 @@ import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { deviceNumber, hasNode } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
+import { mountBtrfs } from './mount-btrfs.ts'
 import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
@@ -63,12 +64,18 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
         throw new AppError('VOLUME_LAYOUT', `${device} does not hold the file system of ${volume.volume.name}; it was not mounted`)
       }
       await makeMountPoint(parts.runner, place, `volume-${String(volume.index)}`, signal)
-      await mountDevice(parts.runner, device, mountPoint, volume.volume.fileSystem.type, optionsFor(volume), signal)
+      await mountVolume(parts.runner, device, mountPoint, volume, signal)
     }
     await checkMounted(device, mountPoint, volume)
     mounted.push({ volume, device, mountPoint, volumeId: volumeIdOf(jobId, volume.index) })
   }
   return mounted
+}
+
+async function mountVolume(runner: Runner, device: string, mountPoint: string, volume: PlannedVolume, signal: AbortSignal): Promise<void> {
+  const { type } = volume.volume.fileSystem
+  if (type === 'btrfs') await mountBtrfs(runner, device, mountPoint, optionsFor(volume), signal)
+  else await mountDevice(runner, device, mountPoint, type, optionsFor(volume), signal)
 }
 
 function optionsFor({ volume }: PlannedVolume): readonly string[] {
