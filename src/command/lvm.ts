@@ -98,3 +98,6 @@ function parse<T>(schema: z.ZodType<T>, rows: readonly unknown[]): T[] {
 export function mapNameOf(group: string, volume: string): string {
   return [group, volume].map(name => name.replaceAll('-', '--')).join('-')
 }
+
+/** What the kernel takes. */
+export const LONGEST_MAP_NAME = 127

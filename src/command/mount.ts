@@ -4,9 +4,9 @@ import type { Runner } from './runner.ts'
 const TIMEOUT_MS = 300_000 // replaying a large log
 const UMOUNT_TIMEOUT_MS = 600_000 // writing back all that is dirty
 
-/** Mounts the file system of `type` on `device`. @throws {AppError} what Runner throws */
+/** Mounts the file system of `type` on `device`, which is shown by this name: not by that of its map, which is another one on the replica. @throws {AppError} what Runner throws */
 export async function mountDevice(runner: Runner, device: string, mountPoint: string, type: string, options: readonly string[], signal: AbortSignal): Promise<void> {
-  await runner.run('mount', ['--types', type, '--options', options.join(','), '--', device, mountPoint], { signal, timeoutMs: TIMEOUT_MS })
+  await runner.run('mount', ['--no-canonicalize', '--types', type, '--options', options.join(','), '--', device, mountPoint], { signal, timeoutMs: TIMEOUT_MS })
 }
 
 /** Mounts a virtual file system (tmpfs, sysfs) that nothing propagates into or out of. @throws {AppError} what Runner throws */

@@ -6,10 +6,12 @@
 import { lstat, mkdir, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { probeDevice } from '../command/blkid.ts'
+import { mapNameOf } from '../command/lvm.ts'
 import { makeNode } from '../command/mknod.ts'
 import { bindMount, mountVirtual, remountBind } from '../command/mount.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceNumber, kernelPartitions } from './block-devices.ts'
+import { mapsAbove, readDeviceMaps } from './device-maps.ts'
 import { mountAt } from '../posix/mount-table.ts'
 import { makeMountPoint, placeOf, preparePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
 import type { MountedVolume } from './volume-stack.ts'
@@ -19,11 +21,19 @@ const NO_DEVICES = ['nosuid', 'nodev']
 /** Character devices that programs expect: name, major, minor. */
 const NODES = [['null', 1, 3], ['zero', 1, 5], ['full', 1, 7], ['random', 1, 8], ['urandom', 1, 9], ['tty', 5, 0]] as const
 const LINKS = [['/proc/self/fd', 'fd'], ['/proc/self/fd/0', 'stdin'], ['/proc/self/fd/1', 'stdout'], ['/proc/self/fd/2', 'stderr']] as const
+/** Names below /dev that no volume group has: their links would lie among others. */
+const RESERVED: ReadonlySet<string> = new Set(['shm', 'pts', 'mapper', 'disk'])
 /** Directories at the top that a file-level copy may lack, and their modes (cutover.md C26). */
 const TOP_DIRECTORIES = [['proc', 0o555], ['sys', 0o555], ['dev', 0o755], ['run', 0o755], ['tmp', 0o1777], ['mnt', 0o755], ['media', 0o755]] as const
 
+export interface ShownDevices {
+  disks: readonly string[]
+  /** of logical volumes, by the uuid of their map; one that is not known is not shown */
+  finalNames: ReadonlyMap<string, { group: string, name: string }>
+}
+
 /** @returns the assembled root @throws {AppError} VOLUME_LAYOUT */
-export async function assembleRoot(parts: MountParts, jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
+export async function assembleRoot(parts: MountParts, jobId: string, mounted: readonly MountedVolume[], shown: ShownDevices, signal: AbortSignal): Promise<string> {
   const place = await preparePlace(parts, jobId, signal)
   const root = join(place, ROOT)
   await unmountBelow(parts, root, signal) // a half-made one of an earlier try: cheap to make again, dear to compare
@@ -36,7 +46,7 @@ export async function assembleRoot(parts: MountParts, jobId: string, mounted: re
     await remountBind(parts.runner, at, [...NO_DEVICES, 'exec', 'noatime'], signal) // the replica's own programs run here, in runInRoot only
   }
   for (const [name, mode] of TOP_DIRECTORIES) await directory(root, [name], mode)
-  await makeDev(parts, root, disks, signal)
+  await makeDev(parts, root, shown, signal)
   await mountVirtual(parts.runner, 'sysfs', join(root, 'sys'), ['ro', 'noexec', ...NO_DEVICES], signal)
   if (await isDirectory(join(root, 'sys/firmware'))) await mountVirtual(parts.runner, 'tmpfs', join(root, 'sys/firmware'), ['ro', 'size=4k', 'noexec', ...NO_DEVICES], signal)
   await mountVirtual(parts.runner, 'tmpfs', join(root, 'run'), ['mode=0755', 'size=64m', 'noexec', ...NO_DEVICES], signal)
@@ -74,27 +84,34 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 /** nodev is off here only: the nodes are ours, and mknod is among what the replica's programs cannot do. */
-async function makeDev({ runner }: MountParts, root: string, disks: readonly string[], signal: AbortSignal): Promise<void> {
+async function makeDev({ runner }: MountParts, root: string, { disks, finalNames }: ShownDevices, signal: AbortSignal): Promise<void> {
   const dev = join(root, 'dev')
   await mountVirtual(runner, 'tmpfs', dev, ['mode=0755', 'size=1m', 'nosuid', 'noexec'], signal)
   for (const [name, major, minor] of NODES) await makeNode(runner, join(dev, name), 'character', major, minor, '0666', signal)
   for (const [target, name] of LINKS) await symlink(target, join(dev, name))
-  for (const folder of ['shm', 'pts', 'disk', 'disk/by-uuid', 'disk/by-partuuid']) await mkdir(join(dev, folder), { mode: 0o755 })
-  for (const disk of disks) {
-    for (const device of [disk, ...(await kernelPartitions(disk)).map(p => p.device)]) {
-      const [major, minor] = (await deviceNumber(device)).split(':').map(Number)
-      const name = basename(device)
-      await makeNode(runner, join(dev, name), 'block', major ?? 0, minor ?? 0, '0660', signal)
-      const { uuid, partitionUuid } = await probeDevice(runner, device, signal)
-      await linkOnce(`../../${name}`, join(dev, 'disk/by-uuid'), uuid)
-      await linkOnce(`../../${name}`, join(dev, 'disk/by-partuuid'), partitionUuid)
-    }
+  for (const folder of ['shm', 'pts', 'mapper', 'disk', 'disk/by-uuid', 'disk/by-partuuid']) await mkdir(join(dev, folder), { mode: 0o755 })
+  const show = async (device: string, path: string): Promise<void> => {
+    const [major, minor] = (await deviceNumber(device)).split(':').map(Number)
+    await makeNode(runner, join(dev, path), 'block', major ?? 0, minor ?? 0, '0660', signal)
+    const { uuid, partitionUuid } = await probeDevice(runner, device, signal)
+    await linkOnce(`../../${path}`, join(dev, 'disk/by-uuid'), uuid)
+    await linkOnce(`../../${path}`, join(dev, 'disk/by-partuuid'), partitionUuid)
+  }
+  for (const disk of disks) for (const device of [disk, ...(await kernelPartitions(disk)).map(p => p.device)]) await show(device, basename(device))
+  const maps = mapsAbove(await readDeviceMaps(), disks).flatMap(map => { const final = finalNames.get(map.uuid); return final === undefined ? [] : [{ ...map, final }] })
+  for (const { device, final: { group, name } } of maps) {
+    const mapper = `mapper/${mapNameOf(group, name)}`
+    await show(device, mapper)
+    await linkOnce(mapper, dev, basename(device)) // the kernel's name, which mounts show
+    if (RESERVED.has(group)) continue
+    if (await lstat(join(dev, group)).catch(() => undefined) === undefined) await mkdir(join(dev, group), { mode: 0o755 })
+    if (await isDirectory(join(dev, group))) await linkOnce(`../${mapper}`, join(dev, group), name)
   }
 }
 
 /** udev's link; of two devices with the same identifier the first keeps it. */
 async function linkOnce(target: string, folder: string, name: string): Promise<void> {
-  if (!/^[0-9A-Za-z-]+$/.test(name) || await lstat(join(folder, name)).catch(() => undefined) !== undefined) return
+  if (!/^[0-9A-Za-z+_.-]+$/.test(name) || await lstat(join(folder, name)).catch(() => undefined) !== undefined) return
   await symlink(target, join(folder, name))
 }
 

@@ -1,9 +1,10 @@
 /** Block devices as sysfs shows them. */
-import { readFile, readdir, realpath, stat } from 'node:fs/promises'
+import { open, readFile, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
 
 const SYSFS_SECTOR = 512 // sysfs counts in these whatever the disk's own sector is
+const EDGE_BYTES = 1 << 20
 
 export interface KernelPartition { device: string, number: number, startBytes: number, sizeBytes: number }
 
@@ -35,14 +36,16 @@ export async function kernelPartitions(disk: string): Promise<readonly KernelPar
   return found.sort((a, b) => a.number - b.number)
 }
 
-/** The whole disks on which `devices` (disks or partitions) lie, each once; what is not in the machine any more is left out. */
+/** The whole disks on which `devices` (disks, partitions or maps) lie, each once; what is not in the machine any more is left out. */
 export async function disksOf(devices: readonly string[]): Promise<readonly string[]> {
   const disks = new Set<string>()
   for (const device of devices) {
     if (!await hasNode(device)) continue
     const place = await realpath(`/sys/class/block/${basename(device)}`)
+    const below = await readdir(`${place}/slaves`).catch(() => [])
     const isPartition = await readFile(`${place}/partition`, 'utf8').then(() => true, () => false)
-    disks.add(`/dev/${basename(isPartition ? dirname(place) : place)}`)
+    const found = below.length > 0 ? await disksOf(below.map(name => `/dev/${name}`)) : [`/dev/${basename(isPartition ? dirname(place) : place)}`]
+    for (const disk of found) disks.add(disk)
   }
   return [...disks]
 }
@@ -54,6 +57,17 @@ export async function hasNode(device: string): Promise<boolean> {
   } catch {
     return false // not there yet
   }
+}
+
+/** Blank: the first and the last MiB are zeros (and no signature was found anywhere). */
+export async function isBlank(device: string, sizeBytes: number): Promise<boolean> {
+  await using handle = await open(device, 'r')
+  const buffer = Buffer.alloc(Math.min(EDGE_BYTES, sizeBytes))
+  for (const position of [0, sizeBytes - buffer.length]) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
+    if (buffer.subarray(0, bytesRead).some(byte => byte !== 0)) return false
+  }
+  return true
 }
 
 async function attribute(device: string, name: string): Promise<string> {

@@ -1,4 +1,4 @@
-/** The real VolumeStack: sfdisk, mkfs and mount on the appliance's own block devices. Runs as root. */
+/** The real VolumeStack: sfdisk, LVM, mkfs and mount on the appliance's own block devices. Runs as root. */
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { probeDevice } from '../command/blkid.ts'
 import { flushDevice } from '../command/blockdev.ts'
@@ -11,12 +11,14 @@ import { storageLog } from '../logging/logger.ts'
 import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
 import { disksOf, kernelPartitions } from './block-devices.ts'
+import { logicalMapUuid, mapsAbove, readDeviceMaps } from './device-maps.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { markVolumes } from './mark-volumes.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
 import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
 import { partitionDisk } from './partition-disk.ts'
-import type { MountedVolume, VolumeStack } from './volume-stack.ts'
+import { closeGroups, handOverGroups, openVolumeGroup } from './volume-groups.ts'
+import type { MountedVolume, PlacedGroup, ReleaseOptions, VolumeStack } from './volume-stack.ts'
 
 export interface LinuxVolumeStackOptions {
   runner: Runner
@@ -30,6 +32,8 @@ export interface LinuxVolumeStackOptions {
 export class LinuxVolumeStack implements VolumeStack {
   readonly #parts: MountParts
   readonly #finder: DiskFinder
+  /** by the uuid of the map */
+  readonly #finalNames = new Map<string, { group: string, name: string }>()
 
   constructor({ runner, stateDirectory, devicesBySerial, clock = systemClock }: LinuxVolumeStackOptions) {
     this.#parts = { runner, clock, stateDirectory }
@@ -43,6 +47,13 @@ export class LinuxVolumeStack implements VolumeStack {
   async partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     await partitionDisk(this.#parts, device, disk, signal)
+  }
+
+  async openGroup(placed: PlacedGroup, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    signal.throwIfAborted()
+    const devices = await openVolumeGroup(this.#parts, placed, signal)
+    for (const { name, temporaryUuid } of placed.group.logicalVolumes) this.#finalNames.set(logicalMapUuid(placed.group.temporaryUuid, temporaryUuid), { group: placed.group.name, name })
+    return devices
   }
 
   async format(device: string, { volume }: PlannedVolume, signal: AbortSignal): Promise<void> {
@@ -67,7 +78,7 @@ export class LinuxVolumeStack implements VolumeStack {
 
   async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
-    return assembleRoot(this.#parts, jobId, mounted, await disksOf([...disks, ...mounted.map(m => m.device)]), signal)
+    return assembleRoot(this.#parts, jobId, mounted, { disks: await disksOf([...disks, ...mounted.map(m => m.device)]), finalNames: this.#finalNames }, signal)
   }
 
   async disassemble(jobId: string, signal: AbortSignal): Promise<void> {
@@ -75,18 +86,21 @@ export class LinuxVolumeStack implements VolumeStack {
     await disassembleRoot(this.#parts, jobId, signal)
   }
 
-  async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
+  async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true, handOver = [] }: ReleaseOptions = {}): Promise<void> {
     signal.throwIfAborted()
     const place = placeOf(this.#parts.stateDirectory, jobId)
     const wereMounted = new Set((await mountsBelow(place)).map(m => m.device))
     await unmountBelow(this.#parts, place, signal)
     const damaged: string[] = []
-    for (const disk of await disksOf(devices)) {
-      if (check) damaged.push(...await this.#check(jobId, disk, wereMounted, signal))
+    const disks = await disksOf(devices)
+    for (const disk of check ? disks : []) damaged.push(...await this.#check(jobId, disk, wereMounted, signal))
+    await unmountBelow(this.#parts, place, signal)
+    await closeGroups(this.#parts, disks, wereMounted, signal)
+    if (damaged.length === 0) await handOverGroups(this.#parts, handOver, signal)
+    for (const disk of disks) {
       await flushDevice(this.#parts.runner, disk, signal)
       await forgetPartitions(this.#parts.runner, disk, signal)
     }
-    await unmountBelow(this.#parts, place, signal)
     await removePlace(this.#parts, jobId)
     if (damaged.length > 0) throw new AppError('VOLUME_DAMAGED', damaged.join('; '))
   }
@@ -100,7 +114,8 @@ export class LinuxVolumeStack implements VolumeStack {
     const { runner } = this.#parts
     const damaged: string[] = []
     const partitions = await kernelPartitions(disk)
-    for (const device of partitions.length === 0 ? [disk] : partitions.map(p => p.device)) {
+    const maps = mapsAbove(await readDeviceMaps(), [disk])
+    for (const device of [...partitions.length === 0 ? [disk] : partitions.map(p => p.device), ...maps.map(m => m.device)]) {
       const { type } = await probeDevice(runner, device, signal)
       if (!/^(ext[234]|xfs|btrfs)$/.test(type)) continue
       if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off

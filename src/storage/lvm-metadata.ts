@@ -3,9 +3,12 @@
  * identifiers of the source: GRUB finds logical volumes by them. While it is in the appliance it has others: of two groups with the same identifiers
  * LVM takes the mapped volumes of one for those of the other (it renames them, and answers that all is active). Pure.
  */
+import { LONGEST_MAP_NAME, mapNameOf } from '../command/lvm.ts'
 import type { PlannedLogicalVolume, PlannedSegment, PlannedVolumeGroup } from '../domain/replica.ts'
 
 const SECTOR_BYTES = 512
+/** No LVM of an appliance shows its logical volumes when the disks appear; versions before 2.03.12 pass it over. */
+const NEVER_BY_ITSELF = '"NOAUTOACTIVATE"'
 
 /** temporary: as it is in the appliance; final: as it is handed over. */
 export type GroupIdentity = 'temporary' | 'final'
@@ -16,7 +19,7 @@ export function lvmMetadata(group: PlannedVolumeGroup, identity: GroupIdentity, 
   return [
     'contents = "Text Format Volume Group"', 'version = 1', 'description = ""', 'creation_host = "landfall"', 'creation_time = 0', '',
     `${word(groupName(group, identity))} {`,
-    `id = ${text(identity === 'final' ? group.uuid : group.temporaryUuid)}`, 'seqno = 1', 'format = "lvm2"', 'status = ["RESIZEABLE", "READ", "WRITE"]', 'flags = []', ...tagged(tags),
+    `id = ${text(identity === 'final' ? group.uuid : group.temporaryUuid)}`, 'seqno = 1', 'format = "lvm2"', 'status = ["RESIZEABLE", "READ", "WRITE"]', `flags = [${identity === 'final' ? '' : NEVER_BY_ITSELF}]`, ...tagged(tags),
     `extent_size = ${sectors(extentSizeBytes)}`, 'max_lv = 0', 'max_pv = 0', 'metadata_copies = 0', '',
     'physical_volumes {',
     ...physicalVolumes.flatMap((p, i) => [
@@ -84,6 +87,8 @@ export function whyGroupNotMade({ name, temporaryName, uuid, temporaryUuid, tags
   const names = [name, temporaryName, ...logicalVolumes.map(v => v.name)]
   const odd = names.find(n => !LVM_NAME.test(n)) ?? [uuid, temporaryUuid, ...physicalVolumes.map(p => p.uuid), ...logicalVolumes.flatMap(v => [v.uuid, v.temporaryUuid])].find(id => !LVM_ID.test(id))
   if (odd !== undefined) return `"${odd}" is no name or identifier of LVM`
+  const long = logicalVolumes.find(v => mapNameOf(temporaryName, v.name).length > LONGEST_MAP_NAME)
+  if (long !== undefined) return `the name of its logical volume ${long.name} is too long`
   const tag = [...tags, ...physicalVolumes.flatMap(p => p.tags), ...logicalVolumes.flatMap(v => v.tags)].find(one => !TAG.test(one))
   if (tag !== undefined) return `"${tag}" is no tag of LVM`
   if (extentSizeBytes % SECTOR_BYTES !== 0) return `its extents have ${String(extentSizeBytes)} bytes`

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
+import { whyGroupNotMade, type GroupIdentity } from './lvm-metadata.ts'
 import { whyNotMade } from './make-filesystem.ts'
-import { volumeIdOf, type MountedVolume, type VolumeStack } from './volume-stack.ts'
+import { volumeIdOf, type MountedVolume, type PlacedGroup, type ReleaseOptions, type VolumeStack } from './volume-stack.ts'
 
 /** What lies on a device: a disk with its table, or the file system of a volume. */
-interface Content { table?: string, fileSystem?: string, volumeId?: string }
+interface Content { table?: string, fileSystem?: string, volumeId?: string, group?: HeldGroup }
+interface HeldGroup { physicalVolume: string, layout: string, identity: GroupIdentity }
 
 export class MemoryVolumeStack implements VolumeStack {
   readonly #devices = new Map<string, string>()
@@ -45,6 +47,21 @@ export class MemoryVolumeStack implements VolumeStack {
     signal.throwIfAborted()
     if (disk.table === 'none') return
     this.#put(device, 'table', JSON.stringify([disk.table, disk.tableId, disk.partitions]))
+  }
+
+  async openGroup(placed: PlacedGroup, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    signal.throwIfAborted()
+    const { group, devices } = placed
+    const reason = whyGroupNotMade(group)
+    if (reason !== undefined) throw new AppError('SOURCE_UNSUPPORTED', `volume group ${group.name} cannot be made: ${reason}`)
+    this.#checkGroup(placed, true)
+    this.#putGroup(placed, 'temporary')
+    return new Map(group.logicalVolumes.map(({ name }) => [name, `${devices[0] ?? ''}-${group.temporaryName}-${name}`]))
+  }
+
+  /** Under which identity the device holds a physical volume. */
+  identityOf(device: string): GroupIdentity | undefined {
+    return this.#contents.get(device)?.group?.identity
   }
 
   async format(device: string, { volume }: PlannedVolume, signal: AbortSignal): Promise<void> {
@@ -94,11 +111,15 @@ export class MemoryVolumeStack implements VolumeStack {
     signal.throwIfAborted()
   }
 
-  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true }: { check?: boolean } = {}): Promise<void> {
+  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true, handOver = [] }: ReleaseOptions = {}): Promise<void> {
     signal.throwIfAborted()
     this.#mounts.delete(jobId)
     const bad = disks.filter(disk => check && [...this.#damaged].some(device => device.startsWith(disk)))
     if (bad.length > 0) throw new AppError('VOLUME_DAMAGED', `file systems on ${bad.join(', ')} have errors`)
+    for (const placed of handOver) {
+      this.#checkGroup(placed, false)
+      this.#putGroup(placed, 'final')
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +138,20 @@ export class MemoryVolumeStack implements VolumeStack {
     }
   }
 
-  #put(device: string, what: keyof Content, value: string): void {
+  #checkGroup({ group, devices }: PlacedGroup, mayBeBlank: boolean): void {
+    const layout = JSON.stringify(group.logicalVolumes)
+    for (const [i, { uuid }] of group.physicalVolumes.entries()) {
+      const { table, fileSystem, group: held } = this.#contents.get(devices[i] ?? '') ?? {}
+      const fits = held === undefined ? mayBeBlank && table === undefined && fileSystem === undefined : held.physicalVolume === uuid && held.layout === layout
+      if (!fits) throw new AppError('VOLUME_LAYOUT', `${devices[i] ?? ''} holds something else than volume group ${group.name}; nothing was written`)
+    }
+  }
+
+  #putGroup({ group, devices }: PlacedGroup, identity: GroupIdentity): void {
+    for (const [i, { uuid }] of group.physicalVolumes.entries()) this.#contents.set(devices[i] ?? '', { group: { physicalVolume: uuid, layout: JSON.stringify(group.logicalVolumes), identity } })
+  }
+
+  #put(device: string, what: 'table' | 'fileSystem', value: string): void {
     const content = this.#contents.get(device) ?? {}
     const there = content[what]
     if (there !== undefined && there !== value) throw new AppError('VOLUME_LAYOUT', `${device} holds something else; nothing was written`)

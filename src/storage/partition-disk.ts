@@ -1,5 +1,4 @@
 /** Partitions one disk as planned: looks, writes when it is blank, and makes the kernel show the partitions. */
-import { open } from 'node:fs/promises'
 import type { Clock } from '../clock/clock.ts'
 import { addPartitions, forgetPartitions } from '../command/partx.ts'
 import type { Runner } from '../command/runner.ts'
@@ -8,7 +7,7 @@ import { listSignatures } from '../command/wipefs.ts'
 import type { PlannedDisk } from '../domain/replica.ts'
 import type { Partition } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
-import { deviceSizeBytes, hasNode, kernelPartitions, sectorSizeBytes } from './block-devices.ts'
+import { deviceSizeBytes, hasNode, isBlank, kernelPartitions, sectorSizeBytes } from './block-devices.ts'
 import { partitionDevice } from './volume-stack.ts'
 
 const NODES_WAIT_MS = 20_000
@@ -17,7 +16,6 @@ const PAUSE_MS = 50
 const EXTENDED = new Set(['05', '0f', '85'])
 /** What a partition table looks like to wipefs; PMBR is the protective MBR of a GPT. */
 const TABLE_SIGNATURES = new Set(['gpt', 'dos', 'PMBR'])
-const EDGE_BYTES = 1 << 20
 
 export interface PartitionParts { runner: Runner, clock: Clock }
 
@@ -41,17 +39,6 @@ export async function partitionDisk(parts: PartitionParts, device: string, disk:
   const difference = firstDifference(tableOf(disk), found)
   if (difference !== undefined) throw new AppError('VOLUME_LAYOUT', `${device} for ${disk.path} is partitioned in another way: ${difference}; nothing was written`)
   await showPartitions(parts, device, disk.partitions, signal)
-}
-
-/** Blank: the first and the last MiB are zeros (and no signature was found anywhere). */
-async function isBlank(device: string, sizeBytes: number): Promise<boolean> {
-  await using handle = await open(device, 'r')
-  const buffer = Buffer.alloc(Math.min(EDGE_BYTES, sizeBytes))
-  for (const position of [0, sizeBytes - buffer.length]) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
-    if (buffer.subarray(0, bytesRead).some(byte => byte !== 0)) return false
-  }
-  return true
 }
 
 function tableOf(disk: PlannedDisk): PartitionTable {

@@ -1,9 +1,9 @@
 /**
  * Disks into mounted file systems, on the appliance: partition tables, mkfs with the source's identity, mounts in a private place, and back.
  * Every step looks first and makes what is missing, so a step may be repeated after a crash. It never touches a disk whose content is not
- * blank or the planned layout. Later: volume groups, btrfs, ESP.
+ * blank or the planned layout.
  */
-import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
+import type { PlannedDisk, PlannedVolume, PlannedVolumeGroup, ReplicaPlan } from '../domain/replica.ts'
 
 export interface MountedVolume {
   volume: PlannedVolume
@@ -11,6 +11,16 @@ export interface MountedVolume {
   mountPoint: string
   /** says on the volume's own root whose it is (`mark`) */
   volumeId: string
+}
+
+/** A volume group of a plan, and the devices of its physical volumes in their order. */
+export interface PlacedGroup { group: PlannedVolumeGroup, devices: readonly string[] }
+
+export interface ReleaseOptions {
+  /** false leaves the check of the file systems out: the disks are thrown away */
+  check?: boolean
+  /** groups that get their final names and identifiers once they are closed and passed the check; nothing of them is shown then */
+  handOver?: readonly PlacedGroup[]
 }
 
 /** One volume of one job, among all volumes of all jobs. */
@@ -27,7 +37,14 @@ export interface VolumeStack extends AsyncDisposable {
    */
   partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void>
   /**
-   * Makes the file system or swap on the volume's own device (partitionDevice) with the source's UUID, label and features; nothing when it is there.
+   * Makes the volume group and shows its logical volumes, under its temporary name and identifiers: a clone of it may be here at once. What is there
+   * is only shown; a group that has its final ones (of a cutover that was undone) gets the temporary ones again. Nothing else ever shows them.
+   * @returns the device of each logical volume, by its name
+   * @throws {AppError} VOLUME_LAYOUT when a device holds something else, nothing was written then; SOURCE_UNSUPPORTED when LVM would not take it; TOOL_FAILED
+   */
+  openGroup(placed: PlacedGroup, signal: AbortSignal): Promise<ReadonlyMap<string, string>>
+  /**
+   * Makes the file system or swap on the volume's own device (of its partition or logical volume) with the source's UUID, label and features; nothing when it is there.
    * @throws {AppError} VOLUME_LAYOUT when it holds something else, SOURCE_UNSUPPORTED for a type that cannot be made, TOOL_FAILED
    */
   format(device: string, volume: PlannedVolume, signal: AbortSignal): Promise<void>
@@ -47,7 +64,7 @@ export interface VolumeStack extends AsyncDisposable {
   unmark(mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void>
   /**
    * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows `disks`
-   * and the disks of the mounted volumes and nothing else, a read-only /sys without firmware, and empty /run and /tmp; returns the root.
+   * and the disks of the mounted volumes and nothing else (logical volumes by their final names), a read-only /sys without firmware, and empty /run and /tmp; returns the root.
    * Missing mount points are made. Idempotent. @throws {AppError} VOLUME_LAYOUT when there is no root or a mount point is no directory
    */
   assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string>
@@ -55,13 +72,20 @@ export interface VolumeStack extends AsyncDisposable {
   disassemble(jobId: string, signal: AbortSignal): Promise<void>
   /**
    * Undoes assemble and mount of the job, checks the file systems on the disks of `devices` (whole disks or volumes on them) read-only, flushes
-   * them and makes the kernel forget their partitions; fine when nothing is mounted. `check: false` leaves the check out (the disks are thrown away).
-   * @throws {AppError} VOLUME_DAMAGED when a file system does not pass; TOOL_FAILED when one stays busy
+   * them, and makes the kernel forget their logical volumes and partitions; fine when nothing is mounted.
+   * @throws {AppError} VOLUME_DAMAGED when a file system does not pass, nothing is handed over then; VOLUME_LAYOUT when a group to hand over is not there;
+   * TOOL_FAILED when a volume stays busy
    */
-  release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: { check: boolean }): Promise<void>
+  release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: ReleaseOptions): Promise<void>
 }
+
 /** Partition `number` of a disk's device; the disk itself for 0. */
 export function partitionDevice(device: string, number: number): string {
   if (number === 0) return device
   return /[0-9]$/.test(device) ? `${device}p${String(number)}` : `${device}${String(number)}`
+}
+
+/** The volume groups of the plan on its disks, which are given in their order. */
+export function placedGroups({ volumeGroups = [] }: Pick<ReplicaPlan, 'volumeGroups'>, disks: readonly string[]): readonly PlacedGroup[] {
+  return volumeGroups.map(group => ({ group, devices: group.physicalVolumes.map(p => partitionDevice(disks[p.disk] ?? '', p.partition)) }))
 }

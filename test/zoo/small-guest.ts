@@ -3,11 +3,12 @@
  * memory with some of this machine's programs, and disks that are plain files. It runs one script and ends; about 20 s, most of it the kernel's start.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { debianRoot } from '../lab/image/image.ts'
+import { librariesOf, makeBlankDisk, PATH, programPath } from './program-root.ts'
 
 export interface SmallGuest {
   /** names of programs, found on this machine */
@@ -17,15 +18,18 @@ export interface SmallGuest {
   /** further files by their path in the guest */
   files: Readonly<Record<string, string>>
   diskSizesBytes: readonly number[]
+  /** where the disks lie; those that are there are taken as they are. Left out: they end with the guest */
+  disksIn?: string
+  /** an image (program-root.ts) in which the script runs; it is the last disk */
+  root?: string
   /** for sh; the disks are /dev/vda and so on */
   script: string
   timeoutMs: number
 }
 
-const PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 const VIRTIO = ['virtio_pci', 'virtio_blk']
 /** the shell and what `init` uses, besides insmod, which is the image's own */
-const BASE = ['sh', 'mount', 'umount', 'mkdir', 'cat']
+const BASE = ['sh', 'mount', 'umount', 'mkdir', 'cat', 'chroot']
 
 /** What the script wrote on standard output and standard error. Rejects when the guest does not come to its end. */
 export async function runInSmallGuest(guest: SmallGuest, signal: AbortSignal): Promise<string> {
@@ -38,17 +42,17 @@ export async function runInSmallGuest(guest: SmallGuest, signal: AbortSignal): P
     archive.program('insmod', join(directory, 'usr/bin/kmod'))
     for (const [i, module] of modules.entries()) archive.file(`modules/${String(i).padStart(2, '0')}.ko`, readFileSync(join(directory, module)), 0o644)
     for (const [path, text] of Object.entries({ ...guest.files, 'script.sh': guest.script })) archive.file(path, Buffer.from(text), 0o644)
-    archive.file('init', Buffer.from(INIT), 0o755)
+    archive.file('init', Buffer.from(INIT.replace('RUN', guest.root === undefined ? 'sh /script.sh' : inRoot(guest.diskSizesBytes.length))), 0o755)
     const initrd = join(directory, 'initrd')
     writeFileSync(initrd, gzipSync(archive.end(), { level: 1 }))
-    const disks = guest.diskSizesBytes.flatMap((size, i) => {
-      const file = join(directory, `disk${String(i)}`)
-      writeFileSync(file, '')
-      truncateSync(file, size)
-      return ['-drive', `file=${file},if=virtio,format=raw`]
+    const images = guest.diskSizesBytes.map((size, i) => {
+      const file = join(guest.disksIn ?? directory, `disk${String(i)}`)
+      makeBlankDisk(file, size)
+      return file
     })
+    const disks = [...images, ...guest.root === undefined ? [] : [guest.root]].flatMap(file => ['-drive', `file=${file},if=virtio,format=raw`])
     const output = execFileSync('qemu-system-x86_64', [
-      '-accel', 'tcg', '-m', '512', '-nographic', '-no-reboot', '-nic', 'none', '-kernel', join(directory, kernel), '-initrd', initrd, '-append', 'console=ttyS0 quiet panic=-1', ...disks,
+      '-accel', 'tcg', '-m', guest.root === undefined ? '512' : '1024', '-nographic', '-no-reboot', '-nic', 'none', '-kernel', join(directory, kernel), '-initrd', initrd, '-append', 'console=ttyS0 quiet panic=-1', ...disks,
     ], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: guest.timeoutMs, maxBuffer: 1 << 24 }).replaceAll('\r', '')
     const [, text] = /---begin---\n([\s\S]*)---end---\n/.exec(output) ?? []
     if (text === undefined) throw new Error(`the guest did not come to its end: ${output.slice(-2000)}`)
@@ -61,14 +65,24 @@ export async function runInSmallGuest(guest: SmallGuest, signal: AbortSignal): P
 const INIT = `#!/usr/bin/sh
 export PATH=${PATH} LC_ALL=C
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs devtmpfs /dev
-for module in /modules/*; do insmod $module; done
+for module in /modules/*; do insmod $module || echo "$module was not loaded"; done
 i=0; while [ ! -b /dev/vda ] && [ $i -lt 100000 ]; do i=$((i+1)); done
 echo ---begin---
-sh /script.sh 2>&1
+{
+RUN
+} 2>&1
 echo ---end---
 echo o > /proc/sysrq-trigger
 while :; do :; done
 `
+
+/** The script's own files, and the devices as this root has them, in the other one. */
+function inRoot(disks: number): string {
+  return [
+    `mkdir /program; mount -t ext4 /dev/vd${String.fromCharCode('a'.charCodeAt(0) + disks)} /program`, 'for folder in dev proc sys; do mount --bind /$folder /program/$folder; done',
+    'mount -t tmpfs tmpfs /program/state; mount -t tmpfs tmpfs /program/tmp; cat /script.sh > /program/script.sh; chroot /program sh /script.sh',
+  ].join('\n')
+}
 
 /** Takes the kernel and the modules out of the image's root tree; paths below `directory`, modules in the order in which they can be loaded. */
 function takeKernel(tar: string, directory: string, wanted: readonly string[]): { kernel: string, modules: string[] } {
@@ -102,10 +116,9 @@ class Archive {
   }
 
   /** A program with the libraries that it needs, all of this machine. */
-  program(name: string, place = PATH.split(':').map(folder => join(folder, name)).find(path => existsSync(path))): void {
-    if (place === undefined) throw new Error(`${name} is not installed`)
+  program(name: string, place = programPath(name)): void {
     this.file(`usr/bin/${name}`, readFileSync(place), 0o755)
-    for (const [, library = ''] of execFileSync('ldd', [place], { encoding: 'utf8' }).matchAll(/(?:=> |^\s*)(\/\S+)/gm)) this.file(library.slice(1), readFileSync(library), 0o755)
+    for (const library of librariesOf(place)) this.file(library.slice(1), readFileSync(library), 0o755)
   }
 
   file(path: string, content: Buffer, mode: number): void {

@@ -1,14 +1,19 @@
 /** The metadata of planned groups, written to loop disks by LVM's own tools and read back by them. The host has no device mapper: nothing is activated here. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../../src/clock/clock.ts'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import { listVolumeGroups } from '../../../src/command/lvm.ts'
 import { makePhysicalVolume, readPhysicalVolume, restoreGroup } from '../../../src/command/lvm-make.ts'
 import type { Runner } from '../../../src/command/runner.ts'
-import type { PlannedVolumeGroup } from '../../../src/domain/replica.ts'
+import type { PlannedVolumeGroup, ReplicaPlan } from '../../../src/domain/replica.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
+import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
 import { groupName, lvmMetadata, whyGroupNotMade, type GroupIdentity } from '../../../src/storage/lvm-metadata.ts'
+import { handOverGroups } from '../../../src/storage/volume-groups.ts'
+import { placedGroups } from '../../../src/storage/volume-stack.ts'
 import { makeLoopDisks, noLoopDisks } from '../../contract/loop-disks.ts'
 import { readSource } from '../../unit/replica/source-text.ts'
 import { options, places } from '../../unit/replica/workloads.ts'
@@ -36,7 +41,7 @@ function planned(text: string, jobId = 'job-1'): PlannedVolumeGroup {
 async function restore(runner: Runner, directory: string, group: PlannedVolumeGroup, identity: GroupIdentity, devices: readonly string[]): Promise<string> {
   const file = join(directory, `${identity}-${basename(devices[0] ?? '')}.cfg`)
   writeFileSync(file, lvmMetadata(group, identity, devices))
-  if (identity === 'temporary') for (const [i, p] of group.physicalVolumes.entries()) await makePhysicalVolume(runner, devices[i] ?? '', p.uuid, file, signal)
+  if (identity === 'temporary') for (const [i, p] of group.physicalVolumes.entries()) if (await readPhysicalVolume(runner, devices[i] ?? '', signal) === undefined) await makePhysicalVolume(runner, devices[i] ?? '', p.uuid, file, signal)
   await restoreGroup(runner, groupName(group, identity), file, devices, signal)
   return file
 }
@@ -61,6 +66,75 @@ t.test('a group comes out as it was planned: identifiers, tags, stripes, several
   t.same(found?.logicalVolumes.map(v => [v.name, v.uuid, v.tags, v.segments.map(s => [s.type, s.extents, s.stripeSizeBytes, s.on])]), group.logicalVolumes.map(v =>
     [v.name, v.uuid, v.tags, v.segments.map(s => [s.areas.length === 1 ? 'linear' : 'striped', s.extents, s.stripeSizeBytes, s.areas.map(a => device(a.physicalVolume))])]))
   t.ok((found?.logicalVolumes.find(v => v.name === 'root')?.segments.length ?? 0) > 1, 'one of them does not fit a single disk')
+})
+
+/** Makes the disks of a described source, whole, and its groups on them as LVM's tools take them; what they say then is compared with the plan. */
+async function makeOnDisks(t: Test, name: string, text: string): Promise<ReplicaPlan> {
+  const { workload, layout } = readSource(name, text)
+  const plan = planReplica({ jobId: 'job-1', workload, options: options({ layout }), places: places() })
+  if (plan.volumeGroups?.some(g => g.physicalVolumes.some(p => p.encryption !== undefined)) !== false) return plan
+  using disks = makeLoopDisks(plan.disks.map(d => d.sizeBytes))
+  const stateDirectory = join(disks.directory, 'state')
+  const stack = new LinuxVolumeStack({ runner: real, stateDirectory })
+  for (const [i, disk] of plan.disks.entries()) await stack.partition(disks.devices[i] ?? '', disk, signal)
+  for (const placed of placedGroups(plan, disks.devices)) {
+    const { group, devices } = placed
+    const runner = withoutMapper(devices)
+    await restore(runner, disks.directory, group, 'temporary', devices)
+    await handOverGroups({ runner, clock: systemClock, stateDirectory }, [placed], signal)
+    const [found] = await listVolumeGroups(runner, signal)
+    t.match(found, { name: group.name, uuid: group.uuid, extentSizeBytes: group.extentSizeBytes, partial: false }, name)
+    t.same(found?.physicalVolumes.map(p => [p.uuid, p.extents, p.on]).sort(), group.physicalVolumes.map((p, i) => [p.uuid, p.extents, devices[i]]).sort(), name)
+    t.same(found?.logicalVolumes.map(v => [v.uuid, v.segments.reduce((sum, s) => sum + s.extents, 0)]), group.logicalVolumes.map(v => [v.uuid, v.extents]), name)
+  }
+  return plan
+}
+
+/** One of each kind: a disk for each volume, stripes over whole disks, a pool and volumes that were RAID made plain, an array below, logical partitions, other sizes. */
+const DESCRIBED = ['alma-9-one-disk-per-volume', 'alma-9-striped-group-on-three-disks', 'centos-7-thin-pool-made-smaller', 'rocky-8-raid-and-cache-volumes', 'rhel-9-raid1-of-two-disks', 'rhel-5-lvm-ext3', 'debian-12-per-volume-with-logical-partitions', 'ubuntu-24.04-group-made-larger']
+
+t.test('the groups of described sources fit the disks that are planned for them', { skip: noLoopDisks() }, async t => {
+  for (const name of DESCRIBED) await makeOnDisks(t, name, readFileSync(join(import.meta.dirname, '../../../fixtures/layout', name, 'source.txt'), 'utf8'))
+})
+
+t.test('a group has the size and the largest disks that were asked for', { skip: noLoopDisks() }, async t => {
+  const text = 'os debian 12 "Debian" bios grub2 initramfs-tools\ndisk vda 600M dos\npart 1 1M 50M 83 boot\npart 2 51M 500M 8e\nvg v vda2 extent=1M\nlv v/root 300M\nfs /boot vda1 ext4:2016\nfs / v/root ext4:2016\n'
+  const groupOf = async (more: string): Promise<PlannedVolumeGroup | undefined> => (await makeOnDisks(t, 'sizes', `${text}${more}`)).volumeGroups?.[0]
+  const larger = await groupOf('option group v size 800M\n')
+  t.same(larger?.physicalVolumes.map(p => p.extents), [800])
+  const split = await groupOf('option disks per-volume\noption group v size 800M\noption group v max 210M\n')
+  t.equal(split?.physicalVolumes.reduce((sum, p) => sum + p.extents, 0), 800)
+  t.ok((split?.physicalVolumes.length ?? 0) >= 4 && split?.physicalVolumes.every(p => p.sizeBytes <= 210 * MIB), JSON.stringify(split?.physicalVolumes.map(p => p.sizeBytes)))
+})
+
+t.test('a handing over that broke off between two disks goes on, and so does the way back', { skip: noLoopDisks() }, async t => {
+  using disks = makeLoopDisks([100 * MIB, 100 * MIB])
+  const { devices, directory } = disks
+  const runner = withoutMapper(devices)
+  const group = planned('disk vda 100M none\ndisk vdb 100M none\nvg v vda,vdb\nlv v/root 150M\nfs / v/root ext4:2016\n')
+  const names = async (): Promise<(string | undefined)[]> => await Promise.all(devices.map(async device => (await readPhysicalVolume(runner, device, signal))?.groupName))
+  const label = async (device: string, bytes?: Buffer): Promise<Buffer> => {
+    await using handle = await open(device, 'r+')
+    const before = Buffer.alloc(MIB)
+    await handle.read(before, 0, MIB, 0)
+    if (bytes !== undefined) await handle.write(bytes, 0, MIB, 0)
+    await handle.sync()
+    return before
+  }
+  await restore(runner, directory, group, 'temporary', devices)
+  const temporary = await label(devices[0] ?? '')
+  const handOver = async (): Promise<void> => { await handOverGroups({ runner, clock: systemClock, stateDirectory: directory }, [{ group, devices }], signal) }
+  await handOver()
+  t.same(await names(), ['v', 'v'])
+  await label(devices[0] ?? '', temporary)
+  t.same(await names(), ['m_job-1_v', 'v'], 'the power was cut between the two')
+  await handOver()
+  t.same(await names(), ['v', 'v'])
+  const [found] = await listVolumeGroups(runner, signal)
+  t.match(found, { name: 'v', partial: false })
+  await label(devices[0] ?? '', temporary)
+  await restore(runner, directory, group, 'temporary', devices)
+  t.same(await names(), ['m_job-1_v', 'm_job-1_v'])
 })
 
 t.test('two clones are made side by side with identifiers of their own, and get the same ones at the end', { skip: noLoopDisks() }, async t => {

@@ -167,7 +167,12 @@ function layoutOf(lines: readonly Line[]): LayoutOptions {
     if (what === 'disks' && first === 'per-volume') layout.disks = 'per-volume'
     else if (what === 'encryption' && first === 're-encrypt') layout.encryption = 're-encrypt'
     else if (what === 'size') layout.sizes.push({ volume: first, sizeBytes: bytes(second) })
-    else if (what === 'group') layout.groups.push({ name: first, ...(second === 'size' ? { sizeBytes: bytes(third) } : { maxPhysicalVolumeBytes: bytes(third) }) })
+    else if (what === 'group') {
+      const known = layout.groups.find(g => g.name === first)
+      const group: LayoutOptions['groups'][number] = known ?? { name: first }
+      Object.assign(group, second === 'size' ? { sizeBytes: bytes(third) } : { maxPhysicalVolumeBytes: bytes(third) })
+      if (known === undefined) layout.groups.push(group)
+    }
     else throw new Error(`no such option: ${String(what)} ${first}`)
   }
   return layout

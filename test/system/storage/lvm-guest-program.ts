@@ -1,0 +1,160 @@
+/**
+ * What lvm-guest.test.ts runs in its guest: the replicas of two clones, with the product's own code. `lvm-guest-program.js DO:CLONE ...` does one thing
+ * after the other, each as an appliance that has just been started, and tells what it sees in lines that begin with "@ ".
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ExecaRunner } from '../../../src/command/execa-runner.ts'
+import type { Runner } from '../../../src/command/runner.ts'
+import type { VirtualDisk } from '../../../src/domain/target.ts'
+import { AppError, isAppError } from '../../../src/errors/app-error.ts'
+import { MemoryHypervisor } from '../../../src/hypervisor/memory-hypervisor.ts'
+import { buildReplica } from '../../../src/replica/build.ts'
+import { planReplica } from '../../../src/replica/plan.ts'
+import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
+import { placedGroups, type MountedVolume } from '../../../src/storage/volume-stack.ts'
+import { readSource } from '../../unit/replica/source-text.ts'
+import { GROUP_OBLIGATIONS, releaseGroup } from '../../contract/volume-group.contract.ts'
+import { options, places } from '../../unit/replica/workloads.ts'
+import { SOURCE } from './lvm-source.ts'
+
+const DEVICES = [['/dev/vda', '/dev/vdb'], ['/dev/vdc', '/dev/vdd']] as const
+const LINKS = '/tmp/by-serial'
+const signal = AbortSignal.timeout(300_000)
+
+/** Disks that hang on the appliance already. */
+class Attached extends MemoryHypervisor {
+  override async attachDisk(disk: VirtualDisk): Promise<VirtualDisk> {
+    return disk
+  }
+}
+
+/** Ends like a kill before or after the command of this number that writes something of LVM. */
+class Breaking implements Runner {
+  readonly #runner = new ExecaRunner()
+  #left: number
+  readonly #after: boolean
+
+  constructor(left = Infinity, after = false) {
+    this.#left = left
+    this.#after = after
+  }
+
+  async run(...[tool, args, o]: Parameters<Runner['run']>): ReturnType<Runner['run']> {
+    const breaks = ['pvcreate', 'vgcfgrestore', 'vgchange'].includes(tool) && this.#left-- <= 0
+    const result = breaks && !this.#after ? undefined : await this.#runner.run(tool, args, o)
+    if (breaks || result === undefined) throw new AppError('INTERNAL', 'killed')
+    return result
+  }
+}
+
+function tell(text: string): void {
+  process.stdout.write(`@ ${text}\n`)
+}
+
+function cloneOf(number: string): Clone {
+  const { workload, layout } = readSource('clone', SOURCE)
+  const jobId = `0c6b1a2e-0000-4000-8000-00000000000${number}`
+  const plan = planReplica({ jobId, workload, options: options({ layout }), places: places() })
+  mkdirSync(LINKS, { recursive: true })
+  const disks = plan.disks.map(({ path, sizeBytes }, i): VirtualDisk => {
+    const uuid = `${number}${String(i)}`.padEnd(32, '0')
+    try { symlinkSync(DEVICES[Number(number) - 1]?.[i] ?? '', join(LINKS, uuid)) } catch { /* of an earlier call */ }
+    return { path, sizeBytes, uuid }
+  })
+  return { number, jobId, plan, disks, devices: DEVICES[Number(number) - 1] ?? [] }
+}
+
+interface Clone { number: string, jobId: string, plan: ReturnType<typeof planReplica>, disks: readonly VirtualDisk[], devices: readonly string[] }
+
+function stackOf(runner: Runner = new ExecaRunner()): LinuxVolumeStack {
+  return new LinuxVolumeStack({ runner, stateDirectory: '/state', devicesBySerial: LINKS })
+}
+
+async function build(stack: LinuxVolumeStack, { jobId, plan, disks }: Clone): Promise<readonly MountedVolume[]> {
+  return await buildReplica({ jobId, plan, built: { disks: [...disks] }, hypervisor: new Attached(), volumes: stack }, async () => undefined, signal)
+}
+
+/** Tries until nothing breaks any more; how often it took. */
+async function unbroken(work: (runner: Runner) => Promise<unknown>): Promise<number> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await work(new Breaking(Math.floor(tries / 2), tries % 2 === 1))
+      return tries
+    } catch (error) {
+      if (!isAppError(error, 'INTERNAL')) throw error
+    }
+  }
+}
+
+async function handOver(stack: LinuxVolumeStack, { jobId, plan, devices }: Clone): Promise<void> {
+  await stack.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
+}
+
+const STEPS: Readonly<Record<string, (clone: Clone) => Promise<void>>> = {
+  /** what device mapper shows */
+  maps: async () => {
+    tell(`maps: ${readdirSync('/sys/block').filter(name => name.startsWith('dm-')).map(name => readFileSync(`/sys/block/${name}/dm/name`, 'utf8').trim().replace(/0c6b1a2e.*0000000/, 'job')).sort().join(' ')}`)
+  },
+  make: async clone => {
+    const stack = stackOf()
+    const mounted = await build(stack, clone)
+    for (const m of mounted) writeFileSync(join(m.mountPoint, 'own'), `clone ${clone.number} ${m.volume.volume.name}`, { flush: true })
+    await stack.mark(mounted, signal)
+    tell(`${clone.number} the same again: ${String(JSON.stringify(await build(stack, clone)) === JSON.stringify(mounted))}`)
+  },
+  'make-broken': async clone => { tell(`${clone.number} made after ${String(await unbroken(async runner => build(stackOf(runner), clone)))} breaks`) },
+  look: async clone => {
+    const stack = stackOf()
+    const mounted = await build(stack, clone)
+    await stack.mark(mounted, signal)
+    tell(`${clone.number} holds ${mounted.map(m => readFileSync(join(m.mountPoint, 'own'), 'utf8')).join(', ')}`)
+  },
+  assemble: async clone => {
+    const stack = stackOf()
+    const root = await stack.assemble(clone.jobId, await build(stack, clone), clone.devices, signal)
+    const inDev = (path: string): string => join(root, 'dev', path)
+    tell(`${clone.number} sees ${['mapper', 'my-vg'].flatMap(folder => readdirSync(inDev(folder)).sort().map(name => `${folder}/${name}`)).join(' ')}`)
+    const [at = ''] = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(line => line.split(' ')[4] === root).map(line => line.split(' - ')[1]?.split(' ')[1] ?? '')
+    tell(`${clone.number} root is shown as ${at.replace(/\d+$/, 'N')}, which is ${readlinkSync(join(root, at))}`)
+    await stack.disassemble(clone.jobId, signal)
+  },
+  'hand-over': async clone => {
+    const stack = stackOf()
+    await stack.unmark(await build(stack, clone), signal)
+    await handOver(stack, clone)
+  },
+  'hand-over-broken': async clone => {
+    tell(`${clone.number} handed over after ${String(await unbroken(async runner => {
+      await build(stackOf(), clone)
+      await handOver(stackOf(runner), clone)
+    }))} breaks`)
+  },
+  contract: async () => {
+    const pair = ['/dev/vde', '/dev/vdf'] as const
+    const scribble = (device: string): void => { execFileSync('dd', ['if=/dev/urandom', `of=${device}`, 'bs=4096', 'count=1', 'seek=100', 'conv=fsync', 'status=none']) }
+    for (const { name, check } of GROUP_OBLIGATIONS) {
+      for (const device of pair) execFileSync('dd', ['if=/dev/zero', `of=${device}`, 'bs=1M', 'count=64', 'conv=fsync', 'status=none'])
+      const open = { stack: stackOf(), devices: pair, scribble }
+      try {
+        await check(open)
+        tell(`ok: ${name}`)
+      } catch (error) {
+        tell(`not ok: ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+      await releaseGroup(open)
+    }
+  },
+}
+
+for (const word of process.argv.slice(2)) {
+  const [what = '', number = ''] = word.split(':')
+  const startedAtMs = performance.now()
+  try {
+    await STEPS[what]?.(cloneOf(number))
+  } catch (error) {
+    tell(`${word} failed: ${error instanceof Error ? error.stack ?? '' : String(error)}`)
+  }
+  process.stderr.write(`${word}: ${String(Math.round(performance.now() - startedAtMs))} ms\n`)
+}
