@@ -6,7 +6,7 @@
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
-import type { MountedVolume } from '../storage/volume-stack.ts'
+import { placedGroups, type MountedVolume } from '../storage/volume-stack.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import { SourceHold } from './hold-source.ts'
 import type { JobEvent } from './job-state.ts'
@@ -112,7 +112,7 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   await seams.volumes.unmark(mounted, signal)
   const devices: string[] = []
   for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
-  await seams.volumes.release(jobId, devices, signal)
+  await seams.volumes.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
   await reached(job, 'released', 'moving the disks to the replica')
   for (const disk of disks) await hypervisor.detachDisk(disk, signal)
   await reached(job, 'creating-vm', 'creating the replica VM')

@@ -1,9 +1,9 @@
-/** Makes the plan real, as far as it is not: disks made, attached, partitioned, formatted, mounted. May be repeated from its start. */
+/** Makes the plan real, as far as it is not: disks made, attached, partitioned, grouped, formatted, mounted. May be repeated from its start. */
 import { AppError } from '../errors/app-error.ts'
 import type { BuiltReplica, ReplicaPlan } from '../domain/replica.ts'
 import type { VirtualDisk } from '../domain/target.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
-import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
+import { partitionDevice, placedGroups, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
 
 export interface BuildRequest { jobId: string, plan: ReplicaPlan, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack }
 
@@ -32,7 +32,12 @@ export async function buildReplica(request: BuildRequest, keep: (built: BuiltRep
     await volumes.partition(device, planned, signal)
     devices.push(device)
   }
-  const placed = plan.volumes.map(volume => ({ volume, device: partitionDevice(devices[volume.disk] ?? '', volume.partition) }))
+  const logical = new Map<string, ReadonlyMap<string, string>>()
+  for (const group of placedGroups(plan, devices)) logical.set(group.group.name, await volumes.openGroup(group, signal))
+  const placed = plan.volumes.map(volume => {
+    const { logicalVolume: on, disk, partition } = volume
+    return { volume, device: on === undefined ? partitionDevice(devices[disk] ?? '', partition) : logical.get(on.group)?.get(on.name) ?? '' }
+  })
   for (const { device, volume } of placed) await volumes.format(device, volume, signal)
   return volumes.mount(jobId, placed, signal)
 }

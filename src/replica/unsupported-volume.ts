@@ -23,9 +23,9 @@ export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan, workload
     const odd = group.physicalVolumes.find(p => groundOf(workload, p.on).kind !== 'place')
     if (odd !== undefined) return `a physical volume of ${group.name} lies on ${odd.on === '' ? 'a device that is not known' : odd.on}`
     const planned = plan.volumeGroups?.find(g => g.uuid === group.uuid)
-    const reason = planned === undefined ? undefined : whyGroupNotMade(planned)
+    const reason = planned === undefined ? 'it is not in the plan' : whyGroupNotMade(planned)
     if (reason !== undefined) return `volume group ${group.name} cannot be re-created: ${reason}`
-    return 'logical volumes are planned, but cannot be made by this version'
+    if (planned?.physicalVolumes.some(p => p.encryption !== undefined) === true) return `a physical volume of ${group.name} is encrypted, which this version cannot make: choose to have it decrypted`
   }
   const planned = plan.volumes.find(v => v.volume.name === volume.name)
   if (planned === undefined) return `it does not lie on a disk that is known (${volume.disk})`

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import type { ScriptResult, ScriptRunner } from '../../src/command/script-runner.ts'
 import { AppError } from '../../src/errors/app-error.ts'
 import type { Job, JobState } from '../../src/domain/job.ts'
+import type { Workload } from '../../src/domain/workload.ts'
 import { JobEngine } from '../../src/job/job-engine.ts'
 import { MemoryJobStore } from '../../src/job/memory-job-store.ts'
 import { DEFAULT_TIMES, type JobTimes, type ReplicaWork, type Seams } from '../../src/job/step.ts'
@@ -28,9 +29,9 @@ export class World implements AsyncDisposable {
   readonly clock = new VirtualClock()
   readonly store = new MemoryJobStore(() => new Date(this.clock.now()))
   readonly volumes = new MemoryVolumeStack()
-  readonly hypervisor = new ScriptedHypervisor(this.volumes, WORKLOAD.hostName)
+  readonly hypervisor: ScriptedHypervisor
   readonly replica = { writes: 0, foreign: false }
-  readonly source = new ScriptedMachine(this.clock, WORKLOAD, this.replica)
+  readonly source: ScriptedMachine
   /** what was seen that must never be */
   readonly violations: string[] = []
   /** tasks that were run, and how each ends */
@@ -52,7 +53,9 @@ export class World implements AsyncDisposable {
   #generation = 0
   #failures = new Map<string, Error[]>()
 
-  constructor() {
+  constructor(workload: Workload = WORKLOAD) {
+    this.hypervisor = new ScriptedHypervisor(this.volumes, workload.hostName)
+    this.source = new ScriptedMachine(this.clock, workload, this.replica)
     this.source.connect()
     this.hypervisor.poweredOn = () => {
       if (!this.source.frozen && !this.source.off) this.violations.push('the replica was powered on while the source could write')
