@@ -1,4 +1,6 @@
 /** C16, C17: GRUB 2 on the first disk, and a menu whose entries boot. Debian calls its programs and folders "grub", Red Hat and SUSE "grub2". */
+import type { ReplicaPlan } from '../domain/replica.ts'
+import { mountHolding } from '../posix/mount-table.ts'
 import { parseBlsEntry, parseEnvironment } from './bls.ts'
 import { DeviceReferences } from './device-references.ts'
 import { espFolder } from './esp.ts'
@@ -19,19 +21,24 @@ const MENU_TIMEOUT_MS = 300_000
 const DEBCONF_TIMEOUT_MS = 60_000
 /** What the first disk is called on the replica when nothing better is known. */
 const FIRST_DISK = '/dev/sda'
+/**
+ * What lies on a logical volume is looked for by the UUID of its file system: no program in the root may ask the device mapper, so GRUB takes it for a disk, and
+ * must be told what it needs to see it. Good so: the identifiers of the group are not those of the replica yet.
+ */
+const LVM_MODULES = '--modules=part_gpt part_msdos lvm'
 const SUSE_INSTALL_DEVICE = '/etc/default/grub_installdevice'
 
 export function installGrub2({ name, folder, package: wanted }: Grub2): FixUp {
   return {
     id: 'C17', title: 'install GRUB on the first disk', required: true,
-    fix: async ({ files, bootDevice, run, rehearsal }: AssembledReplica, signal) => {
+    fix: async ({ files, plan, bootDevice, run, rehearsal }: AssembledReplica, signal) => {
       if (await files.kind('/usr/lib/grub/i386-pc') !== 'directory' && await files.kind('/usr/share/grub2/i386-pc') !== 'directory') throw fixUpFailed(`the replica has no GRUB for BIOS (package ${wanted})`)
       const deviceMap = `${folder}/device.map`
       const map = await files.text(deviceMap)
       await files.write(deviceMap, `(hd0)\t${bootDevice}\n`) // the source's names disks that are not here, and GRUB would stop at them
       try {
         // a rehearsal makes all but what lies on the disk itself
-        await run(`${name}-install`, ['--target=i386-pc', '--no-floppy', ...rehearsal === true ? ['--no-bootsector'] : [], bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal)
+        await run(`${name}-install`, ['--target=i386-pc', '--no-floppy', ...rehearsal === true ? ['--no-bootsector'] : [], ...isLogical(plan, folder) ? [LVM_MODULES] : [], bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal)
       } finally {
         if (map === undefined) await files.remove(deviceMap)
         else await files.write(deviceMap, `(hd0)\t${FIRST_DISK}\n`)
@@ -40,6 +47,12 @@ export function installGrub2({ name, folder, package: wanted }: Grub2): FixUp {
       return [`GRUB installed on the first disk${map === undefined ? '' : `; ${deviceMap} names ${FIRST_DISK}`}`]
     },
   }
+}
+
+/** Whether a path lies on a logical volume. */
+function isLogical({ volumes }: Pick<ReplicaPlan, 'volumes'>, path: ReplicaPath): boolean {
+  const holding = mountHolding(volumes.flatMap(v => v.volume.mountPoint === undefined ? [] : [{ mountPoint: v.volume.mountPoint, logical: v.logicalVolume !== undefined }]), path)
+  return holding?.logical ?? false
 }
 
 export const NAME_BOOT_DISK: FixUp = {
