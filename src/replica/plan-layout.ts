@@ -1,4 +1,5 @@
 /** Disks, volume groups and volumes of the replica, from the volumes that were chosen and the layout that was asked for. Pure. */
+import { LONGEST_MAP_NAME, mapNameOf } from '../command/lvm.ts'
 import type { JobOptions } from '../domain/job.ts'
 import type { Encryption, VolumeGroup } from '../domain/layer.ts'
 import { SOURCE_LAYOUT, type LayoutOptions } from '../domain/layout-options.ts'
@@ -6,7 +7,7 @@ import type { PlanDifference } from '../domain/plan-difference.ts'
 import type { PlannedEncryption, PlannedPhysicalVolume, PlannedVolume, PlannedVolumeGroup } from '../domain/replica.ts'
 import type { Disk, Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
-import { derivedLvmId } from './derived-uuid.ts'
+import { derivedLvmId, derivedUuid } from './derived-uuid.ts'
 import { groundOf, nameBelow, type Between, type Ground } from './ground.ts'
 import { betweenDifferences, resizeDifference } from './layer-differences.ts'
 import { allocate, flattening, physicalVolumesFor, type GroupRequest, type WantedLogical, type WantedPhysical } from './plan-groups.ts'
@@ -157,13 +158,13 @@ function plannedGroup({ jobId, workload }: LayoutRequest, request: GroupRequest,
     const lost = flattening(group, logical)
     if (lost !== undefined) differences.push(lost)
   }
-  return { name: group.name, temporaryName: temporaryName(jobId, group), uuid: group.uuid, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid), extentSizeBytes: group.extentSizeBytes, tags: group.tags, physicalVolumes, logicalVolumes: allocate(request, physicalVolumes, differences).map(v => ({ ...v, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid, v.uuid) })) }
+  return { name: group.name, temporaryName: temporaryName(jobId, group, request.wanted), uuid: group.uuid, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid), extentSizeBytes: group.extentSizeBytes, tags: group.tags, physicalVolumes, logicalVolumes: allocate(request, physicalVolumes, differences).map(v => ({ ...v, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid, v.uuid) })) }
 }
 
-/** LVM takes names of up to 127 characters. */
-function temporaryName(jobId: string, { name, uuid }: VolumeGroup): string {
-  const wanted = `m_${jobId}_${name}`
-  return wanted.length <= 127 ? wanted : `m_${jobId.slice(0, 64)}_${uuid}`.slice(0, 127)
+/** The kernel knows a logical volume by one name of up to 127 characters, in which that of its group is a part. */
+function temporaryName(jobId: string, { name, uuid }: VolumeGroup, wanted: readonly WantedLogical[]): string {
+  const long = `m_${jobId}_${name}`
+  return wanted.every(({ logical }) => mapNameOf(long, logical.name).length <= LONGEST_MAP_NAME) ? long : `m_${derivedUuid(jobId, uuid).replaceAll('-', '')}`
 }
 
 function plannedVolumes({ volumes, ground, sizeBytes }: Holder, groups: readonly PlannedVolumeGroup[], places: ReadonlyMap<string, Place>, options: LayoutOptions, differences: PlanDifference[]): Omit<PlannedVolume, 'index'>[] {

@@ -5,6 +5,7 @@ import { ReplicaPlan } from '../../../src/domain/replica.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
 import type { JobOptions } from '../../../src/domain/job.ts'
 import { macFor, planReplica } from '../../../src/replica/plan.ts'
+import { readSource } from './source-text.ts'
 import { debian12, ext4, GIB, MIB, options, places, volume, xfs } from './workloads.ts'
 
 const FIXTURES = join(import.meta.dirname, '../../../fixtures/replica')
@@ -96,4 +97,15 @@ t.test('a swap file is no volume of its own, and an unsupported volume that nobo
   const plan = planReplica({ jobId: 'job1', workload, options: options(), places: places() })
   t.notOk(plan.volumes.some(v => v.volume === file || v.volume === odd))
   t.ok(plan.differences.some(d => d.code === 'VOLUME_LEFT_OUT' && d.subject === '/odd' && d.message.includes('ZFS')))
+})
+
+t.test('a group has a temporary name that the kernel takes with each of its volumes', async t => {
+  const named = (group: string, volume: string): string | undefined => {
+    const { workload, layout } = readSource('names', `os debian 12 "Debian" bios grub2 initramfs-tools\ndisk vda 2G none\nvg ${group} vda\nlv ${group}/${volume} 1G\nfs / ${group}/${volume} ext4:2016\n`)
+    return planReplica({ jobId: '0c6b1a2e-0000-4000-8000-000000000001', workload, options: options({ layout }), places: places() }).volumeGroups?.[0]?.temporaryName
+  }
+  t.equal(named('my-vg', 'root'), 'm_0c6b1a2e-0000-4000-8000-000000000001_my-vg')
+  const short = named('v', 'r-'.repeat(36).slice(0, -1))
+  t.match(short, /^m_[0-9a-f]{32}$/, 'dashes count twice')
+  t.not(short, named('w', 'r-'.repeat(36).slice(0, -1)))
 })
