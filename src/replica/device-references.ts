@@ -2,6 +2,7 @@
  * Whether a name of a block device in a configuration file means something on the replica, and by which name it should be called. All
  * identifiers are kept, so UUID=, LABEL=, PARTUUID= stay as they are; names that come from the old hardware become UUID=. Pure.
  */
+import { mapNameOf } from '../command/lvm.ts'
 import type { PlannedVolume, ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 
@@ -35,13 +36,14 @@ export class DeviceReferences {
     for (const planned of plan.volumes) {
       const { volume } = planned
       this.#names.set(volume.device, planned)
+      if (planned.logicalVolume !== undefined) continue // what lies below it is a part of a group
       const separator = /\d$/.test(volume.disk) ? 'p' : ''
       this.#names.set(`/dev/${volume.disk}${volume.partition === 0 ? '' : `${separator}${String(volume.partition)}`}`, planned)
     }
     for (const { name } of workload.disks) this.#names.delete(`/dev/${name}`) // a whole disk with a table is no volume
     for (const planned of plan.volumes) if (planned.partition === 0) this.#names.set(`/dev/${planned.volume.disk}`, planned)
     const kept: KeptNames = plan
-    for (const group of kept.volumeGroups ?? []) for (const { name } of group.logicalVolumes) this.#mapped.add(mapperName(group.name, name))
+    for (const group of kept.volumeGroups ?? []) for (const { name } of group.logicalVolumes) this.#mapped.add(mapNameOf(group.name, name))
     for (const { encryption } of kept.volumes) {
       if (encryption === undefined) continue
       this.#mapped.add(encryption.name)
@@ -67,7 +69,7 @@ export class DeviceReferences {
     const mapped = /^\/dev\/mapper\/([^/]+)$/.exec(name)?.[1]
     if (mapped !== undefined) return this.#mapped.has(mapped)
     const [, group, volume] = /^\/dev\/([^/]+)\/([^/]+)$/.exec(name) ?? []
-    return group !== undefined && volume !== undefined && this.#mapped.has(mapperName(group, volume))
+    return group !== undefined && volume !== undefined && this.#mapped.has(mapNameOf(group, volume))
   }
 
   /** Whether the replica has a LUKS container with this UUID. */
@@ -104,9 +106,4 @@ export class DeviceReferences {
       default: return this.#partLabels.has(value)
     }
   }
-}
-
-/** As device-mapper writes the name of a logical volume: dashes inside the names are doubled. */
-export function mapperName(group: string, volume: string): string {
-  return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`
 }
