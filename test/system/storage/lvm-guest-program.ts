@@ -2,8 +2,7 @@
  * What lvm-guest.test.ts runs in its guest: the replicas of two clones, with the product's own code. `lvm-guest-program.js DO:CLONE ...` does one thing
  * after the other, each as an appliance that has just been started, and tells what it sees in lines that begin with "@ ".
  */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { Runner } from '../../../src/command/runner.ts'
@@ -88,8 +87,8 @@ async function unbroken(work: (runner: Runner) => Promise<unknown>): Promise<num
   }
 }
 
-async function handOver(stack: LinuxVolumeStack, { jobId, plan, devices }: Clone): Promise<void> {
-  await stack.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
+function write({ number }: Clone, mounted: readonly MountedVolume[]): void {
+  for (const m of mounted) writeFileSync(join(m.mountPoint, 'own'), `clone ${number} ${m.volume.volume.name}`, { flush: true })
 }
 
 const STEPS: Readonly<Record<string, (clone: Clone) => Promise<void>>> = {
@@ -100,42 +99,40 @@ const STEPS: Readonly<Record<string, (clone: Clone) => Promise<void>>> = {
   make: async clone => {
     const stack = stackOf()
     const mounted = await build(stack, clone)
-    for (const m of mounted) writeFileSync(join(m.mountPoint, 'own'), `clone ${clone.number} ${m.volume.volume.name}`, { flush: true })
-    await stack.mark(mounted, signal)
+    write(clone, mounted)
     tell(`${clone.number} the same again: ${String(JSON.stringify(await build(stack, clone)) === JSON.stringify(mounted))}`)
   },
-  'make-broken': async clone => { tell(`${clone.number} made after ${String(await unbroken(async runner => build(stackOf(runner), clone)))} breaks`) },
+  'make-broken': async clone => {
+    tell(`${clone.number} made after ${String(await unbroken(async runner => { write(clone, await build(stackOf(runner), clone)) }))} breaks`)
+  },
   look: async clone => {
     const stack = stackOf()
     const mounted = await build(stack, clone)
-    await stack.mark(mounted, signal)
     tell(`${clone.number} holds ${mounted.map(m => readFileSync(join(m.mountPoint, 'own'), 'utf8')).join(', ')}`)
-  },
-  assemble: async clone => {
-    const stack = stackOf()
-    const root = await stack.assemble(clone.jobId, await build(stack, clone), clone.devices, signal)
+    const root = await stack.assemble(clone.jobId, mounted, clone.devices, signal)
     const inDev = (path: string): string => join(root, 'dev', path)
     tell(`${clone.number} sees ${['mapper', 'my-vg'].flatMap(folder => readdirSync(inDev(folder)).sort().map(name => `${folder}/${name}`)).join(' ')}`)
     const [at = ''] = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(line => line.split(' ')[4] === root).map(line => line.split(' - ')[1]?.split(' ')[1] ?? '')
     tell(`${clone.number} root is shown as ${at.replace(/\d+$/, 'N')}, which is ${readlinkSync(join(root, at))}`)
-    await stack.disassemble(clone.jobId, signal)
   },
   'hand-over': async clone => {
+    const { jobId, plan, devices } = clone
     const stack = stackOf()
-    await stack.unmark(await build(stack, clone), signal)
-    await handOver(stack, clone)
-  },
-  'hand-over-broken': async clone => {
-    tell(`${clone.number} handed over after ${String(await unbroken(async runner => {
-      await build(stackOf(), clone)
-      await handOver(stackOf(runner), clone)
-    }))} breaks`)
+    const mounted = await build(stack, clone)
+    tell(`${clone.number} holds ${mounted.map(m => readFileSync(join(m.mountPoint, 'own'), 'utf8')).join(', ')}`)
+    await stack.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
   },
   contract: async () => {
     const pair = ['/dev/vde', '/dev/vdf'] as const
-    const scribble = (device: string): void => { execFileSync('dd', ['if=/dev/urandom', `of=${device}`, 'bs=4096', 'count=1', 'seek=100', 'conv=fsync', 'status=none']) }
+    const put = (device: string, bytes: Buffer, at: number): void => {
+      const fd = openSync(device, 'r+')
+      writeSync(fd, bytes, 0, bytes.length, at)
+      fsyncSync(fd)
+      closeSync(fd)
+    }
+    const scribble = (device: string): void => { put(device, Buffer.alloc(4096, 'x'), 400 << 10) }
     for (const { name, check } of GROUP_OBLIGATIONS) {
-      for (const device of pair) execFileSync('dd', ['if=/dev/zero', `of=${device}`, 'bs=1M', 'count=64', 'conv=fsync', 'status=none'])
+      for (const device of pair) put(device, Buffer.alloc(1 << 20), 0)
       const open = { stack: stackOf(), devices: pair, scribble }
       try {
         await check(open)
