@@ -44,7 +44,8 @@ export interface NativeLink {
   /** bytes given to the socket, those of TLS among them */
   written(): number
   take(): NativeTaken
-  supply(memory: Buffer): void
+  /** Takes the memory of a frame for a later one; answers what it does not keep. */
+  supply(memory: Buffer): Buffer[]
   /** bytes that are not with the network yet, of data and of what is urgent */
   unsent(): number
   /** bytes that came from the network so far */

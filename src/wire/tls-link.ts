@@ -169,7 +169,8 @@ class TlsLink implements Link {
 
   reuse(part: Buffer): void {
     const memory = part.buffer
-    if (this.#lent.delete(memory)) this.#native.supply(Buffer.from(memory))
+    if (!this.#lent.delete(memory)) return
+    for (const { buffer } of this.#native.supply(Buffer.from(memory))) if (buffer instanceof ArrayBuffer) buffer.transfer(0) // freed now, not by a full collection
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -127,10 +127,10 @@ impl NativeLink {
         Taken { frames: taken.frames.into_iter().map(frame).collect(), unsent: taken.unsent, peer, end }
     }
 
-    /// Memory of a frame that nobody looks at any more, for a later one.
+    /// Memory of a frame that nobody looks at any more, for a later one. What is not kept comes back.
     #[napi]
-    pub fn supply(&self, memory: Buffer) {
-        self.shared.supply(memory);
+    pub fn supply(&self, memory: Buffer) -> Vec<Buffer> {
+        self.shared.supply(memory)
     }
 
     /// Bytes that are not with the network yet, of data and of what is urgent.

@@ -7,8 +7,10 @@ use napi::{Env, ValueType, sys};
 
 /// Smaller bodies are not worth it: they are copied into JavaScript's own memory.
 const POOLED_BYTES: usize = 64 * 1024;
-/// What may wait to be used again: more than one link's window.
-const SPARE_BYTES: usize = 16 * 1024 * 1024;
+/// Room of a new body is at least this much, so that there are few sizes and what waits serves many bodies. Pages that nobody touches take no memory.
+const ROOM_BYTES: usize = 1024 * 1024;
+/// What may wait to be used again: a link's window and what waits to be applied, with their room.
+const SPARE_BYTES: usize = 24 * 1024 * 1024;
 
 pub enum Memory {
     Small(Vec<u8>),
@@ -73,31 +75,43 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// Keeps it, or gives it back when there is enough.
-    pub fn put(&mut self, memory: Buffer) -> Option<Buffer> {
-        if memory.len() < POOLED_BYTES || self.bytes + memory.len() > SPARE_BYTES {
-            return Some(memory);
-        }
+    /// Keeps it; what has no place then, the smallest, comes back.
+    pub fn put(&mut self, memory: Buffer) -> Vec<Buffer> {
         self.bytes += memory.len();
         self.buffers.push(memory);
-        None
+        let mut without_place = Vec::new();
+        while self.bytes > SPARE_BYTES
+            && let Some(at) = smallest(&self.buffers, 0)
+        {
+            without_place.push(self.remove(at));
+        }
+        without_place
+    }
+
+    fn remove(&mut self, at: usize) -> Buffer {
+        let memory = self.buffers.swap_remove(at);
+        self.bytes -= memory.len();
+        memory
     }
 
     pub fn body(&mut self, length: usize) -> Body {
         if length < POOLED_BYTES {
             return Body { memory: Memory::Small(vec![0; length]), start: 0 };
         }
-        let room = (length + ALIGNMENT).next_power_of_two();
-        let mut memory = match self.buffers.iter().rposition(|spare| spare.len() == room) {
-            Some(at) => {
-                self.bytes -= room;
-                Memory::Lent(self.buffers.swap_remove(at))
-            }
+        let room = (length + ALIGNMENT).next_power_of_two().max(ROOM_BYTES);
+        let mut memory = match smallest(&self.buffers, length + ALIGNMENT) {
+            Some(at) => Memory::Lent(self.remove(at)),
             None => Memory::Own(vec![0; room]),
         };
         let start = start_of(memory.bytes(), length);
         Body { memory, start }
     }
+}
+
+/// Which of them is the smallest that has so much room.
+fn smallest(buffers: &[Buffer], room: usize) -> Option<usize> {
+    let fitting = buffers.iter().enumerate().filter(|(_, buffer)| buffer.len() >= room);
+    fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(at, _)| at)
 }
 
 /// Frames on their way to JavaScript.

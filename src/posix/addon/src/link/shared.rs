@@ -160,9 +160,8 @@ impl Shared {
         taken
     }
 
-    pub fn supply(&self, memory: Buffer) {
-        let refused = lock(&self.state).spare.put(memory);
-        drop(refused);
+    pub fn supply(&self, memory: Buffer) -> Vec<Buffer> {
+        lock(&self.state).spare.put(memory)
     }
 
     /// Of everything.
