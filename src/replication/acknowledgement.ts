@@ -15,12 +15,15 @@ const MAX_FAILURES = 1000
 const MAX_TEXT = 256 * 1024
 /** with more failures than this waiting to be acknowledged nothing more is applied */
 const MAX_WAITING_FAILURES = 10_000
+/** While more waits to be applied, so many batches are acknowledged at once: saying it of each costs both ends. */
+const BATCHES = 8
 
 /** Keeps what is to be acknowledged next and wakes the one who waits for it. */
 export class AcknowledgementLedger {
   #applied = 0
   #durable = 0
   #said = { applied: 0, durable: 0 }
+  #due = false
   #failures: AppliedFailure[] = []
   #broken: Error | undefined
   #wake: (() => void) | undefined
@@ -29,9 +32,12 @@ export class AcknowledgementLedger {
   get applied(): number { return this.#applied }
   get durable(): number { return this.#durable }
 
-  noteApplied(sequence: number, failures: readonly AppliedFailure[]): void {
+  /** `more`: further ones wait to be applied, so that this one need not be told alone. */
+  noteApplied(sequence: number, failures: readonly AppliedFailure[], more: boolean): void {
     this.#applied = sequence
     for (const failure of failures) this.#failures.push(failure)
+    if (more && sequence - this.#said.applied < BATCHES && failures.length === 0) return
+    this.#due = true
     this.#wake?.()
   }
 
@@ -65,7 +71,8 @@ export class AcknowledgementLedger {
     for (;;) {
       signal.throwIfAborted()
       if (this.#broken !== undefined) throw this.#broken
-      if (this.#applied > this.#said.applied || this.#durable > this.#said.durable || this.#failures.length > 0) {
+      if (this.#due || this.#durable > this.#said.durable || this.#failures.length > 0) {
+        this.#due = false
         const failures = this.#failures.splice(0, fitting(this.#failures))
         // a batch of which a failure is yet to be told does not count as applied
         const applied = Math.min(this.#applied, (this.#failures[0]?.sequence ?? Infinity) - 1)

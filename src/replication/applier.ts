@@ -14,10 +14,11 @@ import { AcknowledgementLedger, type Acknowledgement } from './acknowledgement.t
 
 export interface Applier extends AsyncDisposable {
   /**
-   * Applies the batch; resolves when it is applied. Sequences must come in order without gaps.
+   * Applies the batch; resolves when it is applied. Sequences must come in order without gaps. `more`: another one waits, and the sender may be
+   * told of this one together with it.
    * @throws {AppError} FRAME_INVALID for a gap, an unknown volume or bytes that are no operations; REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE
    */
-  apply(sequence: number, volume: number, batch: OperationBatch, signal: AbortSignal): Promise<void>
+  apply(sequence: number, volume: number, batch: OperationBatch, signal: AbortSignal, more?: boolean): Promise<void>
   /** Makes all that is applied durable. */
   flush(signal: AbortSignal): Promise<void>
   /** The next thing to tell the sender; rejects when a flush failed. One caller at a time. */
@@ -72,7 +73,7 @@ class FlushingApplier implements Applier {
     this.#maxBytes = options.maxBytes ?? MAX_BYTES
   }
 
-  async apply(sequence: number, volume: number, batch: OperationBatch, signal: AbortSignal): Promise<void> {
+  async apply(sequence: number, volume: number, batch: OperationBatch, signal: AbortSignal, more = false): Promise<void> {
     signal.throwIfAborted()
     if (sequence !== this.#sequence + 1) throw new AppError('FRAME_INVALID', `operations ${String(sequence)} came after ${String(this.#sequence)}`)
     const target = this.#targets.get(volume)
@@ -85,7 +86,7 @@ class FlushingApplier implements Applier {
     this.#sequence = sequence
     this.#dirtyBytes += result.bytesWritten
     this.#lastApplyMs = this.#clock.now()
-    this.#ledger.noteApplied(sequence, result.failures.map(failure => applied(failure, sequence, volume)))
+    this.#ledger.noteApplied(sequence, result.failures.map(failure => applied(failure, sequence, volume)), more)
     this.#flusher ??= this.#flushWhenDue()
   }
 

@@ -26,7 +26,12 @@ export class OperationIntake implements AsyncDisposable {
   #queuedBytes = 0
   #applying: Promise<void> | undefined
   #room: (() => void) | undefined
-  #flushAsked = false
+  /** sequences, as they came: of the last taken, and of the last applied */
+  #taken = 0
+  #applied = 0
+  #progress: (() => void) | undefined
+  /** what was taken when a flush was asked for; undefined when none is */
+  #flushAsked: number | undefined
   #flushing: Promise<void> | undefined
 
   constructor(link: Link, options: ApplierOptions, lastSequence: number) {
@@ -43,6 +48,7 @@ export class OperationIntake implements AsyncDisposable {
   async put(operations: Operations): Promise<void> {
     if (this.#failure.signal.aborted) return
     this.#queued.push(operations)
+    this.#taken = operations.sequence
     this.#queuedBytes += operations.batch.length + MESSAGE_BYTES
     this.#applying ??= this.#applyAll()
     if (this.#queuedBytes > MAX_QUEUED_BYTES) await new Promise<void>(resolve => { this.#room = resolve })
@@ -50,7 +56,7 @@ export class OperationIntake implements AsyncDisposable {
 
   /** The agent waits for what it has sent so far to be durable: flushes behind it, and is told by an acknowledgement. However often it asks, one flush runs at a time. */
   flush(): void {
-    this.#flushAsked = true
+    this.#flushAsked = this.#taken
     this.#flushing ??= this.#flushAsAsked()
   }
 
@@ -84,14 +90,17 @@ export class OperationIntake implements AsyncDisposable {
       for (let next = this.#queued.shift(); next !== undefined; next = this.#queued.shift()) {
         this.#queuedBytes -= next.batch.length + MESSAGE_BYTES
         if (this.#queuedBytes <= MAX_QUEUED_BYTES) this.#room?.()
-        await this.#applier.apply(next.sequence - this.#base, next.volume, next.batch, this.#stop.signal)
+        await this.#applier.apply(next.sequence - this.#base, next.volume, next.batch, this.#stop.signal, this.#queued.length > 0)
         this.#link.reuse(next.batch)
+        this.#applied = next.sequence
+        this.#progress?.()
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failure.abort(error)
       this.#drop()
     } finally {
       this.#applying = undefined
+      this.#progress?.()
     }
   }
 
@@ -99,9 +108,11 @@ export class OperationIntake implements AsyncDisposable {
   async #flushAsAsked(): Promise<void> {
     await Promise.resolve() // so that #flushing is set before it is taken away
     try {
-      while (this.#flushAsked && !this.#failure.signal.aborted) {
-        this.#flushAsked = false
-        await this.#applying
+      while (this.#flushAsked !== undefined && !this.#failure.signal.aborted) {
+        // what comes later is not waited for: there may be no end to it
+        const upTo = this.#flushAsked
+        this.#flushAsked = undefined
+        while (this.#applying !== undefined && this.#applied < upTo) await new Promise<void>(resolve => { this.#progress = resolve })
         await this.#applier.flush(this.#stop.signal)
       }
     } catch (error) {

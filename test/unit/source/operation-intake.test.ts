@@ -52,3 +52,36 @@ t.test('a source that takes no acknowledgements of what failed gets no more work
   await Promise.race([intake[Symbol.asyncDispose](), new Promise((_, reject) => { soon().addEventListener('abort', () => { reject(new Error('it does not stop')) }) })])
   await flood
 })
+
+/** A replica that applies one batch for each time it is let. */
+class SlowTree extends MemoryTree {
+  readonly #turns: (() => void)[] = []
+  override async apply(...args: Parameters<MemoryTree['apply']>): ReturnType<MemoryTree['apply']> {
+    await new Promise<void>(resolve => { this.#turns.push(resolve) })
+    return await super.apply(...args)
+  }
+  async let(): Promise<void> {
+    while (this.#turns.length === 0) await new Promise(resolve => setImmediate(resolve))
+    this.#turns.shift()?.()
+  }
+}
+
+t.test('a flush waits for what was taken before it was asked for, not for what comes behind', async t => {
+  const tree = new SlowTree()
+  const links = memoryLinkPair()
+  // by itself it flushes after an hour
+  await using intake = new OperationIntake(links.appliance, { targets: new Map([[0, tree]]), clock: systemClock, idleMs: 3_600_000, maxDelayMs: 3_600_000 }, 0)
+  const durable = (async () => {
+    for await (const message of links.agent.receive()) {
+      if (message.type === 'control' && message.control.kind === 'acknowledge' && message.control.durable > 0) return message.control.durable
+    }
+    return 0
+  })()
+  await intake.put({ type: 'operations', volume: 0, sequence: 1, batch: encodeOperations([file('a', 'x')]) })
+  intake.flush()
+  for (let sequence = 2; sequence <= 20; sequence++) await intake.put({ type: 'operations', volume: 0, sequence, batch: encodeOperations([file(`b${String(sequence)}`, 'x')]) })
+  await tree.let()
+  t.ok(await durable < 20, 'what came first is durable before the rest is applied')
+  for (let sequence = 2; sequence <= 20; sequence++) await tree.let()
+  await intake.finish()
+})
