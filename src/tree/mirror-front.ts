@@ -29,7 +29,7 @@ const MAX_REPLACED = 200_000
 export interface NameOfVolume { volume: number, path: RelPath }
 
 export class MirrorFront {
-  /** directories under way, and for each directory how many are under way at and below it */
+  /** directories under way, and for each directory the number of its subdirectories with some at or below them, and one more when it is under way itself */
   readonly #begun = new Set<string>()
   readonly #below = new Map<string, number>()
   readonly #replaced = new Set<string>()
@@ -96,10 +96,10 @@ export class MirrorFront {
   #count(volume: number, directory: RelPath, by: 1 | -1): void {
     for (let at = directory; ; at = parentOf(at)) {
       const key = keyOf(volume, at)
-      const count = (this.#below.get(key) ?? 0) + by
-      if (count > 0) this.#below.set(key, count)
+      const before = this.#below.get(key) ?? 0
+      if (before + by > 0) this.#below.set(key, before + by)
       else this.#below.delete(key)
-      if (at.equals(ROOT_PATH)) return
+      if ((by === 1 ? before : before + by) > 0 || at.equals(ROOT_PATH)) return
     }
   }
 }
