@@ -2,7 +2,7 @@
 import type { Clock } from '../clock/clock.ts'
 import type { Runner } from '../command/runner.ts'
 import type { ReplicaWork } from '../job/step.ts'
-import { makeBootable, rehearseBoot } from '../replica/boot.ts'
+import { forgetFixUps, makeBootable, rehearseBoot, restoreReplica } from '../replica/boot.ts'
 import { buildReplica } from '../replica/build.ts'
 import { checkPlan } from '../replica/check-plan.ts'
 import { discardReplica } from '../replica/discard.ts'
@@ -15,7 +15,9 @@ export function replicaWork(runner: Runner, clock: Clock): ReplicaWork {
       return { plan, findings: checkPlan({ ...request, plan }) }
     },
     build: buildReplica,
-    makeBootable: async (request, keepReport, signal) => await makeBootable({ runner, clock, keepReport }, request, signal),
+    makeBootable: async (request, { keepReport, beforeChanges }, signal) => await makeBootable({ runner, clock, keepReport }, request, beforeChanges, signal),
+    restore: async (request, signal) => await restoreReplica({ runner }, request, signal),
+    forgetFixUps: async request => { await forgetFixUps({ runner }, request) },
     rehearse: async (request, keepReport, signal) => await rehearseBoot({ runner, clock, keepReport }, request, signal),
     discard: discardReplica,
   }

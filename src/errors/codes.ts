@@ -104,7 +104,7 @@ export const CODES = {
   TASKS_FULL: entry(409, 4, true, 'Wait until some of the tasks of this job have run.'),
   SCHEDULE_NEVER_OPENS: entry(400, 2, false, 'Give the schedule a start in the future, an interval, a queue or a window that opens.'),
   // cutover
-  BOOT_FIXUP_FAILED: entry(500, 7, false, 'See the message and correct it on the source; the files that were changed already are put back by the next mirror, then cut over again.'),
+  BOOT_FIXUP_FAILED: entry(500, 7, false, 'See the message and correct it on the source, then cut over again; the replica is as it was.'),
   BOOT_NOT_PROVEN: entry(504, 6, false, 'Look at the console of the replica; the source can be switched on again.'),
 } as const satisfies Record<string, CodeEntry>
 

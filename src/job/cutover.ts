@@ -22,7 +22,7 @@ import { connectedSource } from './with-source.ts'
 export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'times'>
 
 /** What a cutover has done, in order; written down before the effect that the next start must know of. */
-export type CutoverStep = 'draining' | 'frozen' | 'fixing-boot' | 'released' | 'creating-vm' | 'powering-on' | 'powered-on' | 'proved'
+export type CutoverStep = 'draining' | 'frozen' | 'fixing-boot' | 'changing' | 'released' | 'creating-vm' | 'powering-on' | 'powered-on' | 'proved'
 
 /** @throws {AppError} BOOT_NOT_PROVEN; everything before the power-on ends in `cutover-undone` instead */
 export async function cutover(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
@@ -107,7 +107,10 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   const findings = new CollectedFindings(job.record.findings)
   const disks = job.record.built?.disks ?? []
   const request = { jobId, plan, workload, options, built: { disks }, volumes: seams.volumes, mounted }
-  findings.add(await seams.replica.makeBootable(request, async fixUps => { await job.update({ fixUps }) }, signal))
+  findings.add(await seams.replica.makeBootable(request, {
+    keepReport: async fixUps => { await job.update({ fixUps }) },
+    beforeChanges: async () => { await reached(job, 'changing', 'making the replica boot on the target') },
+  }, signal))
   await job.update({ findings: findings.all })
   await seams.volumes.unmark(mounted, signal)
   const devices: string[] = []
@@ -174,12 +177,13 @@ async function undo(seams: CutoverSeams, job: JobHandle, error: unknown, signal:
   const nowUtc = new Date(nowMs).toISOString()
   const code = isAppError(error) ? error.code : 'INTERNAL'
   const message = error instanceof Error ? error.message : String(error)
-  // the fix-ups made files of the replica differ from the source's: only a mirror puts them back
-  const changed = job.record.cutoverSteps.includes('fixing-boot')
   await job.note('cutover-undone', `${code}: ${message}. The source runs on, nothing is lost. The job protects again by itself; then cut over again.`)
   await job.update({
-    captureEpoch: changed ? undefined : job.record.captureEpoch, phases: closePhase(job.record.phases, 'downtime', nowUtc),
-    cutoverSteps: job.record.cutoverSteps.filter(step => step === 'creating-vm'),
+    phases: closePhase(job.record.phases, 'downtime', nowUtc),
+    // what provisioning has to undo
+    cutoverSteps: job.record.cutoverSteps.filter(step => step === 'fixing-boot' || step === 'changing' || step === 'creating-vm'),
+    // the next cutover must not find out with the source frozen what a rehearsal can tell
+    ...code === 'BOOT_FIXUP_FAILED' ? { rehearsal: { ...job.record.rehearsal, state: 'wanted' as const } } : {},
     lastError: { code, message, operator: CODES[code].operator, atUtc: nowUtc }, health: 'warning', activity: `cutover undone: ${message}`,
   })
   return 'cutover-undone'

@@ -10,7 +10,7 @@ import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { connectedSource } from './with-source.ts'
 
-type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times'>
+type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes'>
 
 const POWER_OFF_MS = 60_000
 /** the downtime is measured as finely as this */
@@ -44,6 +44,7 @@ export async function proveBoot(seams: ProofSeams, job: JobHandle, hold: SourceH
 
 /** Switches the source off, or lets it go, as the job says. The replica is in use: nothing here fails the job any more. */
 export async function finishSource(seams: ProofSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
+  await forget(seams, job)
   const off = job.record.options.shutDownSource
   try {
     const source = await connectedSource(seams, job, seams.times.connectMs, signal)
@@ -59,6 +60,15 @@ export async function finishSource(seams: ProofSeams, job: JobHandle, signal: Ab
     await job.note('source-unfinished', message)
   }
   return 'replica-booted'
+}
+
+/** The replica is its users' server: nothing of it will be taken back. */
+async function forget({ replica, volumes, log }: ProofSeams, job: JobHandle): Promise<void> {
+  try {
+    await replica.forgetFixUps({ jobId: job.record.id, volumes })
+  } catch (error) {
+    log.warn({ err: error, jobId: job.record.id }, 'copies of what the boot fix-ups replaced could not be deleted')
+  }
 }
 
 /** Switches the replica off and thaws the source, because only one of them may serve. @returns the error to end the step with */

@@ -25,6 +25,7 @@ export async function remove(
   const keepDisks = record.keepDisks ?? false
   await using hypervisor = await openHypervisor(record.vmware, signal)
   await retractVm(job, hypervisor, signal)
+  await replica.forgetFixUps({ jobId: record.id, volumes })
   const built = { disks: everMade(job) }
   await replica.discard({ jobId: record.id, built, hypervisor, volumes, keepDisks }, async rest => { await job.update({ built: rest }) }, signal)
   await job.note('discarded', keepDisks ? `the disks are kept: ${built.disks.map(disk => disk.path).join(', ')}` : `${String(built.disks.length)} disks deleted`)

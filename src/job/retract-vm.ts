@@ -20,7 +20,8 @@ export async function retractVm(job: JobHandle, hypervisor: Hypervisor, signal: 
     await hypervisor.removeVm(vmId, signal)
     await job.note('vm-removed', `the unused replica VM ${record.plan?.vmName ?? vmId} was removed; its disks are kept`)
   }
-  await job.update({ built: { disks: record.built?.disks ?? [] }, cutoverSteps: [] })
+  // what was done to the volumes is undone when they are mounted
+  await job.update({ built: { disks: record.built?.disks ?? [] }, cutoverSteps: record.cutoverSteps.filter(step => step === 'fixing-boot' || step === 'changing') })
 }
 
 /** The VM of a cutover that was killed between making it and writing its id down. Making it again finds it. */

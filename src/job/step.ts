@@ -58,8 +58,18 @@ export interface ReplicaWork {
   plan(request: PlanRequest): { plan: ReplicaPlan | undefined, findings: readonly Finding[] }
   /** Disks made, attached, partitioned, formatted, mounted, as far as they are not; `keep` after each effect. */
   build(request: BuildRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<readonly MountedVolume[]>
-  /** Makes the mounted replica boot on the target; `keepReport` also when it fails. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED */
-  makeBootable(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
+  /**
+   * Makes the mounted replica boot on the target, all of it or nothing: until `beforeChanges` is called, when all has passed, the volumes are as they were, and from then on
+   * `restore` can make them so again. `keepReport` also when it fails. May be repeated. @throws {AppError} BOOT_FIXUP_FAILED
+   */
+  makeBootable(request: BootRequest, on: { keepReport: (report: FixUpReport) => Promise<void>, beforeChanges: () => Promise<void> }, signal: AbortSignal): Promise<readonly Finding[]>
+  /**
+   * Takes back what `makeBootable` changed, wherever it was broken off; nothing when there is nothing. `found`: files had been, or were about to be, changed;
+   * `lost`: in which respect the volumes are not what they were. @throws {AppError} when they may not be what they were
+   */
+  restore(request: Pick<BootRequest, 'jobId' | 'built' | 'volumes' | 'mounted'>, signal: AbortSignal): Promise<{ found: boolean, lost?: string }>
+  /** Nobody will ask for `restore` any more; also takes away what a crash left of layers, which holds the disks. */
+  forgetFixUps(request: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void>
   /** The same on a throw-away layer: the replica stays as it is, and replication may go on. @throws {AppError} BOOT_FIXUP_FAILED */
   rehearse(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
   /** Unmounted, detached, and the disks deleted unless they are kept; `keep` after each effect. */

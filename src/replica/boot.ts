@@ -1,8 +1,9 @@
 /**
- * Makes the mounted replica boot on the virtual hardware: assembles it, runs the fix-ups of its family in order, and says what each did. May be
- * repeated. When a required one fails, the replica is taken apart again and the cutover stops; files that were changed until then stay changed
- * (the report names them) and are put back by the next mirror, because their times differ from the source's.
+ * Makes the replica boot on the virtual hardware: assembles its volumes, runs the fix-ups of its family in order, and says what each did. They run on a layer
+ * over the volumes, in a rehearsal and in earnest. Only when every required one has passed, what the layer holds is brought to the volumes, so that it can be
+ * taken back until it is forgotten (`restoreReplica`); what a boot loader wrote on the disk outside of files is put back, too.
  */
+import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { runInRoot } from '../command/chroot.ts'
@@ -17,9 +18,11 @@ import { jobLog } from '../logging/logger.ts'
 import { mountsApartFrom } from '../posix/mount-table.ts'
 import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
 import { fixUpsOf } from './boot-fix-ups.ts'
+import { keepBootArea, putBootAreaBack } from './boot-area.ts'
+import { bringLayer, takeBack } from './bring-layer.ts'
 import { changedFiles, takeSnapshot } from './changed-files.ts'
 import type { AssembledReplica, FixUp, GuestOptions } from './fix-up.ts'
-import { clearLayer, RehearsalLayer } from './rehearsal-layer.ts'
+import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
 import { ReplicaFiles } from './replica-files.ts'
 
 export interface BootRequest {
@@ -28,25 +31,38 @@ export interface BootRequest {
   built?: BuiltReplica | undefined
 }
 
-export interface BootParts {
+export interface LayerParts {
   runner: Runner
+  /** where layers lie, and what is to be taken back, in directories for each job */
+  layers?: string
+}
+
+export interface BootParts extends LayerParts {
   clock?: Clock
   /** Keeps the report of a run, also of a failed one. */
   keepReport: (report: FixUpReport) => Promise<void>
-  /** where layers of rehearsals lie, one directory for each job */
-  rehearsals?: string
 }
 
 /** Where the replica itself keeps the log of what was done to it. */
 const GUEST_LOG = '/var/log/landfall/boot-fix-ups.log'
 const MAX_LOG_CHARACTERS = 4 << 20
-const REHEARSALS = '/var/lib/landfall-rehearsals'
+const LAYERS = '/var/lib/landfall-layers'
 const DISASSEMBLE_MS = 120_000
 
-/** @throws {AppError} BOOT_FIXUP_FAILED with what failed and why; VOLUME_LAYOUT when the volumes make no root */
-export async function makeBootable(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
-  await clearLayer(parts.runner, layerOf(parts, request)) // of a rehearsal that a crash broke off: it would hold the disks
-  return await assembleAndFix(parts, request, undefined, signal)
+/**
+ * May be repeated: what an earlier one brought is taken back first.
+ * @param beforeChanges is awaited when all that the boot needs has passed and the volumes are still as they were
+ * @throws {AppError} BOOT_FIXUP_FAILED with what failed and why: the volumes were not touched; VOLUME_LAYOUT when the volumes make no root; TOOL_FAILED
+ */
+export async function makeBootable(parts: BootParts, request: BootRequest, beforeChanges: () => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]> {
+  await restoreReplica(parts, request, signal)
+  const places = placesOf(parts, request.jobId)
+  const [disk] = await disksOf(request, signal)
+  if (disk !== undefined) await keepBootArea(request.plan, disk, request.mounted, places.taken)
+  await using layer = await FixUpLayer.make(parts.runner, places.layer, request.mounted, signal)
+  const findings = await fixLayer(parts, request, layer, false, signal)
+  await bringLayer(parts.runner, layer.layered, places.taken, beforeChanges, signal)
+  return findings
 }
 
 /**
@@ -54,46 +70,83 @@ export async function makeBootable(parts: BootParts, request: BootRequest, signa
  * @throws {AppError} as makeBootable; TOOL_FAILED when the layer cannot be made
  */
 export async function rehearseBoot(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
-  const jobId = `${request.jobId}-rehearsal`
-  await using layer = await RehearsalLayer.make(parts.runner, layerOf(parts, request), request.mounted, signal)
+  await using layer = await FixUpLayer.make(parts.runner, placesOf(parts, request.jobId).layer, request.mounted, signal)
+  return await fixLayer(parts, request, layer, true, signal)
+}
+
+/**
+ * Makes the mounted volumes, and the first disk outside of them, what they were before the last `makeBootable`, wherever that was broken off. Nothing when it is so already.
+ * @returns `found`: whether files had been, or were about to be, changed; `lost`: in which respect they are not what they were
+ * @throws {AppError} TOOL_FAILED, VOLUME_LAYOUT, STORE_INVALID: some may not be what they were
+ */
+export async function restoreReplica(parts: LayerParts, request: Pick<BootRequest, 'jobId' | 'volumes' | 'mounted' | 'built'>, signal: AbortSignal): Promise<{ found: boolean, lost?: string }> {
+  const { taken } = placesOf(parts, request.jobId)
+  await clearLayers(parts, request)
+  const outcome = await takeBack(parts.runner, request.mounted, taken, signal)
+  const [disk] = await disksOf(request, signal)
+  if (disk !== undefined) await putBootAreaBack(parts.runner, disk, request.mounted, taken, signal)
+  await rm(taken, { recursive: true, force: true })
+  return outcome
+}
+
+/** Takes layers away, also those that a crash left, which hold the disks; and forgets what could be taken back. */
+export async function forgetFixUps(parts: LayerParts, request: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void> {
+  await clearLayers(parts, request)
+  await rm(placesOf(parts, request.jobId).taken, { recursive: true, force: true })
+}
+
+async function clearLayers(parts: LayerParts, { jobId, volumes }: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void> {
+  await volumes.release(layerId(jobId), [], AbortSignal.timeout(DISASSEMBLE_MS), { check: false })
+  await clearLayer(parts.runner, placesOf(parts, jobId).layer)
+}
+
+/** The root is assembled apart from the volumes' own place. */
+function layerId(jobId: string): string {
+  return `${jobId}-layer`
+}
+
+function placesOf({ layers = LAYERS }: LayerParts, jobId: string): { layer: string, taken: string } {
+  return { layer: join(layers, jobId), taken: join(layers, `${jobId}-taken`) }
+}
+
+async function fixLayer(parts: BootParts, request: BootRequest, layer: FixUpLayer, rehearsal: boolean, signal: AbortSignal): Promise<readonly Finding[]> {
+  const jobId = layerId(request.jobId)
   try {
-    return await assembleAndFix(parts, { ...request, jobId, mounted: layer.mounted }, layer, signal)
+    return await assembleAndFix(parts, { ...request, jobId, mounted: layer.mounted }, { layer, rehearsal, jobId: request.jobId }, signal)
   } finally {
     await request.volumes.release(jobId, [], AbortSignal.timeout(DISASSEMBLE_MS), { check: false })
   }
 }
 
-function layerOf({ rehearsals = REHEARSALS }: BootParts, { jobId }: BootRequest): string {
-  return join(rehearsals, jobId)
-}
+interface On { layer: FixUpLayer, rehearsal: boolean, jobId: string }
 
-async function assembleAndFix(parts: BootParts, request: BootRequest, layer: RehearsalLayer | undefined, signal: AbortSignal): Promise<readonly Finding[]> {
+async function assembleAndFix(parts: BootParts, request: BootRequest, on: On, signal: AbortSignal): Promise<readonly Finding[]> {
   const { jobId, volumes, mounted } = request
   const fixUps = fixUpsOf(request)
   const disks = await disksOf(request, signal)
   const root = await volumes.assemble(jobId, mounted, disks, signal)
   try {
     await using files = await ReplicaFiles.open(root)
-    return await runFixUps(parts, request, { fixUps, root, files, layer, disks }, signal)
+    return await runFixUps(parts, request, { ...on, fixUps, root, files, disks }, signal)
   } finally {
     await volumes.disassemble(jobId, AbortSignal.timeout(DISASSEMBLE_MS)) // also after an abort: a later step unmounts the volumes
   }
 }
 
-interface Assembled { fixUps: readonly FixUp[], root: string, files: ReplicaFiles, layer: RehearsalLayer | undefined, disks: readonly string[] }
+interface Assembled extends On { fixUps: readonly FixUp[], root: string, files: ReplicaFiles, disks: readonly string[] }
 
-async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root, files, layer, disks }: Assembled, signal: AbortSignal): Promise<readonly Finding[]> {
-  const { jobId, plan, workload, options } = request
+async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root, files, layer, rehearsal, jobId, disks }: Assembled, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { plan, workload, options } = request
   const clock = parts.clock ?? systemClock
   const log = new GuestLog()
   let runs = 0
   const replica: AssembledReplica = {
     plan, workload, options, files, bootDevice: bootDeviceOf(request, disks), bootDiskUuid: request.built?.disks[0]?.uuid ?? '',
-    ...layer === undefined ? {} : { rehearsal: true, space: async path => await layer.space(path) },
+    ...rehearsal ? { rehearsal } : {}, space: async path => await layer.space(path),
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
-  const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...layer === undefined ? {} : { rehearsal: true } }
-  const texts = layer !== undefined
+  const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
+  const texts = rehearsal
   let before = await takeSnapshot(files, signal, undefined, texts)
   const keep = async (): Promise<void> => { await parts.keepReport(report) }
   for (const fixUp of fixUps) {
@@ -113,8 +166,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     jobLog[outcome.error === undefined ? 'info' : 'warn']({ jobId, fixUp: fixUp.id, outcome: result.outcome, err: outcome.error }, 'boot fix-up ran')
     if (outcome.error === undefined || !fixUp.required) continue
     await keep()
-    const touched = report.results.flatMap(r => r.changed).length
-    throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${layer === undefined ? `${String(touched)} files changed so far; the next mirror puts them back` : 'in a rehearsal: nothing was changed'})`, { cause: outcome.error })
+    throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${rehearsal ? 'in a rehearsal' : 'on a layer over the replica'}: nothing was changed)`, { cause: outcome.error })
   }
   await files.makeDirectory('/var/log/landfall', 0o700)
   await files.write(GUEST_LOG, log.text(), 0o600)
@@ -141,7 +193,7 @@ function findingsOf({ id, title, outcome, messages }: FixUpResult): Finding[] {
 }
 
 /** The job's disks in the appliance, in the order of the plan; without `built`, those of the mounted volumes are all that is known. */
-async function disksOf({ built, volumes }: BootRequest, signal: AbortSignal): Promise<readonly string[]> {
+async function disksOf({ built, volumes }: Pick<BootRequest, 'built' | 'volumes'>, signal: AbortSignal): Promise<readonly string[]> {
   const devices: string[] = []
   for (const disk of built?.disks ?? []) devices.push(await volumes.deviceOf(disk.uuid, signal))
   return devices

@@ -18,7 +18,7 @@ export interface AssembledReplica {
   bootDevice: string
   /** UUID of the first virtual disk, '' when it is not known */
   bootDiskUuid: string
-  /** only a layer over the replica's volumes is written to, and nothing that lies on a disk outside of them */
+  /** a layer over the replica's volumes is written to in any case; in a rehearsal nothing that lies on a disk outside of them, either */
   rehearsal?: boolean | undefined
   /** room at a path, where `files` cannot tell */
   space?: ((path: string) => Promise<{ freeBytes: number, freeInodes: number }>) | undefined

@@ -33,6 +33,8 @@ export interface MigrateOptions {
   onStep?: (what: string) => void
   /** called when the mirror has begun; tests break things here */
   whileMirroring?: (job: JobView) => Promise<void>
+  /** called when the job protects, before the cutover that counts; tests cut over in vain here */
+  whileProtecting?: (view: () => Promise<JobView>) => Promise<void>
 }
 
 export interface MigrateResult {
@@ -95,6 +97,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   })
   await timed('protect', async () => { await new Promise(resolve => setTimeout(resolve, PROTECT_MS)) })
   if (!writer.isRunning()) throw new Error(`the writer ended: ${await readFile(writer.logFile, 'utf8')}`)
+  await options.whileProtecting?.(view)
   await timed('cutover', async () => { await command(['job', 'cutover', JOB, '--wait'], CUTOVER_TIMEOUT_MS) })
   const job = await view()
   const console = await lab.follower.consoleOf(VM)

@@ -1,5 +1,6 @@
 /** What can go wrong in a cutover, at every step: the source runs on, nothing is lost, and the next try works. */
 import t from 'tap'
+import { AppError } from '../../src/errors/app-error.ts'
 import type { ErrorCode } from '../../src/errors/codes.ts'
 import { World } from './world.ts'
 
@@ -22,11 +23,51 @@ for (const [call, code] of BEFORE_POWER_ON) {
     t.equal(world.source.off, false)
     t.equal(again?.lastError?.code, call === 'source.hold' ? 'SOURCE_THAWED' : code)
     t.equal(world.hypervisor.vms.size, 0, 'no VM is left')
+    if (call !== 'source.hold') t.equal(world.source.calls.filter(c => c.startsWith('mirror')).length, 1, 'replication went on without a new mirror')
+    t.notOk(world.replica.fixed, 'nothing of the fix-ups is on the replica')
     await engine.act(id, 'cutover')
     t.equal((await world.until('completed', 'failed'))?.state, 'completed')
     t.strictSame(world.violations, [])
   })
 }
+
+t.test('fix-ups of an undone cutover that cannot be taken back cost a mirror, and that is said', async t => {
+  for (const break_ of [(world: World): void => { world.fail('replica.restore', 'TOOL_FAILED') }, (world: World): void => { world.replica.restorable = false }]) {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    const create = world.hypervisor.createVm.bind(world.hypervisor)
+    world.hypervisor.createVm = async () => {
+      world.hypervisor.createVm = create
+      break_(world)
+      return await Promise.reject(new AppError('VM_NAME_TAKEN', 'somebody made one'))
+    }
+    await engine.act(id, 'cutover')
+    await world.until('provisioning', 'mirroring')
+    await world.replicating()
+    t.equal(world.source.calls.filter(c => c.startsWith('mirror')).length, 2)
+    t.match((await engine.history(id, 0, 200)).find(e => e.kind === 'mirror-required')?.message, /could not be taken back/)
+    await engine.act(id, 'cutover')
+    t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+    t.strictSame(world.violations, [])
+  }
+})
+
+t.test('a fix-up that fails in earnest is rehearsed again before the next cutover', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  world.fail('replica.makeBootable', 'BOOT_FIXUP_FAILED')
+  await engine.act(id, 'cutover')
+  await world.until('provisioning', 'mirroring')
+  world.fail('replica.rehearse', 'BOOT_FIXUP_FAILED', 2)
+  await world.replicating()
+  const drains = world.source.calls.filter(c => c === 'drain').length
+  await engine.act(id, 'cutover')
+  await world.until('provisioning', 'mirroring')
+  await world.replicating()
+  t.equal(world.source.calls.filter(c => c === 'drain').length, drains, 'nothing has happened to the source')
+})
 
 t.test('a source that thaws while the replica is made is noticed before the power-on', async t => {
   await using world = new World()

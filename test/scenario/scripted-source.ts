@@ -9,8 +9,8 @@ import type { Clock } from '../../src/clock/clock.ts'
 
 const NO_REPLICATION: ReplicationProgress = { queued: 0, changesApplied: 1, bytesSent: 10, recoveryPointLatencyMs: 0, latencyMsP50: 1, latencyMsP99: 2 }
 
-/** What is on the replica's disks: how many of the source's writes, and whether something else wrote there. */
-export interface ReplicaData { writes: number, foreign: boolean }
+/** What is on the replica's disks: how many of the source's writes, whether something else wrote there, whether the boot fix-ups are there, and whether both came together. */
+export interface ReplicaData { writes: number, foreign: boolean, fixed: boolean, mixed: boolean }
 
 export class ScriptedMachine implements ConnectedSources {
   readonly id = 'source-1'
@@ -156,7 +156,7 @@ class Connection implements SourceServer {
     report({ ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 1 }, [], [])
     if (this.#machine.holdMirror) await this.#end(signal)
     signal.throwIfAborted()
-    Object.assign(this.#machine.replica, { writes: this.#machine.writes, foreign: false })
+    Object.assign(this.#machine.replica, { writes: this.#machine.writes, foreign: false, fixed: false, mixed: false })
     return { progress: { ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 2, walked: true }, findings: [] }
   }
 
@@ -169,6 +169,7 @@ class Connection implements SourceServer {
 
   async replicate(_targets: unknown, report: (progress: ReplicationProgress, findings: readonly []) => void, signal: AbortSignal): Promise<void> {
     this.#called('replicate', signal)
+    if (this.#machine.replica.fixed) this.#machine.replica.mixed = true
     report(NO_REPLICATION, [])
     try {
       await this.#end(signal)
@@ -179,6 +180,7 @@ class Connection implements SourceServer {
 
   async drain(options: { freeze: boolean, holdMs: number }, _targets: unknown, _report: unknown, signal: AbortSignal): Promise<DrainReport> {
     this.#called('drain', signal)
+    if (this.#machine.replica.fixed) this.#machine.replica.mixed = true
     if (options.freeze) this.#machine.freeze(options.holdMs)
     this.#machine.replica.writes = this.#machine.writes
     return { changes: 3, drainMs: 20, frozenAtMs: this.#machine.clock.now(), progress: NO_REPLICATION }

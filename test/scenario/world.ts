@@ -30,7 +30,7 @@ export class World implements AsyncDisposable {
   readonly store = new MemoryJobStore(() => new Date(this.clock.now()))
   readonly volumes = new MemoryVolumeStack()
   readonly hypervisor: ScriptedHypervisor
-  readonly replica = { writes: 0, foreign: false }
+  readonly replica = { writes: 0, foreign: false, fixed: false, restorable: false, mixed: false }
   readonly source: ScriptedMachine
   /** what was seen that must never be */
   readonly violations: string[] = []
@@ -61,6 +61,8 @@ export class World implements AsyncDisposable {
       if (!this.source.frozen && !this.source.off) this.violations.push('the replica was powered on while the source could write')
       if (this.replica.writes !== this.source.writes) this.violations.push('the replica was powered on without the last writes')
       if (this.replica.foreign) this.violations.push('the replica was powered on with foreign data')
+      if (this.replica.mixed) this.violations.push('data of the source was replicated over the boot fix-ups of an undone cutover')
+      if (!this.replica.fixed) this.violations.push('the replica was powered on without its boot fix-ups')
       this.replica.foreign = true // a system that boots writes
     }
   }
@@ -150,10 +152,20 @@ export class World implements AsyncDisposable {
         return { plan, findings: checkPlan({ ...request, plan }) }
       },
       build: buildReplica,
-      makeBootable: async (_request, _keepReport, signal) => {
+      makeBootable: async (_request, { beforeChanges }, signal) => {
         signal.throwIfAborted()
+        this.replica.restorable = true
+        await beforeChanges()
+        this.replica.fixed = true
         return []
       },
+      restore: async (_request, signal) => {
+        signal.throwIfAborted()
+        const found = this.replica.restorable
+        if (found) Object.assign(this.replica, { fixed: false, restorable: false })
+        return { found }
+      },
+      forgetFixUps: async () => { this.replica.restorable = false },
       rehearse: async (_request, _keepReport, signal) => {
         signal.throwIfAborted()
         return []

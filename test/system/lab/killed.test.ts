@@ -1,15 +1,78 @@
-import t from 'tap'
-import { createLab } from '../../lab/lab.ts'
-import { migrate } from '../../lab/migrate.ts'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { JobView } from '../../../src/domain/job.ts'
+import { createLab, type Lab } from '../../lab/lab.ts'
+import { JOB, migrate } from '../../lab/migrate.ts'
 
 const LIMIT_MS = 560_000
+const LAYERS = '/var/lib/landfall-layers'
 
-t.test('agent and appliance are killed in the middle of the mirror, started again, and the replica is equal', async (t) => {
+async function until<T>(what: string, signal: AbortSignal, look: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    if (signal.aborted) throw new Error(`waited in vain for ${what}`)
+    const found = await look()
+    if (found !== undefined) return found
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
+
+/** Where the appliance has mounted what is at `path`. */
+function onReplica(lab: Lab, job: JobView, path: string): string {
+  const at = (job.plan?.volumes ?? []).flatMap(({ index, volume: { mountPoint } }) => (index >= 0 && mountPoint !== undefined && `${path}/`.startsWith(mountPoint.replace(/\/?$/, '/')) ? [{ index, mountPoint }] : []))
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length)[0]
+  return join(lab.run.path, 'appliance/replicas', job.id, `volume-${String(at?.index ?? 0)}`, path.slice(at?.mountPoint.replace(/\/$/, '').length ?? 0))
+}
+
+/** Replicates again without a mirror since `before`, and what fix-ups would change is as on the source. */
+async function checkUndone(t: Test, lab: Lab, before: JobView, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
+  const job = await until('the job to protect again', signal, async () => {
+    const now = await view()
+    return now.state === 'protecting' && now.cutoverSteps.length === 0 ? now : undefined
+  })
+  t.same(job.mirror, before.mirror, 'no new mirror was made')
+  t.equal(job.captureEpoch, before.captureEpoch)
+  const read = (path: string): [string, string] => [readFileSync(onReplica(lab, job, path), 'utf8'), readFileSync(join(lab.source.root, path), 'utf8')]
+  for (const path of ['/etc/fstab', '/boot/grub/grub.cfg', '/etc/initramfs-tools/modules']) t.equal(...read(path), path)
+  t.same(readdirSync(onReplica(lab, job, '/boot')).filter(name => name.includes('landfall')), [])
+  t.notOk(existsSync(onReplica(lab, job, '/var/log/landfall/boot-fix-ups.log')))
+  t.notOk(readFileSync('/proc/self/mounts', 'utf8').includes(`${LAYERS}/${job.id}`), 'no layer is left')
+}
+
+/** The source's own program fails, first at the cutover; then the appliance is killed while it changes the replica. */
+async function cutOverInVain(t: Test, lab: Lab, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
+  const before = await until('the rehearsal', signal, async () => {
+    const now = await view()
+    return now.rehearsal?.state === 'passed' ? now : undefined
+  })
+  const tool = join(lab.source.root, 'usr/sbin/update-initramfs')
+  const [good, { atime, mtime }] = [await readFile(tool), await stat(tool)]
+  await writeFile(tool, '#!/bin/sh\necho broken since the rehearsal >&2\nexit 9\n')
+  const failed = await lab.cli.run(['job', 'cutover', JOB, '--wait'], { signal })
+  t.equal(failed.exitCode, 7)
+  t.match(failed.stderr, /BOOT_FIXUP_FAILED/)
+  await checkUndone(t, lab, before, view, signal)
+  await writeFile(tool, good)
+  await utimes(tool, atime, mtime)
+  await until('the program of the source on the replica', signal, async () => readFileSync(onReplica(lab, before, '/usr/sbin/update-initramfs')).equals(good) ? true : undefined)
+
+  await lab.cli.run(['job', 'cutover', JOB], { signal })
+  await until('the change of the replica', signal, async () => await Promise.resolve(existsSync(join(LAYERS, `${before.id}-taken/record.json`)) ? true : undefined))
+  await lab.appliance.kill()
+  t.ok(readFileSync(join(LAYERS, `${before.id}-taken/record.json`), 'utf8').includes('etc/fstab'))
+  await lab.appliance.start()
+  await checkUndone(t, lab, before, view, signal)
+  t.notOk(existsSync(join(LAYERS, `${before.id}-taken`)), 'it was taken back')
+}
+
+t.test('agent and appliance are killed in the middle of the mirror, cutovers fail and are killed in the middle, and the replica is equal', async (t) => {
   const signal = AbortSignal.timeout(LIMIT_MS)
   await using lab = await createLab({ say: t.comment.bind(t), seed: 9 }, signal)
   let killedAt = ''
   const result = await migrate(lab, {
     spoil: false, onStep: t.comment.bind(t),
+    whileProtecting: async view => { await cutOverInVain(t, lab, view, signal) },
     whileMirroring: async (job) => {
       killedAt = `${job.state} with ${String(job.mirror?.filesDone ?? 0)} files done`
       await lab.agent.kill()

@@ -1,13 +1,13 @@
 /** The boot fix-ups on a real Debian tree (the lab's cached one), on loop disks, with the tree's own programs. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readdirSync, statSync } from 'node:fs'
+import { readFileSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runInRoot } from '../../../src/command/chroot.ts'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { FixUpReport } from '../../../src/domain/replica.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
-import { makeBootable, rehearseBoot } from '../../../src/replica/boot.ts'
+import { makeBootable, rehearseBoot, restoreReplica } from '../../../src/replica/boot.ts'
 import { menuEntries } from '../../../src/replica/grub-menu.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
@@ -95,7 +95,11 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
   const plan = planReplica({ jobId: 'boot', workload, options: options(), places: places() })
   const request = { jobId: 'boot', plan, workload, options: options(), volumes: stack, mounted, built: { disks: [{ path: plan.disks[0]?.path ?? '', sizeBytes: plan.disks[0]?.sizeBytes ?? 1, uuid: disks.diskUuids[0] ?? '' }] } }
   const reports: FixUpReport[] = []
-  const parts = { runner, rehearsals: join(disks.directory, 'rehearsals'), keepReport: async (report: FixUpReport) => { reports.push(structuredClone(report)) } }
+  const parts = { runner, layers: join(disks.directory, 'layers'), keepReport: async (report: FixUpReport) => { reports.push(structuredClone(report)) } }
+  const unchanged = async (): Promise<void> => { await Promise.resolve() }
+  /** what a comparison with the source would see; a directory's own size is its file system's affair */
+  const seen = (): string => mounted.map(m => execFileSync('sh', ['-c', 'find . -xdev ! -name lost+found -printf "%P %y %l %T@ %m %U %G %n\\n" | sort; find . -xdev -type f \\( -path "./etc/*" -o -path "./grub/*" -o -path "./initrd*" \\) -exec sha256sum {} + | sort'], { cwd: m.mountPoint, encoding: 'utf8', maxBuffer: 64 << 20 })).join('')
+  const sectors = (): Buffer => execFileSync('head', ['-c', '1048576', device])
   const read = (path: string): string => readFileSync(path.startsWith('/boot/') ? join(boot, path.slice(6)) : join(root, path), 'utf8')
 
   await t.test('programs of the source see their own disk and nothing else, and have no network and no devices to make', async t => {
@@ -112,7 +116,7 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
 
   await t.test('a required fix-up that fails stops with BOOT_FIXUP_FAILED, a report, and the volumes still mounted', async t => {
     const broken = { ...request, workload: { ...workload, machineId: 'x' }, plan: { ...plan, controller: 'lsilogic' as const, adapters: plan.adapters.map(a => ({ ...a, type: 'e1000' as const })) } }
-    await t.rejects(makeBootable(parts, broken, signal), { code: 'BOOT_FIXUP_FAILED', message: /C05.*e1000/ })
+    await t.rejects(makeBootable(parts, broken, unchanged, signal), { code: 'BOOT_FIXUP_FAILED', message: /C05.*e1000/ })
     t.match(reports.pop(), { succeeded: false, results: [{ id: 'C03' }, { id: 'C05', outcome: 'failed', changed: [] }] })
     t.same(mountPoints(disks.directory).filter(p => p.endsWith('/root') || p.includes('/root/')), [], 'it is taken apart')
     t.match(read('etc/fstab'), /vda2/, 'and nothing was changed')
@@ -120,7 +124,6 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
 
   await t.test('a rehearsal runs all of them, shows how each file would change, and changes nothing', async t => {
     const all = (): string => mounted.map(m => execFileSync('find', [m.mountPoint, '-xdev', '-printf', '%P %y %s %T@ %C@ %m\\n'], { encoding: 'utf8', maxBuffer: 64 << 20 })).join('')
-    const sectors = (): Buffer => execFileSync('head', ['-c', '1048576', device])
     const [tree, start] = [all(), sectors()]
     const warnings = (await rehearseBoot(parts, request, signal)).filter(x => x.severity !== 'ok')
     t.same(warnings, [])
@@ -130,18 +133,39 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
     for (const id of ['C08', 'C15', 'C16', 'C17']) t.ok(report?.results.some(r => r.id === id && r.outcome !== 'failed'), id)
     t.equal(all() === tree, true, 'every file and directory is as it was')
     t.equal(sectors().equals(start), true, 'and the beginning of the disk')
-    t.same(mountPoints(disks.directory).filter(p => p.includes('rehears')), [], 'nothing of it is left')
+    t.same(mountPoints(disks.directory).filter(p => p.includes('layers')), [], 'nothing of it is left')
   })
 
   await t.test('a rehearsal that fails changes nothing either, and says why', async t => {
     const broken = { ...request, plan: { ...plan, adapters: plan.adapters.map(a => ({ ...a, type: 'e1000' as const })), controller: 'lsilogic' as const } }
     await t.rejects(rehearseBoot(parts, broken, signal), { code: 'BOOT_FIXUP_FAILED', message: /nothing was changed/ })
     t.match(reports.pop(), { succeeded: false, rehearsal: true })
-    t.same(mountPoints(disks.directory).filter(p => p.includes('rehears')), [])
+    t.same(mountPoints(disks.directory).filter(p => p.includes('layers')), [])
+  })
+
+  const blank = sectors()
+
+  await t.test('in earnest, too, one that fails behind the boot loader leaves every file as it was; what was written to the disk is put back', async t => {
+    const grubInstall = join(root, 'usr/sbin/grub-install')
+    const { atime, mtime } = statSync(join(root, 'usr/sbin'))
+    renameSync(grubInstall, `${grubInstall}.real`)
+    writeFileSync(grubInstall, '#!/bin/sh\n/usr/sbin/grub-install.real "$@"\nexit 9\n', { mode: 0o755 })
+    const before = seen()
+    let changed = false
+    await t.rejects(makeBootable(parts, request, async () => { changed = true; await unchanged() }, signal), { code: 'BOOT_FIXUP_FAILED', message: /C17[^]*on a layer over the replica: nothing was changed/ })
+    t.notOk(changed)
+    t.equal(seen() === before, true, 'every file and directory is as it was')
+    t.notOk(sectors().equals(blank), 'the disk was written to')
+    t.same(await restoreReplica(parts, request, signal), { found: false })
+    t.ok(sectors().equals(blank), 'and is as it was')
+    renameSync(`${grubInstall}.real`, grubInstall)
+    utimesSync(join(root, 'usr/sbin'), atime, mtime)
+    t.same(mountPoints(disks.directory).filter(p => p.includes('layer')), [], 'no layer is left')
   })
 
   const startedMs = Math.floor(Date.now() / 1000) * 1000
-  const findings = await makeBootable(parts, request, signal)
+  const untouched = seen()
+  const findings = await makeBootable(parts, request, unchanged, signal)
   const report = reports.at(-1)
 
   await t.test('all of them succeed and warn of nothing', async t => {
@@ -185,10 +209,15 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600
     t.ok(changed.length > 10)
   })
 
-  await t.test('done again it ends in the same', async t => {
+  await t.test('what was brought to the volumes can be taken back, until it is all as it was', async t => {
+    t.not(seen(), untouched)
     const before = read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg')
-    await makeBootable(parts, request, signal)
-    t.equal(read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg'), before)
+    t.same(await restoreReplica(parts, request, signal), { found: true })
+    t.equal(seen() === untouched, true)
+    t.ok(sectors().equals(blank))
+    t.same(await restoreReplica(parts, request, signal), { found: false }, 'once is enough')
+    await makeBootable(parts, request, async () => { await Promise.resolve(); t.equal(seen() === untouched, true, 'nothing is changed before all has passed') }, signal)
+    t.equal(read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg'), before, 'and done again it ends in the same')
   })
 
   await t.test('the disks come out clean', async t => {

@@ -1,6 +1,6 @@
 /**
- * A throw-away layer over the mounted volumes of a replica: an overlay for each (a copy of FAT), whose changes lie in a directory of ours and vanish with it. Each overlay
- * names the device of its volume as its source, because boot loaders look there for the device of a path.
+ * A layer over the mounted volumes of a replica, on which the boot fix-ups run: an overlay for each (a copy of FAT), whose changes lie in a directory of ours and vanish with
+ * it, unless they are brought to the volumes before (`bring-layer.ts`). Each overlay names the device of its volume as its source, because boot loaders look there for the device of a path.
  */
 import { chmod, chown, cp, lstat, mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,13 +9,15 @@ import type { Runner } from '../command/runner.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
+import type { Layered } from './bring-layer.ts'
 
 /** No cleverness of overlays that would be kept in attributes of the layer. */
 const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off', 'nosuid', 'nodev', 'noexec']
 const UNMOUNT_MS = 120_000
 const MODE = 0o7777
+const UPPER = 'upper'
 
-export class RehearsalLayer implements AsyncDisposable {
+export class FixUpLayer implements AsyncDisposable {
   /** the same volumes, as the layer shows them */
   readonly mounted: readonly MountedVolume[]
   readonly #runner: Runner
@@ -34,11 +36,11 @@ export class RehearsalLayer implements AsyncDisposable {
    * @param directory of ours alone, on a file system that can be the upper part of an overlay; else the layer lies in memory
    * @throws {AppError} TOOL_FAILED when the kernel makes no overlay here
    */
-  static async make(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<RehearsalLayer> {
+  static async make(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<FixUpLayer> {
     await clearLayer(runner, directory)
     await mkdir(directory, { recursive: true, mode: 0o700 })
     try {
-      return new RehearsalLayer(runner, directory, await layers(runner, directory, below, signal), below)
+      return new FixUpLayer(runner, directory, await layers(runner, directory, below, signal), below)
     } catch (error) {
       await clearLayer(runner, directory)
       if (signal.aborted || !isAppError(error, 'TOOL_FAILED')) throw error
@@ -47,11 +49,19 @@ export class RehearsalLayer implements AsyncDisposable {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     try {
       await mountVirtual(runner, 'tmpfs', directory, ['mode=0700', 'nosuid', 'nodev'], signal)
-      return new RehearsalLayer(runner, directory, await layers(runner, directory, below, signal), below)
+      return new FixUpLayer(runner, directory, await layers(runner, directory, below, signal), below)
     } catch (error) {
       await clearLayer(runner, directory)
       throw error
     }
+  }
+
+  /** What lies over what. */
+  get layered(): readonly Layered[] {
+    return this.#below.map((volume, i) => {
+      const isCopy = volume.volume.volume.fileSystem.type === 'vfat'
+      return { volume, below: volume.mountPoint, view: this.mounted[i]?.mountPoint ?? '', ...isCopy ? {} : { upper: join(this.#directory, String(i), UPPER) } }
+    })
   }
 
   /** Room of the replica itself at a path: an overlay tells that of its layer. */
@@ -79,7 +89,7 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
   const made: MountedVolume[] = []
   for (const [i, volume] of below.entries()) {
     const at = join(directory, String(i))
-    const [upper, work, view] = [join(at, 'upper'), join(at, 'work'), join(at, 'view')] as const
+    const [upper, work, view] = [join(at, UPPER), join(at, 'work'), join(at, 'view')] as const
     for (const path of [upper, work, view]) await mkdir(path, { recursive: true, mode: 0o700 })
     if (volume.volume.volume.fileSystem.type === 'vfat') {
       // its names have no case, which no overlay can stand; an EFI system partition is small
