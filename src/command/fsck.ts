@@ -1,4 +1,4 @@
-/** Checks unmounted file systems without changing them: `e2fsck -fn`, `xfs_repair -n`, `btrfs check --readonly`. */
+/** Checks unmounted file systems, but for one without changing them: `e2fsck -fn`, `xfs_repair -n`, `btrfs check --readonly`, `fsck.vfat -n`. */
 import type { Runner } from './runner.ts'
 
 export interface CheckResult {
@@ -29,4 +29,15 @@ export async function checkXfs(runner: Runner, device: string, signal: AbortSign
 export async function checkBtrfs(runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
   const { exitCode, stdout, stderr } = await runner.run('btrfs', ['check', '--readonly', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: [1] })
   return { clean: exitCode === 0, output: `${stdout}${stderr}`.trim().slice(-OUTPUT_TAIL) }
+}
+
+/** Checks a FAT. @throws {AppError} what Runner throws */
+export async function checkFat(runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
+  const { exitCode, stdout, stderr } = await runner.run('fsck.vfat', ['-n', '--', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: [1] })
+  return { clean: exitCode === 0, output: `${stdout}${stderr}`.trim().slice(-OUTPUT_TAIL) }
+}
+
+/** Repairs an unmounted FAT that was not unmounted in order, which for others their log does when they are mounted. Nothing to do is fine. @throws {AppError} what Runner throws */
+export async function repairFat(runner: Runner, device: string, signal: AbortSignal): Promise<void> {
+  await runner.run('fsck.vfat', ['-a', '-w', '--', device], { signal, timeoutMs: TIMEOUT_MS, allowedExitCodes: [1] })
 }

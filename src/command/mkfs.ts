@@ -1,5 +1,5 @@
 /**
- * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs`, `mkswap`.
+ * Makes file systems with exactly the properties asked for, never with the appliance's own defaults: `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs`, `mkfs.vfat`, `mkswap`.
  * Each overwrites what is on the device; whether that may be is the caller's decision (`storage/make-filesystem.ts`).
  */
 import { runAlone } from './alone.ts'
@@ -55,6 +55,20 @@ export interface BtrfsOptions {
   runtimeFeatures: readonly string[]
 }
 
+export interface FatOptions {
+  bits?: number
+  /** eight hex digits */
+  serial: string
+  label: string
+  sectorSizeBytes: number
+  sectorsPerCluster?: number
+  reservedSectors?: number
+  /** number of allocation tables */
+  tables?: number
+  /** of FAT12 and FAT16 */
+  rootEntries?: number
+}
+
 export interface SwapOptions { uuid: string, label: string, pageSizeBytes?: number }
 
 const TIMEOUT_MS = 1_800_000 // inode tables of a large file system without lazy initialisation take minutes
@@ -99,6 +113,16 @@ export async function makeBtrfs(runner: Runner, device: string, number: string, 
   await runAlone(runner, device, number, 'mkfs.btrfs', [
     '-q', '-f', '-U', o.uuid, '-L', o.label, '--csum', o.checksum, '-d', o.data, '-m', o.metadata, ...(o.mixed ? ['--mixed'] : []), '-O', o.features.join(','), '-R', o.runtimeFeatures.join(','),
     ...(o.nodeSizeBytes === undefined ? [] : ['-n', String(o.nodeSizeBytes)]), ...(o.sectorSizeBytes === undefined ? [] : ['-s', String(o.sectorSizeBytes)]), '--', device,
+  ], { signal, timeoutMs: TIMEOUT_MS })
+}
+
+/** Makes a FAT. @throws {AppError} what Runner throws */
+export async function makeFat(runner: Runner, device: string, o: FatOptions, signal: AbortSignal): Promise<void> {
+  const number = (flag: string, value: number | undefined): readonly string[] => (value === undefined ? [] : [flag, String(value)])
+  await runner.run('mkfs.vfat', [
+    '-i', o.serial, '-n', o.label, '-S', String(o.sectorSizeBytes), ...number('-F', o.bits), ...number('-s', o.sectorsPerCluster), ...number('-f', o.tables),
+    ...number('-R', o.reservedSectors), ...(o.reservedSectors === undefined ? [] : ['-a']), ...number('-r', o.rootEntries), // -a: as told, not rounded up
+    '--mbr=n', '-I', '--', device, // a whole disk, too, and then without a partition table for show
   ], { signal, timeoutMs: TIMEOUT_MS })
 }
 

@@ -43,7 +43,7 @@ export const FileSystem = z.object({
    * log-blocks, log-version, log-sectsz, rtextents.
    * swap: pageSizeBytes, version, swapfile ("yes" for a file).
    * btrfs (`btrfs inspect-internal dump-super`): nodesize, sectorsize, checksum, devices (number of them), data, metadata (profiles: single, DUP ...).
-   * vfat: fatBits (12, 16, 32), sectsz.
+   * vfat: fatBits (12, 16, 32), sectsz, and of its first sector clusterSectors (in one cluster), reservedSectors, tables (number of them), rootEntries.
    */
   properties: z.record(z.string(), z.string()),
   /** btrfs: those that are made before anything is copied; the same for each volume of one file system. Snapshots are not among them. */

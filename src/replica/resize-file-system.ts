@@ -7,7 +7,8 @@ export function resizeFileSystem(fileSystem: FileSystem, sourceBytes: number, si
   switch (fileSystem.type) {
     case 'ext2': case 'ext3': case 'ext4': return resizeExt(fileSystem, sizeBytes)
     case 'xfs': return resizeXfs(fileSystem, sizeBytes)
-    case 'btrfs': case 'vfat': case 'swap': case 'unsupported': return fileSystem // they fill what they are made on
+    case 'vfat': return resizeFat(fileSystem)
+    case 'btrfs': case 'swap': case 'unsupported': return fileSystem // they fill what they are made on
   }
 }
 
@@ -29,4 +30,10 @@ function resizeXfs(fileSystem: FileSystem, sizeBytes: number): FileSystem {
   const kept = Object.fromEntries(Object.entries(properties).filter(([key]) => key !== 'agsize' && key !== 'agcount'))
   if (!(agsize > 0) || blocks < agsize * 1.5) return { ...fileSystem, properties: { ...kept, blocks: String(blocks) } }
   return { ...fileSystem, properties: { ...properties, blocks: String(blocks), agcount: String(Math.ceil(blocks / agsize)) } }
+}
+
+/** Clusters are as mkfs chooses them; only a FAT of 32 bits has room for any number of them. */
+function resizeFat(fileSystem: FileSystem): FileSystem {
+  const { sectsz, tables } = fileSystem.properties
+  return { ...fileSystem, properties: { fatBits: '32', ...(sectsz === undefined ? {} : { sectsz }), ...(tables === undefined ? {} : { tables }) } }
 }

@@ -11,7 +11,7 @@
 import { realpath } from 'node:fs/promises'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { captureLog, holdLogs } from '../logging/logger.ts'
-import { mountAt } from '../posix/mount-table.ts'
+import { mountAt, type MountEntry } from '../posix/mount-table.ts'
 import { Watchdog, type WatchdogAnswer } from './watchdog.ts'
 
 export interface Frozen extends AsyncDisposable {
@@ -49,7 +49,7 @@ const ENDING_MS = 15_000
 const ending = new Set<Promise<void>>()
 
 /**
- * Freezes the file systems of these mount points, the deepest first, so that the root comes last. All or none is frozen afterwards; one that
+ * Freezes the file systems of these mount points, the deepest first, so that the root comes last; FAT cannot be frozen. All or none is frozen afterwards; one that
  * did not answer in time is thawed as soon as it does.
  * @throws {AppError} FREEZE_BUSY when somebody else has frozen one, FREEZE_TIMEOUT when one does not answer, FREEZE_FAILED when a path is no
  * mount point or a file system cannot be frozen; TOOL_MISSING without the watchdog program. Abort is heeded before the freezing, not in it.
@@ -102,18 +102,31 @@ async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> 
   }
 }
 
-/** One path per file system, deepest first. */
+/** FAT, which no kernel freezes: what is written to an EFI system partition after the last look at it is lost. */
+const UNFREEZABLE: ReadonlySet<string> = new Set(['vfat', 'msdos'])
+
+/** One path per file system, deepest first; without those that cannot be frozen. */
 async function inFreezingOrder(mountPoints: readonly string[]): Promise<string[]> {
-  const depth = (path: string): number => path === '/' ? 0 : path.split('/').length
-  const byDevice = new Map<string, string>()
+  const mounts: MountEntry[] = []
   for (const given of mountPoints) {
     const path = await realpath(given)
-    // of subvolumes the kernel tells one device here, and stat() another one for each
     const mount = await mountAt(path)
     // a plain directory: freezing would stop the whole file system around it
     if (mount === undefined) throw new AppError('FREEZE_FAILED', `cannot freeze ${path}: no file system is mounted there`)
-    const known = byDevice.get(mount.device)
-    if (known === undefined || depth(path) < depth(known)) byDevice.set(mount.device, path)
+    mounts.push(mount)
+  }
+  return freezingOrder(mounts)
+}
+
+/** Pure. */
+export function freezingOrder(mounts: readonly Pick<MountEntry, 'device' | 'mountPoint' | 'type'>[]): string[] {
+  const depth = (path: string): number => path === '/' ? 0 : path.split('/').length
+  const byDevice = new Map<string, string>()
+  for (const { device, mountPoint, type } of mounts) {
+    if (UNFREEZABLE.has(type)) continue
+    // of subvolumes the kernel tells one device here, and stat() another one for each
+    const known = byDevice.get(device)
+    if (known === undefined || depth(mountPoint) < depth(known)) byDevice.set(device, mountPoint)
   }
   return [...byDevice.values()].sort((a, b) => depth(b) - depth(a))
 }

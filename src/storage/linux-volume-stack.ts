@@ -2,7 +2,7 @@
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { probeDevice } from '../command/blkid.ts'
 import { flushDevice } from '../command/blockdev.ts'
-import { checkBtrfs, checkExt, checkXfs, type CheckResult } from '../command/fsck.ts'
+import { checkBtrfs, checkExt, checkFat, checkXfs, repairFat, type CheckResult } from '../command/fsck.ts'
 import { forgetPartitions } from '../command/partx.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
@@ -117,12 +117,22 @@ export class LinuxVolumeStack implements VolumeStack {
     const maps = mapsAbove(await readDeviceMaps(), [disk])
     for (const device of [...partitions.length === 0 ? [disk] : partitions.map(p => p.device), ...maps.map(m => m.device)]) {
       const { type } = await probeDevice(runner, device, signal)
-      if (!/^(ext[234]|xfs|btrfs)$/.test(type)) continue
-      if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off
-      const result: CheckResult = type === 'xfs' ? await checkXfs(runner, device, signal) : type === 'btrfs' ? await checkBtrfs(runner, device, signal) : await checkExt(runner, device, signal)
+      if (!/^(ext[234]|xfs|btrfs|vfat)$/.test(type)) continue
+      if (wereMounted.size === 0 && type === 'vfat') await repairFat(runner, device, signal)
+      else if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off
+      const result = await checkAs(type, runner, device, signal)
       storageLog.info({ jobId, device, type, clean: result.clean }, 'file system of the replica checked')
       if (!result.clean) damaged.push(`${type} on ${device} has errors: ${result.output}`)
     }
     return damaged
+  }
+}
+
+async function checkAs(type: string, runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
+  switch (type) {
+    case 'xfs': return await checkXfs(runner, device, signal)
+    case 'btrfs': return await checkBtrfs(runner, device, signal)
+    case 'vfat': return await checkFat(runner, device, signal)
+    default: return await checkExt(runner, device, signal)
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Makes one file system as it is on the source: features, geometry, UUID, label. First what will be made is decided (pure), then the device
  * is looked at, then it is done. An interrupted making is recognised and done again: ext carries a label of ours until its last write, XFS
- * has a flag for it, btrfs carries the label, too, swap is one write.
+ * has a flag for it, btrfs and FAT carry a label, too, swap is one write.
  */
 import { open } from 'node:fs/promises'
 import { probeDevice } from '../command/blkid.ts'
@@ -12,12 +12,14 @@ import { listSignatures } from '../command/wipefs.ts'
 import type { Volume } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceSizeBytes } from './block-devices.ts'
+import { fatRecipe, makeFatVolume, UNFINISHED_FAT_LABEL, whyFatNotMade, type FatRecipe } from './make-fat.ts'
 import { btrfsRecipe, makeBtrfsVolume, whyBtrfsNotMade, type BtrfsRecipe } from './make-btrfs.ts'
 
 export type FileSystemRecipe =
   | { kind: 'ext', options: ExtOptions, tuning: ExtTuning }
   | { kind: 'xfs', options: XfsOptions, old: boolean }
   | { kind: 'btrfs', recipe: BtrfsRecipe }
+  | { kind: 'fat', recipe: FatRecipe }
   | { kind: 'swap', options: SwapOptions }
 
 const UNFINISHED_LABEL = 'landfall-new'
@@ -47,7 +49,8 @@ export function whyNotMade({ fileSystem }: Volume): string | undefined {
       return Number(fileSystem.properties['rtextents'] ?? 0) > 0 ? 'it has a realtime section' : undefined
     case 'swap': return undefined
     case 'btrfs': return whyBtrfsNotMade(fileSystem)
-    case 'vfat': case 'unsupported': return `file systems of type ${fileSystem.typeName} cannot be re-created`
+    case 'vfat': return whyFatNotMade(fileSystem)
+    case 'unsupported': return `file systems of type ${fileSystem.typeName} cannot be re-created`
   }
 }
 
@@ -58,6 +61,7 @@ export function recipeFor(volume: Volume, sizeBytes: number): FileSystemRecipe {
   const { fileSystem } = volume
   if (fileSystem.type === 'xfs') return xfsRecipe(volume, sizeBytes)
   if (fileSystem.type === 'btrfs') return { kind: 'btrfs', recipe: btrfsRecipe(fileSystem, UNFINISHED_LABEL) }
+  if (fileSystem.type === 'vfat') return { kind: 'fat', recipe: fatRecipe(fileSystem) }
   if (fileSystem.type !== 'swap') return extRecipe(volume, sizeBytes)
   const page = optional(fileSystem.properties['pageSizeBytes'])
   return { kind: 'swap', options: { uuid: fileSystem.uuid, label: fileSystem.label, ...(page === undefined ? {} : { pageSizeBytes: page }) } }
@@ -78,6 +82,7 @@ export async function makeFileSystem(runner: Runner, device: string, volume: Vol
       return
     case 'xfs': await makeXfs(runner, device, recipe.options, recipe.old, signal); return
     case 'btrfs': await makeBtrfsVolume(runner, device, recipe.recipe, placeBelow, signal); return
+    case 'fat': await makeFatVolume(runner, device, recipe.recipe, signal); return
     case 'swap': await makeSwap(runner, device, recipe.options, signal)
   }
 }
@@ -91,7 +96,7 @@ export async function holdsFileSystem(runner: Runner, device: string, volume: Vo
   const found = await probeDevice(runner, device, signal)
   if (found.type === '' && found.partitionTable === '' && (await listSignatures(runner, device, signal)).length === 0) return 'no'
   const same = found.uuid.toLowerCase() === fileSystem.uuid.toLowerCase() && family(found.type) === family(fileSystem.type)
-  if (same && found.type !== 'xfs' && found.label === UNFINISHED_LABEL) return 'no'
+  if (same && found.type !== 'xfs' && found.label === (found.type === 'vfat' ? UNFINISHED_FAT_LABEL : UNFINISHED_LABEL)) return 'no'
   if (same && found.type === 'xfs' && await xfsUnfinished(device)) return 'no'
   if (same && found.label === fileSystem.label) return 'yes'
   const what = found.type === '' ? 'something that is not recognised' : `${found.type} ${found.uuid} "${found.label}"`

@@ -6,6 +6,7 @@
 import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
+import { repairFat } from '../command/fsck.ts'
 import { mountDevice, mountVirtual, remountBind, unmount } from '../command/mount.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedVolume } from '../domain/replica.ts'
@@ -74,6 +75,7 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
 
 async function mountVolume(runner: Runner, device: string, mountPoint: string, volume: PlannedVolume, signal: AbortSignal): Promise<void> {
   const { type } = volume.volume.fileSystem
+  if (type === 'vfat') await repairFat(runner, device, signal)
   if (type === 'btrfs') await mountBtrfs(runner, device, mountPoint, optionsFor(volume), signal)
   else await mountDevice(runner, device, mountPoint, type, optionsFor(volume), signal)
 }
@@ -82,8 +84,17 @@ function optionsFor({ volume }: PlannedVolume): readonly string[] {
   switch (volume.fileSystem.type) {
     case 'xfs': return [...VOLUME_OPTIONS, 'nouuid'] // another source may have the same UUID (a clone)
     case 'btrfs': return [...VOLUME_OPTIONS, volume.subvolume === undefined || volume.subvolume === '' ? `subvolid=${String(BTRFS_TOP)}` : `subvol=/${volume.subvolume}`]
-    case 'ext2': case 'ext3': case 'ext4': case 'vfat': case 'swap': case 'unsupported': return [...VOLUME_OPTIONS, 'errors=remount-ro']
+    case 'vfat': return [...VOLUME_OPTIONS, 'errors=remount-ro', ...fatOptions(volume.mountOptions)]
+    case 'ext2': case 'ext3': case 'ext4': case 'swap': case 'unsupported': return [...VOLUME_OPTIONS, 'errors=remount-ro']
   }
+}
+
+/**
+ * Names as the source sees them; the rest of its options says what it shows, not what is there. With `sync` data is on the disk before the time that says
+ * that it is complete: there is no log, and no mark of how far a mirror has come.
+ */
+function fatOptions(source: string): readonly string[] {
+  return ['sync', ...source.split(',').filter(option => /^(?:utf8(?:=(?:0|1|yes|no|true|false))?|codepage=\d{1,5}|iocharset=[a-z0-9-]{1,32}|shortname=(?:lower|win95|winnt|mixed)|nonumtail(?:=1)?)$/.test(option))]
 }
 
 /** the number of the top of every btrfs, whatever its default subvolume is */

@@ -6,6 +6,7 @@ import type { Runner } from '../command/runner.ts'
 import { readXfsGeometry } from '../command/xfs-info.ts'
 import { FileSystemType, type FileSystem } from '../domain/volume.ts'
 import { describeBtrfs } from './describe-btrfs.ts'
+import { readFatGeometry } from './fat-boot-sector.ts'
 import { orFinding, type Report } from './findings.ts'
 import type { Mount } from './mount-table.ts'
 
@@ -44,7 +45,7 @@ export async function describeFileSystem(request: FileSystemRequest): Promise<De
     case 'xfs': return hostPath === undefined ? { fileSystem } : look(async () => describeXfs(runner, hostPath, fileSystem, signal))
     case 'swap': return describeSwap(fileSystem, signature)
     case 'btrfs': return look(async () => describeBtrfs({ runner, device, mounts, report, signal }, fileSystem))
-    case 'vfat': return { fileSystem: { ...fileSystem, blockSizeBytes: signature.blockSizeBytes, properties: { fatBits: /\d+$/.exec(signature.version)?.[0] ?? '', sectsz: String(signature.blockSizeBytes) } } }
+    case 'vfat': return { fileSystem: { ...fileSystem, blockSizeBytes: signature.blockSizeBytes, properties: { fatBits: /\d+$/.exec(signature.version)?.[0] ?? '', sectsz: String(signature.blockSizeBytes), ...await readFatGeometry(device) } } }
     case 'unsupported': return { fileSystem, unsupportedReason: `${typeName} file systems cannot be migrated` }
   }
 }

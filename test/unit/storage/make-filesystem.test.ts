@@ -1,6 +1,11 @@
 import t from 'tap'
+import { resizeFileSystem } from '../../../src/replica/resize-file-system.ts'
 import { recipeFor, whyNotMade } from '../../../src/storage/make-filesystem.ts'
 import { ext4, GIB, MIB, volume, xfs } from '../replica/workloads.ts'
+
+const FAT = {
+  ...ext4('7A2B-11FE', GIB), type: 'vfat' as const, typeName: 'vfat', label: 'EFI', features: [], properties: { fatBits: '16', sectsz: '512', clusterSectors: '8', reservedSectors: '4', tables: '2', rootEntries: '512' },
+}
 
 t.test('an ext recipe holds what the source says, and nothing that it does not say', async t => {
   const recipe = recipeFor(volume('sda', 1, '/', ext4('u', GIB, 'root'), GIB), GIB)
@@ -25,8 +30,21 @@ t.test('a file system larger than its device is refused before anything is writt
 t.test('what cannot be made says why', async t => {
   t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), features: ['extent', 'encrypt'] }, GIB)), /encrypt/)
   t.match(whyNotMade(volume('sda', 1, '/', { ...xfs('u', GIB), properties: { log: 'external' } }, GIB)), /log/)
-  t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), type: 'vfat', typeName: 'vfat' }, GIB)), /vfat/)
+  t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), type: 'unsupported', typeName: 'zfs' }, GIB)), /zfs/)
+  t.match(whyNotMade(volume('sda', 1, '/x', { ...FAT, uuid: '' }, GIB)), /serial number/)
+  t.match(whyNotMade(volume('sda', 1, '/x', { ...FAT, properties: {} }, GIB)), /allocation table/)
+  for (const label of ['twelve chars', ' EFI', 'EFI ', 'A"B', 'A.B', 'Ä', 'A/B']) t.match(whyNotMade(volume('sda', 1, '/x', { ...FAT, label }, GIB)), /label/, label)
+  for (const label of ['', 'EFI', 'EFI System', 'A', 'no_case-1']) t.equal(whyNotMade(volume('sda', 1, '/x', { ...FAT, label }, GIB)), undefined, label)
   t.match(whyNotMade(volume('sda', 1, '/x', { ...ext4('u', GIB), type: 'btrfs', typeName: 'btrfs', features: ['no-holes', 'zoned'] }, GIB)), /zoned/)
   t.match(whyNotMade(volume('sda', 1, '/x', { ...ext4('u', GIB), type: 'btrfs', typeName: 'btrfs', features: [], properties: { devices: '2' } }, GIB)), /several devices/)
   t.equal(whyNotMade(volume('sda', 1, '/', ext4('u', GIB), GIB)), undefined)
+})
+
+t.test('a FAT is made with the geometry that is known, and a resized one as mkfs chooses', async t => {
+  t.same(recipeFor(volume('sda', 1, '/boot/efi', FAT, GIB), GIB), {
+    kind: 'fat', recipe: { label: 'EFI', options: { serial: '7A2B11FE', label: 'LANDFALLNEW', sectorSizeBytes: 512, bits: 16, sectorsPerCluster: 8, reservedSectors: 4, tables: 2, rootEntries: 512 } },
+  })
+  t.same(recipeFor(volume('sda', 1, '/boot/efi', resizeFileSystem(FAT, GIB, 2 * GIB), 2 * GIB), 2 * GIB), {
+    kind: 'fat', recipe: { label: 'EFI', options: { serial: '7A2B11FE', label: 'LANDFALLNEW', sectorSizeBytes: 512, bits: 32, tables: 2 } },
+  })
 })

@@ -26,6 +26,7 @@ const FS_IOC_FSSETXATTR: libc::Ioctl = 0x401c_5820;
 const EXT_MAGIC: i64 = 0xef53;
 const XFS_MAGIC: i64 = 0x5846_5342;
 const BTRFS_MAGIC: i64 = 0x9123_683e;
+const FAT_MAGIC: i64 = 0x4d44;
 
 /// What has to be known about a file system to ask it little.
 #[derive(Clone, Copy)]
@@ -37,6 +38,8 @@ pub struct FileSystem {
     pub stores_acls: bool,
     /// it has subvolumes
     pub btrfs: bool,
+    /// it keeps of an object's metadata when it was changed, and shows what its mount options say for the rest (fat.rs)
+    pub fat: bool,
     /// of the directory that it was asked of
     device: (u32, u32),
 }
@@ -89,6 +92,7 @@ impl FileSystem {
             extended_says_all: magic == EXT_MAGIC || magic == XFS_MAGIC,
             stores_acls: magic == XFS_MAGIC,
             btrfs: magic == BTRFS_MAGIC,
+            fat: magic == FAT_MAGIC,
             device: stat(fd, b"").map(|found| (found.stx_dev_major, found.stx_dev_minor))?,
         })
     }

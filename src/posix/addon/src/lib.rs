@@ -14,6 +14,7 @@ mod echo;
 mod errno;
 mod fanotify;
 mod fanotify_abi;
+mod fat;
 mod file_system;
 pub mod frame;
 pub mod frame_body;

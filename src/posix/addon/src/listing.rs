@@ -1,7 +1,8 @@
 //! Directories as the bytes of src/wire/listing-codec.ts.
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
-use crate::inode::Time;
+use crate::fat;
+use crate::inode::{FileSystem, Time};
 use crate::operation::SIZE_MAX;
 use crate::sys::{file_type, open_below, read_link, stat};
 use crate::tree::{Registry, TREES, Tree};
@@ -17,7 +18,11 @@ use std::sync::{Arc, Mutex};
 const PAGE: usize = 1024 * 1024;
 
 /// Appends `core` of operation-codec.ts. False when extended attributes were left out because they are too many.
-pub fn encode_core(found: &libc::statx, flags: (u32, u32), object: Object, purpose: For, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
+pub fn encode_core(file_system: &FileSystem, found: &libc::statx, flags: (u32, u32), object: Object, purpose: For, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
+    if file_system.fat {
+        fat::encode_core(found, out);
+        return Ok(true);
+    }
     out.extend_from_slice(&(found.stx_mode & 0o7777).to_le_bytes());
     for number in [found.stx_uid, found.stx_gid, flags.0, flags.1] {
         out.extend_from_slice(&number.to_le_bytes());
@@ -27,8 +32,8 @@ pub fn encode_core(found: &libc::statx, flags: (u32, u32), object: Object, purpo
 }
 
 /// Appends `metadata` of operation-codec.ts. False as of `encode_core`.
-pub fn encode_metadata(found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
-    let all = encode_core(found, flags, object, For::Operation, scratch, out)?;
+pub fn encode_metadata(file_system: &FileSystem, found: &libc::statx, flags: (u32, u32), object: Object, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
+    let all = encode_core(file_system, found, flags, object, For::Operation, scratch, out)?;
     encode_time(time(&found.stx_atime), out);
     Ok(all)
 }
@@ -37,7 +42,7 @@ fn time(found: &libc::statx_timestamp) -> Time {
     (found.tv_sec, found.tv_nsec)
 }
 
-fn encode_time((seconds, nanoseconds): Time, out: &mut Vec<u8>) {
+pub fn encode_time((seconds, nanoseconds): Time, out: &mut Vec<u8>) {
     out.extend_from_slice(&seconds.to_le_bytes());
     out.extend_from_slice(&nanoseconds.to_le_bytes());
 }
@@ -152,11 +157,11 @@ pub fn encode_record(tree: &Tree, dir: RawFd, name: &[u8], found: &libc::statx, 
     out.extend_from_slice(&target);
     if xattrs && !tree.is_foreign(found) {
         let facts = facts(tree, dir, name, found);
-        let encoded = encode_core(found, facts.flags, facts.object(), For::Listing, scratch, out);
+        let encoded = encode_core(&tree.file_system, found, facts.flags, facts.object(), For::Listing, scratch, out);
         facts.close(tree);
         return encoded;
     }
-    encode_core(found, (0, 0), Object::None, For::Listing, scratch, out)
+    encode_core(&tree.file_system, found, (0, 0), Object::None, For::Listing, scratch, out)
 }
 
 /// A directory being listed: its names in order, a window of them at a time, and how far the pages have come.
@@ -166,12 +171,20 @@ pub struct Lister {
     window: Window,
     share: Option<Share>,
     next: usize,
-    /// of the root of a tree
-    hidden: Option<&'static [u8]>,
+    /// what of the root of a tree is nobody's to see
+    hidden: Option<fn(&[u8]) -> bool>,
 }
 
 /// The directory in the root of a replica in which objects are kept while they are moved (src/domain/limbo.ts). No listing shows it.
 pub const LIMBO: &[u8] = b".landfall-limbo";
+
+fn is_limbo(name: &[u8]) -> bool {
+    name == LIMBO
+}
+
+fn is_hidden_on_fat(name: &[u8]) -> bool {
+    is_limbo(name) || fat::is_mark_file(name)
+}
 
 /// What a window takes of the tree's room.
 struct Share(Arc<Tree>, usize);
@@ -191,7 +204,7 @@ const LISTER_ROOM: usize = 1024 * 1024;
 impl Lister {
     pub fn open(tree: Arc<Tree>, path: &[u8]) -> Result<Self> {
         let dir = tree.directory(path)?;
-        let hidden = path.is_empty().then_some(LIMBO);
+        let hidden: Option<fn(&[u8]) -> bool> = path.is_empty().then_some(if tree.file_system.fat { is_hidden_on_fat } else { is_limbo });
         let mut lister = Lister { tree, dir, window: Window::default(), share: None, next: 0, hidden };
         lister.read(b"")?;
         Ok(lister)

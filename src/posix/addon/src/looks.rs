@@ -2,6 +2,7 @@
 use crate::background::{Background, background};
 use crate::batch::Batch;
 use crate::errno::{Errno, Result};
+use crate::fat::is_mark_file;
 use crate::listing::{LIMBO, encode_found};
 use crate::operation::{METADATA, begin, end};
 use crate::read::Reading;
@@ -81,7 +82,7 @@ pub fn look_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Looks>> {
                 encode_found(&tree, dir, name, &found, false, &mut Vec::new(), &mut page)
             });
             let is_there = match answer {
-                Ok(()) => *path != *LIMBO,
+                Ok(()) => *path != *LIMBO && !(tree.file_system.fat && is_mark_file(path)),
                 Err(errno) if is_gone(errno) => false,
                 Err(errno) => return Err(errno),
             };

@@ -2,6 +2,7 @@
 //! not read from a source, not listed, not taken away with other attributes, and refused in operations.
 use crate::background::{Background, background};
 use crate::errno::{Errno, Result, check};
+use crate::fat;
 use crate::inode::{get_flags, set_flags};
 use crate::remove::unlock;
 use crate::tree::TREES;
@@ -27,8 +28,12 @@ fn mark(name: &[u8]) -> Result<&[u8]> {
 pub fn read_mark(tree: u32, name: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
     background(move || {
         let tree = TREES.get(tree)?;
+        let root = tree.root.as_raw_fd();
+        if tree.file_system.fat {
+            return fat::read_mark(root, mark(&name)?).map(|value| value.map(Buffer::from));
+        }
         let mut value = Vec::new();
-        match Object::Open(tree.root.as_raw_fd()).get(mark(&name)?, &mut value) {
+        match Object::Open(root).get(mark(&name)?, &mut value) {
             Ok(()) => Ok(Some(value.into())),
             Err(Errno(libc::ENODATA)) => Ok(None),
             Err(errno) => Err(errno),
@@ -43,6 +48,9 @@ pub fn write_mark(tree: u32, name: Buffer, value: Option<Buffer>, durable: bool)
         let tree = TREES.get(tree)?;
         let root = tree.root.as_raw_fd();
         let name = mark(&name)?;
+        if tree.file_system.fat {
+            return fat::write_mark(root, name, value.as_deref());
+        }
         let write = || match &value {
             Some(value) => Object::Open(root).set(name, value),
             None => Object::Open(root).remove(name),

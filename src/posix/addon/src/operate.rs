@@ -2,6 +2,7 @@
 use crate::direct::write_directly;
 use crate::directories::Directories;
 use crate::errno::{Errno, check};
+use crate::fat;
 use crate::inode::NOCOW;
 use crate::newborn::Newborn;
 use crate::operation::{Body, Extent, Metadata, Operation};
@@ -55,6 +56,9 @@ impl Writing {
         }
         if path.is_empty() && !matches!(operation.body, Body::Directory(_) | Body::Metadata(_)) {
             return Err(failure(libc::EINVAL, "the root itself"));
+        }
+        if tree.file_system.fat && (fat::is_mark_file(path) || matches!(operation.body, Body::Rename { to: other } | Body::Link { existing: other } if fat::is_mark_file(other))) {
+            return Err(failure(libc::EINVAL, "a name that the replica keeps for itself"));
         }
         match &operation.body {
             Body::Directory(metadata) => self.directory(tree, path, metadata),

@@ -141,10 +141,10 @@ impl<'a> Reading<'a> {
     /// Appends the metadata of what has the name and is not open.
     pub fn metadata_of(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {
         if self.tree.is_foreign(found) {
-            return encode_metadata(found, (0, 0), Object::None, &mut self.scratch, &mut self.out).map(drop);
+            return encode_metadata(&self.tree.file_system, found, (0, 0), Object::None, &mut self.scratch, &mut self.out).map(drop);
         }
         let facts = facts(self.tree, self.dir, name, found);
-        let encoded = encode_metadata(found, facts.flags, facts.object(), &mut self.scratch, &mut self.out);
+        let encoded = encode_metadata(&self.tree.file_system, found, facts.flags, facts.object(), &mut self.scratch, &mut self.out);
         facts.close(self.tree);
         self.lacking |= !encoded?;
         Ok(())
@@ -162,7 +162,7 @@ impl<'a> Reading<'a> {
         let flags = self.tree.file_system.flags(raw, false)?;
         let start = begin(&mut self.out, FILE, FLAG_COMPLETE, self.directory, name);
         self.out.extend_from_slice(&found.stx_size.to_le_bytes());
-        self.lacking = !encode_metadata(found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
+        self.lacking = !encode_metadata(&self.tree.file_system, found, flags, Object::Open(raw), &mut self.scratch, &mut self.out)?;
         self.extents(index, raw, found.stx_size)?;
         end(&mut self.out, start);
         let now = stat(raw, b"")?;

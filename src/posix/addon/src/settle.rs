@@ -112,6 +112,13 @@ pub fn settle(file_system: &FileSystem, object: Object, before: &Before, wanted:
     if wanted.flags & SUBVOLUME != 0 && now.is_ok_and(|(flags, _)| flags & SUBVOLUME == 0) {
         refused.note(Err(Errno(libc::EOPNOTSUPP)), || "btrfs subvolume".to_owned());
     }
+    if file_system.fat {
+        // nothing else is kept
+        if finished {
+            refused.note(set_and_check_times(fd, wanted), || "times".to_owned());
+        }
+        return refused.done();
+    }
     let owner_differs = before.owner != (wanted.uid, wanted.gid);
     if owner_differs {
         refused.note(set_owner(fd, wanted.uid, wanted.gid), || "owner".to_owned());

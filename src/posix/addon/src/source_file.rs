@@ -174,7 +174,7 @@ pub fn file_metadata(tree: u32, fd: i32, path: Buffer) -> AsyncTask<Background<B
         let mut out = Vec::new();
         let start = begin(&mut out, METADATA, 0, &path, b"");
         let flags = tree.file_system.flags(fd, false)?;
-        encode_metadata(&stat(fd, b"")?, flags, Object::Open(fd), &mut Vec::new(), &mut out)?;
+        encode_metadata(&tree.file_system, &stat(fd, b"")?, flags, Object::Open(fd), &mut Vec::new(), &mut out)?;
         end(&mut out, start);
         Ok(out.into())
     })

@@ -19,7 +19,7 @@ pub struct Window {
 impl Window {
     /// Reads a directory that was just opened, or all of it again to go on behind a name. Takes `room` bytes at most, and half of that when there is more to come.
     /// `hidden` is nobody's to see.
-    pub fn read(dir: RawFd, after: &[u8], room: usize, hidden: Option<&[u8]>) -> Result<Self> {
+    pub fn read(dir: RawFd, after: &[u8], room: usize, hidden: Option<fn(&[u8]) -> bool>) -> Result<Self> {
         if !after.is_empty() {
             // SAFETY: takes numbers.
             check(unsafe { libc::lseek(dir, 0, libc::SEEK_SET) } as i32)?;
@@ -28,7 +28,7 @@ impl Window {
         // names from here on are left for a later window
         let mut end: Option<Vec<u8>> = None;
         read_directory(dir, |name| {
-            if name <= after || hidden == Some(name) || end.as_ref().is_some_and(|end| name >= end.as_slice()) {
+            if name <= after || hidden.is_some_and(|hidden| hidden(name)) || end.as_ref().is_some_and(|end| name >= end.as_slice()) {
                 return;
             }
             window.order.push((window.packed.len() as u32, name.len() as u8));
