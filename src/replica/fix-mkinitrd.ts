@@ -1,4 +1,5 @@
 /** C15 for systems with mkinitrd: Red Hat 5 names its drivers in modprobe.conf and on the command line, SUSE 11 in /etc/sysconfig/kernel. */
+import type { ReplicaPlan } from '../domain/replica.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import { hasProgram, listImage, missingInImage } from './initramfs-content.ts'
 import { replicaKernels, type ReplicaKernel } from './replica-kernels.ts'
@@ -18,14 +19,14 @@ export const REBUILD_RED_HAT_5: FixUp = {
     const text = await files.text(MODPROBE) ?? ''
     const aliases = withHardwareAliases(text, driverOf(plan.controller), plan.adapters.map(a => ({ name: a.sourceName, driver: driverOf(a.type) })))
     if (aliases !== text) await files.write(MODPROBE, aliases)
-    return await rebuild(replica, version => `/boot/initrd-${version}.img`, ({ modules, version }, image) => ['-f', ...modules.flatMap(m => [`--with=${m}`]), `--preload=${driverOf(plan.controller)}`, image, version], signal)
+    return await rebuild(replica, version => `/boot/initrd-${version}.img`, ({ modules, version }, image) => ['-f', ...modules.flatMap(m => [`--with=${m}`]), ...isRootLogical(plan) ? ['--force-lvm-probe'] : [], `--preload=${driverOf(plan.controller)}`, image, version], signal)
   },
 }
 
 export const REBUILD_SUSE_11: FixUp = {
   id: 'C15', title: 'rebuild the initrd of every kernel with the drivers it needs', required: true,
   fix: async (replica: AssembledReplica, signal) => {
-    const { files } = replica
+    const { files, plan } = replica
     const text = await files.text(SUSE_KERNEL)
     if (text === undefined) throw fixUpFailed(`the replica has no ${SUSE_KERNEL}, which says what is in its initrd`)
     const kernels = await replicaKernels(files)
@@ -35,9 +36,14 @@ export const REBUILD_SUSE_11: FixUp = {
     return await rebuild(replica, version => `/boot/initrd-${version}`, () => {
       if (done) return undefined // without arguments it makes those of all kernels
       done = true
-      return []
+      return isRootLogical(plan) ? ['-f', 'lvm2'] : []
     }, signal)
   },
+}
+
+/** These programs ask LVM whether the root is a logical volume, and it cannot answer them here: they are told. */
+function isRootLogical({ volumes }: Pick<ReplicaPlan, 'volumes'>): boolean {
+  return volumes.some(v => v.volume.mountPoint === '/' && v.logicalVolume !== undefined)
 }
 
 /** modprobe.conf with the aliases that mkinitrd and the network scripts of Red Hat 5 go by. Pure. */

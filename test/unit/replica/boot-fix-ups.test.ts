@@ -27,10 +27,11 @@ const DISK_UUID = '6000c290000000000000000000000001'
 interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
 
 /** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
-async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`): Promise<Done> {
+async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, logicalRoot = false): Promise<Done> {
   const root = t.testdir(system.tree)
   const workload = workloadOf(system)
   const plan = { ...planReplica({ jobId: 'j', workload, options: options(), places: places() }), firmware: system.firmware }
+  if (logicalRoot) for (const v of plan.volumes) if (v.volume.mountPoint === '/') v.logicalVolume = { group: 'v', name: 'root' }
   const files = await ReplicaFiles.open(root)
   t.teardown(async () => { await files[Symbol.asyncDispose]() })
   const calls: string[] = []
@@ -142,6 +143,11 @@ t.test('SUSE 11: mkinitrd without arguments, names of the old controller everywh
   t.equal(done.read('etc/udev/rules.d/70-persistent-net.rules'), `# landfall: eth0 keeps its name\nSUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
   t.ok(done.exists('etc/init.d/rc3.d/S99landfall-first-boot'))
   await settles(t, done, ['etc/sysconfig/kernel', 'boot/grub/menu.lst', 'etc/fstab'])
+})
+
+t.test('programs that make an initrd and would ask LVM for the root are told that it is a logical volume', async t => {
+  t.match((await fixed(t, RED_HAT_5, [], undefined, true)).calls.find(c => c.startsWith('mkinitrd')), / --force-lvm-probe --preload=/)
+  t.equal((await fixed(t, SUSE_11, [], undefined, true)).calls[0], 'mkinitrd -f lvm2')
 })
 
 t.test('SUSE 15: dracut, GRUB 2 and its menu made anew, YaST knows the disk', async t => {
