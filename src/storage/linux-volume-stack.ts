@@ -10,7 +10,7 @@ import { AppError } from '../errors/app-error.ts'
 import { storageLog } from '../logging/logger.ts'
 import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
-import { disksOf, kernelPartitions } from './block-devices.ts'
+import { deviceNumber, disksOf, kernelPartitions } from './block-devices.ts'
 import { logicalMapUuid, mapsAbove, readDeviceMaps } from './device-maps.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { markVolumes } from './mark-volumes.ts'
@@ -89,7 +89,9 @@ export class LinuxVolumeStack implements VolumeStack {
   async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true, handOver = [] }: ReleaseOptions = {}): Promise<void> {
     signal.throwIfAborted()
     const place = placeOf(this.#parts.stateDirectory, jobId)
-    const wereMounted = new Set((await mountsBelow(place)).map(m => m.device))
+    const mounts = await mountsBelow(place)
+    const wereMounted = new Set(mounts.map(m => m.device))
+    for (const { source } of mounts) if (/^\/dev\/dm-\d+$/.test(source)) wereMounted.add(await deviceNumber(source)) // a btrfs has a number of its own
     await unmountBelow(this.#parts, place, signal)
     const damaged: string[] = []
     const disks = await disksOf(devices)

@@ -75,10 +75,11 @@ export async function handOverGroups(parts: GroupParts, groups: readonly PlacedG
  * @throws {AppError} TOOL_FAILED when one is in use
  */
 export async function closeGroups(parts: GroupParts, disks: readonly string[], used: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-  const maps = (await readDeviceMaps()).filter(map => map.uuid.startsWith('LVM-'))
-  const groups = new Set(maps.filter(map => used.has(map.number)).map(groupOf))
+  const maps = await readDeviceMaps()
+  const logical = maps.filter(map => map.uuid.startsWith(logicalMapUuid('')))
+  const groups = new Set(logical.filter(map => used.has(map.number) && map.name.startsWith(OURS)).map(groupOf))
   const onDisks = mapsAbove(maps, disks)
-  await closeMaps(parts, maps.filter(map => onDisks.includes(map) || groups.has(groupOf(map))), signal)
+  await closeMaps(parts, logical.filter(map => onDisks.includes(map) || groups.has(groupOf(map))), signal)
 }
 
 /** "LVM-" and the 32 characters of the group's identifier. */
@@ -87,6 +88,8 @@ function groupOf({ uuid }: DeviceMap): string {
 }
 
 const GROUP_CHARACTERS = 32
+/** Temporary names begin so. */
+const OURS = 'm_'
 
 /** What each device of the group holds. @throws {AppError} VOLUME_LAYOUT when that is something else */
 async function lookAt({ runner }: GroupParts, { group, devices }: PlacedGroup, signal: AbortSignal): Promise<readonly Held[]> {
