@@ -91,7 +91,7 @@ export class LinuxVolumeStack implements VolumeStack {
     const place = placeOf(this.#parts.stateDirectory, jobId)
     const mounts = await mountsBelow(place)
     const wereMounted = new Set(mounts.map(m => m.device))
-    for (const { source } of mounts) if (/^\/dev\/dm-\d+$/.test(source)) wereMounted.add(await deviceNumber(source)) // a btrfs has a number of its own
+    for (const { type, source } of mounts) if (type === 'btrfs' && /^\/dev\/dm-\d+$/.test(source)) wereMounted.add(await deviceNumber(source)) // it has a number of its own; an overlay only names the device
     await unmountBelow(this.#parts, place, signal)
     const damaged: string[] = []
     const disks = await disksOf(devices)

@@ -2,15 +2,18 @@
  * What lvm-guest.test.ts runs in its guest: the replicas of two clones, with the product's own code. `lvm-guest-program.js DO:CLONE ...` does one thing
  * after the other, each as an appliance that has just been started, and tells what it sees in lines that begin with "@ ".
  */
+import { execFileSync } from 'node:child_process'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
+import { mapNameOf } from '../../../src/command/lvm.ts'
 import type { Runner } from '../../../src/command/runner.ts'
 import type { VirtualDisk } from '../../../src/domain/target.ts'
 import { AppError, isAppError } from '../../../src/errors/app-error.ts'
 import { MemoryHypervisor } from '../../../src/hypervisor/memory-hypervisor.ts'
 import { buildReplica } from '../../../src/replica/build.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
+import { logicalMapUuid } from '../../../src/storage/device-maps.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
 import { placedGroups, type MountedVolume } from '../../../src/storage/volume-stack.ts'
 import { readSource } from '../../unit/replica/source-text.ts'
@@ -114,6 +117,16 @@ const STEPS: Readonly<Record<string, (clone: Clone) => Promise<void>>> = {
     tell(`${clone.number} sees ${['mapper', 'my-vg'].flatMap(folder => readdirSync(inDev(folder)).sort().map(name => `${folder}/${name}`)).join(' ')}`)
     const [at = ''] = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(line => line.split(' ')[4] === root).map(line => line.split(' - ')[1]?.split(' ')[1] ?? '')
     tell(`${clone.number} root is shown as ${at.replace(/\d+$/, 'N')}, which is ${readlinkSync(join(root, at))}`)
+  },
+  /** its disks went away and came back while it was shown: the maps lead nowhere */
+  stale: async clone => {
+    const stack = stackOf()
+    await build(stack, clone)
+    await stack.release(clone.jobId, clone.devices, signal)
+    const [group] = clone.plan.volumeGroups ?? []
+    const [logical] = group?.logicalVolumes ?? []
+    if (group === undefined || logical === undefined) throw new Error('nothing is planned')
+    execFileSync('dmsetup', ['create', mapNameOf(group.temporaryName, logical.name), '--uuid', logicalMapUuid(group.temporaryUuid, logical.temporaryUuid), '--table', `0 ${String(logical.extents * 2048)} linear /dev/vde 0`])
   },
   'hand-over': async clone => {
     const { jobId, plan, devices } = clone
