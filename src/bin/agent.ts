@@ -9,6 +9,7 @@ import { VERSION } from '../domain/version.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import { agentLog } from '../logging/logger.ts'
+import { startWithoutMaglev } from './no-maglev.ts'
 
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => { interrupted.abort() })
@@ -30,6 +31,7 @@ program.command('enrol').description('get a certificate from the appliance; the 
 
 program.command('run').description('serve the appliance until a signal').option('--config <file>', 'configuration file').action(async (options: { config?: string }) => {
   startSmall()
+  startWithoutMaglev()
   await using agent = createAgent(await readAgentConfig(options.config))
   await agent.run(signal)
 })

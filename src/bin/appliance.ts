@@ -8,10 +8,12 @@ import { VERSION } from '../domain/version.ts'
 import { CODES } from '../errors/codes.ts'
 import { isAppError } from '../errors/app-error.ts'
 import { applianceLog } from '../logging/logger.ts'
+import { startWithoutMaglev } from './no-maglev.ts'
 
 const USAGE_EXIT_CODE = 2
 
 async function run(configFile: string | undefined): Promise<void> {
+  startWithoutMaglev()
   const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   await using appliance = await createAppliance(await readConfig(configFile, process.env))
   await ended

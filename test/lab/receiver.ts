@@ -7,6 +7,7 @@
 import { mkdir } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { storeIdentity } from '../../src/agent/identity.ts'
+import { startWithoutMaglev } from '../../src/bin/no-maglev.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import { NO_ORPHANS, type Orphan } from '../../src/domain/orphan.ts'
@@ -35,6 +36,8 @@ const JOB = 'lab'
 const FREEZE = 'freeze'
 
 const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
+
+startWithoutMaglev() // as bin/appliance.ts
 
 async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
   const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
