@@ -10,6 +10,8 @@ export interface MemoryChangeSource extends ChangeSource {
   mark(change: Change): void
   /** Tells an event about a name, from which `moves` are found; the marks of its names are marked by themselves. */
   tell(event: NameEvent): void
+  /** The queue is full: what is marked and was not taken is given up, and the volume is to be looked at since `sinceMs`. */
+  lose(volume: number, sinceMs: number): void
 }
 
 export interface MemoryChangeOptions {
@@ -66,6 +68,13 @@ class ScriptedChangeSource implements MemoryChangeSource {
   }
 
   tell(event: NameEvent): void { this.#origins.add(event) }
+
+  lose(volume: number, sinceMs: number): void {
+    this.#changes.take()
+    this.#content.clear()
+    this.#origins = new MemoryOrigins(true)
+    this.#changes.add({ kind: 'rescan', volume, sinceMs, atMs: sinceMs, why: ['queue-full'] })
+  }
 
   async take(signal: AbortSignal): Promise<readonly Change[]> {
     signal.throwIfAborted()

@@ -34,7 +34,13 @@ export interface MarkedObjects { names: ReadonlySet<string>, objects: ReadonlySe
 /** The events of one period. */
 export class MemoryOrigins {
   readonly #objects = new Map<string, Whereabouts>()
+  readonly #lost: boolean
   #early = true
+
+  /** @param lost events of the period are missing: nothing is said to have moved in it */
+  constructor(lost = false) {
+    this.#lost = lost
+  }
 
   looksEnded(): void {
     this.#early = false
@@ -51,6 +57,7 @@ export class MemoryOrigins {
   /** `marked`: of the directory, the name in it, or the object itself, whether the period before had a mark; undefined when it is not known. */
   moves(living: Living, marked: MarkedObjects | undefined): Move[] {
     const moves: Move[] = []
+    if (this.#lost) return moves
     const lookedAt = marked === undefined ? undefined : this.#nearestLeft(marked.objects, living)
     for (const [id, { volume, object, isDirectory, origin, early }] of this.#objects) {
       const linkCount = living.linkCountOf(volume, object)

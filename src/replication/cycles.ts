@@ -2,17 +2,17 @@
  * The cycles of one replicator: takes the changes, brings them to the replica volume by volume, remembers what is on the way, and looks
  * again at what the replica refused.
  */
-import { degradationsOf } from '../capture/change-set.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
 import type { Finding } from '../domain/finding.ts'
-import { MAX_DEGRADATIONS, type Degradation } from '../domain/degradation.ts'
+import { MAX_DEGRADATIONS } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { InFlight } from './in-flight.ts'
 import { Refusals } from './refusals.ts'
+import { Rescans } from './rescans.ts'
 import { changesSince } from './rescan.ts'
 import { SafePoint } from './safe-point.ts'
 import { VolumeCycles, type CycleOptions } from './volume-cycles.ts'
@@ -50,13 +50,12 @@ export class Cycles {
   readonly #safe: SafePoint
   readonly #volumes = new Map<number, VolumeCycles>()
   readonly #refusals = new Refusals()
+  readonly #rescans: Rescans
   #findings: Finding[] = []
   /** up to this sequence the replica was asked to flush */
   #flushAsked = 0
   #steps = 0
   #isScanning = false
-  /** what the rescans under way are shown as */
-  #rescanned: readonly Degradation[] = []
   /** when the oldest of the changes that are looked at was made */
   #takenAtMs = Infinity
 
@@ -73,10 +72,17 @@ export class Cycles {
         found: findings => { this.#findings.push(...findings) },
       }))
     }
+    this.#rescans = new Rescans(this.#volumes, options.clock)
   }
 
-  /** One cycle over everything that is marked. @throws {AppError} LINK_LOST */
+  /** One cycle over everything that is marked, and some of the rescans under way; a thorough one ends these. @throws {AppError} LINK_LOST */
   async once(options: CycleOptions, signal: AbortSignal): Promise<void> {
+    await this.#cycle(true, options, signal)
+    // what asks for a rescan meanwhile waits for the next one
+    while (options.thorough && this.#rescans.isRunning) await this.#cycle(false, options, signal)
+  }
+
+  async #cycle(mayBegin: boolean, options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes, stream } = this.#options
     await this.#makeRoom(signal)
     this.#safe.durable(stream.durable)
@@ -93,12 +99,17 @@ export class Cycles {
         }
       }
       await changes.looksEnded(signal)
+      await this.#rescans.goOn(mayBegin, options, async () => {
+        await this.#askForFlush(signal)
+        await this.#makeRoom(signal)
+      }, signal)
     } catch (error) {
       this.#safe.hold()
       for (const of of this.#volumes.values()) of.breakOff()
       throw error
     }
     this.#safe.sent(stream.sent)
+    for (const { sinceMs } of this.#rescans.all) this.#safe.hold(sinceMs)
     if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
     this.#inFlight.durable(stream.durable)
     await this.#askForFlush(signal)
@@ -127,7 +138,6 @@ export class Cycles {
     const { changes } = this.#options
     const taken = await changes.take(signal)
     this.#takenAtMs = taken.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity)
-    this.#rescanned = taken.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
     // what earlier parts led to may have put another object where one was that has moved
     const moves = first && !changes.hasMore() ? changes.moves() : []
     if (first) for (const of of this.#volumes.values()) of.begin()
@@ -142,7 +152,6 @@ export class Cycles {
       changes.putBack(taken)
       throw error
     } finally {
-      this.#rescanned = []
       this.#takenAtMs = Infinity
     }
   }
@@ -176,6 +185,8 @@ export class Cycles {
 
   /** A scan is due before its time. */
   get wantsScan(): boolean { return this.#safe.wantsScan }
+  /** A rescan is under way or waits: a scan would only do a part of it. */
+  get isRescanning(): boolean { return this.#rescans.all.length > 0 }
 
   /** Everything sent so far is durable when this resolves. @throws {AppError} LINK_LOST */
   async allDurable(signal: AbortSignal): Promise<void> {
@@ -188,22 +199,22 @@ export class Cycles {
 
   /** Nothing waits and nothing is on the way. */
   isQuiet(): boolean {
-    return this.#inFlight.count === 0 && this.#options.changes.pending().count === 0
+    return !this.isRescanning && this.#inFlight.count === 0 && this.#options.changes.pending().count === 0
   }
 
-  /** A number that differs when anything has been sent, applied or looked at since. */
+  /** Differs when anything has been sent, applied or looked at since. */
   moved(): number {
     const { stream } = this.#options
     return stream.bytesSent + stream.bytesSentPacked + stream.applied + stream.durable + this.#steps
   }
 
   /** Everything that is not durable, or still waits here, goes back to the change source. */
-  putBack(): void {
+  async putBack(): Promise<void> {
     const { changes, clock } = this.#options
     // nobody else is told what was refused
     this.#retryRefused()
     this.#safe.holdSent()
-    changes.putBack(this.#inFlight.takeBack())
+    changes.putBack([...this.#inFlight.takeBack(), ...await this.#rescans.takeBack()])
     for (const [volume, of] of this.#volumes) {
       of.doubt()
       changes.putBack(of.links.unsettledNames().map(path => ({ kind: 'entry', volume, path, atMs: clock.now() })))
@@ -219,9 +230,10 @@ export class Cycles {
     const { changes, clock, stream } = this.#options
     const waiting = changes.pending()
     const { queueBytes, diskQueueBytes, degraded } = changes.status()
-    const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity, this.#takenAtMs)
+    const { all: rescans, degraded: rescanned } = this.#rescans
+    const oldest = Math.min(waiting.oldestAtMs ?? Infinity, this.#inFlight.oldestAtMs ?? Infinity, this.#takenAtMs, ...rescans.map(({ atMs }) => atMs))
     return {
-      queued: waiting.count + this.#inFlight.count,
+      queued: waiting.count + this.#inFlight.count + rescans.length,
       changesApplied: this.#inFlight.applied,
       bytesSent: stream.bytesSent,
       bytesSentCompressed: stream.bytesSentPacked,
@@ -230,7 +242,7 @@ export class Cycles {
       latencyMsP99: this.#inFlight.latencyMsP99,
       latencyMsMax: this.#inFlight.latencyMsMax,
       queueBytes, diskQueueBytes,
-      degraded: [...new Map([...degraded, ...this.#safe.degraded, ...this.#rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}/${one.subject ?? ''}`, one])).values()].slice(0, MAX_DEGRADATIONS),
+      degraded: [...new Map([...degraded, ...this.#safe.degraded, ...rescanned, ...this.#inFlight.degraded].map(one => [`${one.kind}/${String(one.volume)}/${one.subject ?? ''}`, one])).values()].slice(0, MAX_DEGRADATIONS),
     }
   }
 
@@ -278,7 +290,7 @@ export class Cycles {
     return back
   }
 
-  /** What was refused so far is known, and is among what comes back. */
+  /** What was refused so far is known, and comes back. */
   async #seeToRefused(signal: AbortSignal): Promise<void> {
     const { stream } = this.#options
     await stream.whenApplied(stream.sent, signal)

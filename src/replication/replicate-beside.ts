@@ -31,7 +31,7 @@ export async function replicateBeside(options: Omit<ReplicatorOptions, 'safe' | 
     // a volume that was replaced is what the replication behind the mirror meets, too
     if (!signal.aborted && !isAppError(error, 'CAPTURE_OVERFLOW')) throw error
   } finally {
-    cycles.putBack()
+    await cycles.putBack()
     changes.end()
   }
 }

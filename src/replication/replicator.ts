@@ -101,7 +101,7 @@ class ChangeReplicator implements Replicator {
       while (!signal.aborted) {
         const began = clock.now()
         await this.#cycles.once({ thorough: false, frozen: false }, signal)
-        if (clock.now() >= scanAtMs || this.#cycles.wantsScan) {
+        if (!this.#cycles.isRescanning && (clock.now() >= scanAtMs || this.#cycles.wantsScan)) {
           const scanBegan = clock.now()
           await this.#cycles.scan({ thorough: false, frozen: false }, signal)
           scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)
@@ -114,7 +114,7 @@ class ChangeReplicator implements Replicator {
       if (!signal.aborted) throw error
     } finally {
       // also on an abort between cycles: a replica that failed has dropped what was under way
-      this.#cycles.putBack()
+      await this.#cycles.putBack()
     }
   }
 
@@ -134,7 +134,7 @@ class ChangeReplicator implements Replicator {
       if (options.freeze === undefined) await this.#lastLook(false, signal)
       for (let attempt = 1; options.freeze !== undefined && frozen === undefined; attempt++) frozen = await this.#freezeAndFinish(options.freeze, attempt === MAX_FREEZES, signal)
     } catch (error) {
-      this.#cycles.putBack()
+      await this.#cycles.putBack()
       await frozen?.thaw()
       await this.#cycles.keepOpen(false)
       throw error
@@ -160,7 +160,7 @@ class ChangeReplicator implements Replicator {
       await this.#cycles.once({ thorough: true, frozen: false }, signal)
       this.#reports.report()
       const { count } = this.#options.changes.pending()
-      if (count <= FEW_CHANGES) return
+      if (count <= FEW_CHANGES && !this.#cycles.isRescanning) return
       level = count < fewest * 0.9 ? 0 : level + 1
       fewest = Math.min(fewest, count)
     }
@@ -175,7 +175,7 @@ class ChangeReplicator implements Replicator {
       await this.#finish(frozen, signal)
       return frozen
     } catch (error) {
-      this.#cycles.putBack()
+      await this.#cycles.putBack()
       await frozen.thaw()
       if (last || !isAppError(error, 'DRAIN_STUCK')) throw error
       await this.#comeDown(signal)

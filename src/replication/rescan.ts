@@ -10,8 +10,9 @@ import { asListingPage, listingEntries, type ListingEntry } from '../wire/listin
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { LinkedNames } from './linked-names.ts'
 
-/** Changes handed over at once. */
-const CHUNK = 5000
+/** Entries looked at, and changes found, that are handed over at once: a chunk is looked at between two cycles. */
+const CHUNK = 2000
+const MAX_FOUND = 500
 
 /** Objects whose status changed at or after sinceNs, as changes of their data or metadata; an object with several names comes once. */
 export async function* changesSince(changes: ChangeSource, volume: number, sinceNs: bigint, options: { frozen: boolean, atMs: number }, signal: AbortSignal): AsyncGenerator<readonly Change[], void, void> {
@@ -46,8 +47,8 @@ function mayHaveMoved(entry: ListingEntry, sinceNs: bigint): boolean {
 
 /**
  * Walks the volume and the replica together. A name that only one of them has, that stands for another type, or that shares its object with
- * other names than on the source is a changed entry; a record that differs is changed data or metadata. What is equal gives nothing. What
- * was sent before must be applied. A chunk may be empty: something was looked at.
+ * other names than on the source is a changed entry; a record that differs is changed data or metadata. What is equal gives nothing. A
+ * chunk may be empty: something was looked at.
  */
 export async function* differences(of: Compared, signal: AbortSignal): AsyncGenerator<readonly Change[], void, void> {
   const { volume, atMs } = of
@@ -73,7 +74,7 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
         // a changed entry is sent with all that is below it
         if (entry.type === 'directory' && kind !== 'entry') directories.push({ directory: path, moved: moved || mayHaveMoved(entry, of.sinceNs) })
       }
-      if (looked >= CHUNK) {
+      if (looked >= CHUNK || found.length >= MAX_FOUND) {
         yield found
         found = []
         looked = 0
@@ -88,7 +89,7 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
   const { entries, objects } = linked.finish()
   for (const path of entries) found.push({ kind: 'entry', volume, path, atMs })
   for (const { path, isFile, ...object } of objects) found.push({ kind: isFile ? 'data' : 'metadata', volume, path, object, atMs })
-  for (let at = 0; at < found.length; at += CHUNK) yield found.slice(at, at + CHUNK)
+  for (let at = 0; at < found.length; at += MAX_FOUND) yield found.slice(at, at + MAX_FOUND)
 }
 
 function difference(path: RelPath, ours: ListingEntry, theirs: ListingEntry | undefined, linked: LinkedNames, moved: boolean): 'entry' | 'data' | 'metadata' | undefined {
@@ -103,6 +104,7 @@ function difference(path: RelPath, ours: ListingEntry, theirs: ListingEntry | un
 async function namesOnReplica(of: Compared, directory: RelPath, signal: AbortSignal): Promise<Map<string, ListingEntry>> {
   const names = new Map<string, ListingEntry>()
   const rules = of.rules.at(directory)
+  await of.stream.whenApplied(of.stream.sent, signal)
   for await (const { page } of of.stream.list(of.volume, [directory], signal)) {
     for (const entry of listingEntries(asListingPage(Buffer.from(page)))) {
       // a name of the source that meets it is a changed entry, which finds it in the way

@@ -17,8 +17,8 @@ import { certainMoves, Coverage, Moving } from './moving.ts'
 import { OperationSender } from './operation-sender.ts'
 import { keyOf } from './path-key.ts'
 import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
-import { changesSince, differences } from './rescan.ts'
 import type { ComparePace, VolumeReplication } from './volume-replication.ts'
+import { VolumeRescan } from './volume-rescan.ts'
 
 export interface CycleOptions {
   /** see to what an ordinary cycle may put off: big files that change all the time, walks for names */
@@ -54,6 +54,7 @@ const MAX_REFUSED = 1000
 export class VolumeCycles {
   readonly #of: VolumeCyclesOptions
   readonly links = new LinkGroups()
+  readonly rescan: VolumeRescan
   /** what was looked at since the last taking, and before it */
   #looked = doubted()
   #before = doubted()
@@ -67,12 +68,14 @@ export class VolumeCycles {
 
   constructor(of: VolumeCyclesOptions) {
     this.#of = of
+    this.rescan = new VolumeRescan(of)
   }
 
   /** The changes have been taken: a cycle begins. */
   begin(): void {
     this.#before = this.#looked
-    this.#looked = new Looked()
+    // of marks that were given up nothing is known, until all was looked at
+    this.#looked = this.rescan.all.length > 0 ? doubted() : new Looked()
   }
 
   /** Nobody knows what of the cycle is on the replica. */
@@ -96,21 +99,24 @@ export class VolumeCycles {
     this.#refused.add(this.#refused.size < MAX_REFUSED ? keyOf(path) : '')
   }
 
-  /** Looks at the changes, which are of this volume, and sends what they lead to. @throws {AppError} LINK_LOST */
+  /** Looks at the changes, which are of this volume, and sends what they lead to; rescans wait for `lookOver`. @throws {AppError} LINK_LOST */
   async once(changes: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
-    const { volume, tree, stream, rules, changes: source, sent } = this.#of
-    await this.#replicate(changes.filter(({ kind }) => kind !== 'rescan'), moves, options, signal)
     for (const change of changes) {
       if (change.kind !== 'rescan') continue
+      this.rescan.add(change)
       this.#looked.doubt()
-      const sinceNs = BigInt(Math.floor(change.sinceMs)) * 1_000_000n - 1_000_000_000n
-      await stream.whenApplied(stream.sent, signal)
-      for await (const chunk of differences({ volume, tree, stream, rules, atMs: change.atMs, sinceNs }, signal)) await this.#replicate(chunk, [], options, signal)
-      for await (const chunk of changesSince(source, volume, sinceNs, { frozen: options.frozen, atMs: change.atMs }, signal)) {
-        await this.#replicate(chunk, [], options, signal)
-      }
-      sent([change])
     }
+    await this.#replicate(changes.filter(({ kind }) => kind !== 'rescan'), moves, options, signal)
+  }
+
+  /** Goes on with the rescan that is under way: one chunk. @throws {AppError} LINK_LOST */
+  async lookOver(options: CycleOptions, signal: AbortSignal): Promise<void> {
+    // its looks were none that the capture knows of
+    this.#looked.doubt()
+    const found = await this.rescan.next()
+    if (found === undefined) return
+    await this.#replicate(found.changes, [], options, signal)
+    if (found.over !== undefined) this.#of.sent([found.over])
   }
 
   async #replicate(taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {

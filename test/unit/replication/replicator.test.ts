@@ -9,11 +9,11 @@ import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL } from './live-source.ts'
 
-t.test('for any tree and any changes, taken at once or in parts, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
+t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(anyOperation, { maxLength: 20 }), fc.array(fc.array(anyOperation, { maxLength: 8 }), { maxLength: 4 }), fc.array(anyOperation, { maxLength: 25 }),
-    fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }), fc.constantFrom(Infinity, Infinity, 3, 1),
-    async (first, rounds, meanwhile, stops, partSize) => {
+    fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }), fc.constantFrom(Infinity, Infinity, 3, 1), fc.array(fc.nat({ max: 80 }), { maxLength: 3 }),
+    async (first, rounds, meanwhile, stops, partSize, losses) => {
       const source = new LiveSource(partSize)
       const replica = new MemoryTree()
       // what a mirror would have copied: the same operations, unmarked
@@ -27,11 +27,13 @@ t.test('for any tree and any changes, taken at once or in parts, between any two
       let doing = false
       // looks until the run is aborted, in the middle of a cycle
       let looks = Infinity
+      let looked = 0
       let stop = (): void => undefined
       const tree = changingMeanwhile(source.tree, async () => {
         if (doing) return
         doing = true
         if (--looks === 0) stop()
+        if (losses.includes(++looked)) source.changes.lose(0, 1000)
         const operation = pending.shift()
         if (operation !== undefined) await source.does(operation)
         doing = false
