@@ -45,7 +45,7 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   const overtaken = (change: ContentChange): boolean => of.coverage.covers(change.path)
   const postponed: Change[] = []
 
-  await of.moving.begin(moves, signal)
+  await of.moving.begin(of.keepsDeleted ? await thoseThatCome(of, moves, [...entries.values()], signal) : moves, signal)
   await replaceEntries(of, [...entries.values()], signal)
   content.push(...await lookIntoMoved(of, entries, signal))
   const other = content.filter(change => !overtaken(change))
@@ -62,6 +62,14 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
   await sendMetadata(of, deepestFirst(of.touched).map(path => ({ path })), signal)
   await of.sender.flush(signal)
   return { postponed, walked: walked || objects.walked }
+}
+
+/** Of the moves those whose object has another name now: what nobody claims goes with the limbo, and where deleted things stay only a rename takes a name away. */
+async function thoseThatCome(of: VolumeReplication, moves: readonly Move[], entries: readonly EntryChange[], signal: AbortSignal): Promise<Move[]> {
+  if (moves.length === 0) return []
+  const found = await lookAtAll(of.tree, entries.map(({ path }) => path), signal)
+  const inodes = new Set(found.map(entry => entry?.inode))
+  return moves.filter(({ inode, from }) => inodes.has(inode) && !found.some((entry, at) => entry?.inode === inode && entries[at]?.path.equals(from) === true))
 }
 
 /** What has moved is not sent: what else changed of it is looked at under its new path. Answers the content that is to be looked at. */

@@ -129,15 +129,14 @@ export class VolumeCycles {
       // a cycle that was broken off has made the limbo, or now it goes: the root's times are not the source's
       touched.add(keyOf(ROOT_PATH))
     }
-    // where deleted things stay, the limbo would take what left the replicated set with it
-    const certain = keepsDeleted?.() === true ? [] : certainMoves(moves, { before: this.#before, rules, links: this.links, refused: this.#refused })
+    const certain = certainMoves(moves, { before: this.#before, rules, links: this.links, refused: this.#refused })
     this.#isLimboClean = certain.length === 0 && (this.#isLimboClean || changes.length > 0)
     const findings: Finding[] = []
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [],
-      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
+      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, keepsDeleted: keepsDeleted?.() === true, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
     const began = clock.now()

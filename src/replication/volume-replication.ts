@@ -43,6 +43,8 @@ export interface VolumeReplication {
   readonly mayWalk: boolean
   /** the source is frozen: no descriptor may be closed */
   readonly frozen: boolean
+  /** names that vanish stay on the replica; what was renamed has not vanished */
+  readonly keepsDeleted: boolean
   readonly pace: ComparePace
   /** a mirror is under way: what has several names, and what must not look finished before it is, waits for its end */
   readonly besideMirror: boolean

@@ -39,7 +39,7 @@ async function mirrored(first: readonly SourceOperation[]): Promise<World> {
 }
 
 /** Replicates: one cycle in which nothing happens, then one after each step; changes between any two looks come from `meanwhile`. */
-async function replicates(world: World, steps: readonly (readonly SourceOperation[])[], meanwhile: SourceOperation[] = []): Promise<void> {
+async function replicates(world: World, steps: readonly (readonly SourceOperation[])[], meanwhile: SourceOperation[] = [], keeps = false): Promise<void> {
   const { source, stream, findings } = world
   const left = [...steps]
   const cycles = cyclesClock(steps.length + 2, async () => {
@@ -54,11 +54,11 @@ async function replicates(world: World, steps: readonly (readonly SourceOperatio
     doing = false
   })
   const replicator: Replicator = createReplicator({
-    volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cycles.clock, report: (_, found) => findings.push(...found.map(({ code }) => code)),
+    volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cycles.clock, keepsDeleted: () => keeps, report: (_, found) => findings.push(...found.map(({ code }) => code)),
   })
   await replicator.run(cycles.signal)
   while (meanwhile.length > 0) await source.does(meanwhile.shift() ?? { kind: 'remove', path: path('a') })
-  await createReplicator({ volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cyclesClock(Infinity).clock, report: () => undefined }).drain({}, SIGNAL)
+  await createReplicator({ volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cyclesClock(Infinity).clock, keepsDeleted: () => keeps, report: () => undefined }).drain({}, SIGNAL)
 }
 
 const TREE = [directory('a'), directory('a/x'), file('a/x/q', 'one'), file('a/y', 'two'), directory('b'), file('b/y', 'three'), file('f', 'four'), file('g', 'five')]
@@ -92,6 +92,15 @@ for (const { title, steps } of CASES) {
     t.equal(world.stream.count('write'), 0)
   })
 }
+
+void t.test('where deleted names stay, a renamed file or directory has its new name alone, and what was removed or left one of its names stays', async t => {
+  const world = await mirrored([...TREE, { kind: 'link', path: path('h'), existing: path('g') }])
+  await replicates(world, [[], [rename('f', 'i'), rename('a', 'c')], [{ kind: 'remove', path: path('b/y') }, { kind: 'remove', path: path('h') }, { kind: 'remove', path: path('c/y') }], [rename('c', 'd')]], [], true)
+  const replica = Object.keys(await describe(world.replica)).sort()
+  t.same(replica, ['.', 'b', 'b/y', 'd', 'd/x', 'd/x/q', 'd/y', 'g', 'h', 'i'])
+  t.equal(world.stream.count('file'), 0, 'nothing is sent again')
+  t.same(world.findings, [])
+})
 
 void t.test('a file that was renamed and changed is moved, and what changed is sent', async t => {
   const world = await mirrored(TREE)
