@@ -5,6 +5,8 @@
  */
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { ReplicationProgress } from '../domain/progress.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { placedGroups, type MountedVolume } from '../storage/volume-stack.ts'
 import { CollectedFindings } from './collect-findings.ts'
@@ -17,9 +19,10 @@ import { isCurrent, rehearse } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { transmitAsOrdered } from './transmitting.ts'
+import { finishUserTasks } from './user-tasks.ts'
 import { connectedSource } from './with-source.ts'
 
-export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'times'>
+export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'times' | 'scripts'>
 
 /** What a cutover has done, in order; written down before the effect that the next start must know of. */
 export type CutoverStep = 'draining' | 'frozen' | 'fixing-boot' | 'changing' | 'released' | 'creating-vm' | 'powering-on' | 'powered-on' | 'proved'
@@ -68,33 +71,37 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
   const findings = new CollectedFindings(job.record.findings)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const source = await connectedSource(seams, job, seams.times.connectMs, signal)
-  const { captureEpoch } = await source.prepare(job.record.id, volumeRoots(planned(job).plan), job.record.options.rules, signal)
+  const prepare = async (): Promise<{ captureEpoch: string }> => await source.prepare(job.record.id, volumeRoots(planned(job).plan), job.record.options.rules, signal)
+  const { captureEpoch } = await prepare()
   if (captureEpoch !== job.record.captureEpoch) {
     await job.update({ captureEpoch: undefined })
     throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
   }
   await transmitAsOrdered(seams, job, source, signal)
+  const report = (replication: ReplicationProgress, found: readonly Finding[]): void => {
+    findings.add(found)
+    job.progress({ replication, findings: findings.all })
+  }
+  // tasks in the stream run before the freeze: the source serves meanwhile
+  if (await finishUserTasks(seams, job, source, async flowing => { await source.replicate(targets.trees, report, flowing) }, signal)) await prepare()
   const startedAtMs = seams.clock.now()
   const { quiesce } = job.record.options
   // the scripts of the source come on top of the drain itself
   const drainMs = seams.times.drainMs + (quiesce?.scripts ?? []).reduce((sum, { timeoutMs }) => sum + timeoutMs, 0)
   const note = async ({ kind, message }: { kind: string, message: string }): Promise<void> => { await job.note(kind, message) }
-  const report = await source.drain({ freeze: true, holdMs: seams.times.holdMs, quiesce, note }, targets.trees, (replication, found) => {
-    findings.add(found)
-    job.progress({ replication, findings: findings.all })
-  }, AbortSignal.any([signal, AbortSignal.timeout(drainMs)]))
+  const drained = await source.drain({ freeze: true, holdMs: seams.times.holdMs, quiesce, note }, targets.trees, report, AbortSignal.any([signal, AbortSignal.timeout(drainMs)]))
   const hold = new SourceHold(seams, job)
   // the source's clock may be off; the freeze lies within the drain by ours
-  const frozenAtMs = Math.min(Math.max(report.frozenAtMs ?? startedAtMs, startedAtMs), seams.clock.now())
+  const frozenAtMs = Math.min(Math.max(drained.frozenAtMs ?? startedAtMs, startedAtMs), seams.clock.now())
   const frozenAtUtc = new Date(frozenAtMs).toISOString()
-  const stoppedAtUtc = new Date(Math.min(Math.max(report.stoppedAtMs ?? frozenAtMs, startedAtMs), frozenAtMs)).toISOString()
+  const stoppedAtUtc = new Date(Math.min(Math.max(drained.stoppedAtMs ?? frozenAtMs, startedAtMs), frozenAtMs)).toISOString()
   // users miss the source from the stop of its first service on
   let phases = openPhase(closePhase(job.record.phases, 'downtime', stoppedAtUtc), 'downtime', stoppedAtUtc)
-  if (report.stoppedAtMs !== undefined) phases = closePhase(openPhase(phases, 'services-stopped', stoppedAtUtc), 'services-stopped', frozenAtUtc)
+  if (drained.stoppedAtMs !== undefined) phases = closePhase(openPhase(phases, 'services-stopped', stoppedAtUtc), 'services-stopped', frozenAtUtc)
   phases = closePhase(openPhase(phases, 'frozen-drain', frozenAtUtc), 'frozen-drain', new Date(seams.clock.now()).toISOString())
-  await job.update({ replication: report.progress, findings: findings.all, phases })
+  await job.update({ replication: drained.progress, findings: findings.all, phases })
   await reached(job, 'frozen', 'the source is frozen, finishing the replica')
-  await job.note('drained', `${String(report.changes)} last changes in ${String(Math.round(report.drainMs))} ms; the source is frozen`)
+  await job.note('drained', `${String(drained.changes)} last changes in ${String(Math.round(drained.drainMs))} ms; the source is frozen`)
   await hold.during(async inner => { await targets.flush(inner) }, signal)
   return hold
 }

@@ -25,23 +25,47 @@ export async function withUserTasks(seams: Pick<Seams, 'clock' | 'scripts'>, job
   failed.signal.throwIfAborted()
 }
 
+/**
+ * Runs the tasks that wait, one after the other, while `flow` has the changes go on until its signal aborts. True when there was any. Each ends
+ * as it ends: none keeps anybody waiting for longer than its time limit.
+ * @throws {AppError} LINK_LOST; what the flow throws
+ */
+export async function finishUserTasks(seams: Pick<Seams, 'clock' | 'scripts'>, job: JobHandle, source: SourceServer, flow: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<boolean> {
+  if (waitingTask(job) === undefined) return false
+  const over = new AbortController()
+  const failed = new AbortController()
+  const flowing = (async () => {
+    try {
+      await flow(AbortSignal.any([signal, over.signal]))
+    } catch (error) {
+      failed.abort(error)
+    }
+  })()
+  try {
+    const inner = AbortSignal.any([signal, failed.signal])
+    for (let next = waitingTask(job); next !== undefined; next = waitingTask(job)) await runTask(seams, job, source, next, inner)
+  } finally {
+    over.abort()
+    await flowing
+  }
+  failed.signal.throwIfAborted()
+  return true
+}
+
+function waitingTask(job: JobHandle): UserTask | undefined {
+  return job.record.userTasks?.find(({ state }) => state === 'waiting')
+}
+
 /** Goes on until the signal aborts, and resolves then. @throws {AppError} LINK_LOST: a task that waits goes on waiting */
-async function runUserTasks({ clock, scripts }: Pick<Seams, 'clock' | 'scripts'>, job: JobHandle, source: SourceServer, signal: AbortSignal): Promise<void> {
+async function runUserTasks(seams: Pick<Seams, 'clock' | 'scripts'>, job: JobHandle, source: SourceServer, signal: AbortSignal): Promise<void> {
   try {
     while (!signal.aborted) {
       const over = new AbortController()
       const ordered = job.ordered(AbortSignal.any([signal, over.signal]))
       try {
-        const next = job.record.userTasks?.find(({ state }) => state === 'waiting')
-        if (next === undefined) {
-          await ordered
-          continue
-        }
-        await source.whenReplicated(signal)
-        await changeTask(job, next.id, { state: 'running', startedAtUtc: new Date(clock.now()).toISOString() })
-        const result = await ran(scripts, next, signal)
-        await changeTask(job, next.id, { ...result, endedAtUtc: new Date(clock.now()).toISOString() })
-        await job.note('user-task', `task ${next.script}: ${result.state}${result.exitCode === undefined ? '' : `, exit code ${String(result.exitCode)}`}`)
+        const next = waitingTask(job)
+        if (next === undefined) await ordered
+        else await runTask(seams, job, source, next, signal)
       } finally {
         over.abort()
       }
@@ -49,6 +73,15 @@ async function runUserTasks({ clock, scripts }: Pick<Seams, 'clock' | 'scripts'>
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+/** Behind what was captured before now. */
+async function runTask({ clock, scripts }: Pick<Seams, 'clock' | 'scripts'>, job: JobHandle, source: SourceServer, task: UserTask, signal: AbortSignal): Promise<void> {
+  await source.whenReplicated(signal)
+  await changeTask(job, task.id, { state: 'running', startedAtUtc: new Date(clock.now()).toISOString() })
+  const result = await ran(scripts, task, signal)
+  await changeTask(job, task.id, { ...result, endedAtUtc: new Date(clock.now()).toISOString() })
+  await job.note('user-task', `task ${task.script}: ${result.state}${result.exitCode === undefined ? '' : `, exit code ${String(result.exitCode)}`}`)
 }
 
 /** Of a task that was running when the appliance ended nobody knows how far it came: it is not run again. */

@@ -43,6 +43,24 @@ t.test('one that fails or takes too long is told so, and the job goes on', async
   }
 })
 
+t.test('tasks that wait at a cutover run in their order before the source is frozen', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  world.source.holdBarrier = true
+  await engine.addUserTask(id, TASK)
+  await engine.addUserTask(id, { ...TASK, script: 'second' })
+  while (!world.source.calls.includes('barrier')) await new Promise(resolve => { setImmediate(resolve) })
+  world.source.holdBarrier = false
+  await engine.act(id, 'cutover')
+  const done = await world.until('completed', 'failed')
+  t.equal(done?.state, 'completed')
+  t.same(world.scriptRuns, ['snapshot a b -x', 'second a b -x'])
+  t.same(done?.userTasks?.map(({ state }) => state), ['done', 'done'])
+  t.ok(world.source.calls.lastIndexOf('barrier') < world.source.calls.indexOf('drain'))
+  t.same(world.violations, [])
+})
+
 t.test('a job without a stream takes no task, and one takes no more than fifty that wait', async t => {
   await using world = new World()
   const engine = await world.start()
