@@ -33,7 +33,7 @@ t.test('a link that is lost for hours, and lost again, is dialled with growing, 
   const beganMs = virtual.now()
   const isDown = (): boolean => {
     const atMs = virtual.now() - beganMs
-    return (atMs > 10_000 && atMs < 5 * HOUR_MS) || (atMs > 5 * HOUR_MS + 8000 && atMs < 7 * HOUR_MS)
+    return (atMs > 10_000 && atMs < 5 * HOUR_MS) || (atMs > 5 * HOUR_MS + 45_000 && atMs < 7 * HOUR_MS)
   }
   const over = new AbortController()
   const pauses: number[] = []
@@ -50,7 +50,7 @@ t.test('a link that is lost for hours, and lost again, is dialled with growing, 
       }
       await virtual.sleep(ms, signal)
       stream.isDown = isDown()
-      if (virtual.now() - beganMs > 7 * HOUR_MS + 8000) over.abort()
+      if (virtual.now() - beganMs > 7 * HOUR_MS + 45_000) over.abort()
     },
   }
   let connections = 0
