@@ -14,7 +14,7 @@ import { endpoint, streamEndpoint, type Endpoint, type StreamEvent } from './end
 export interface JobParts { engine: JobEngine, sources: SourceStore, vmware: VmwareStore, connected: ConnectedSources }
 
 const History = z.object({ after: z.coerce.number().int().min(0).default(0), limit: z.coerce.number().int().min(1).max(1000).default(100) })
-const ActionQuery = z.object({ keepDisks: z.enum(['true', 'false']).default('false') })
+const ActionQuery = z.object({ keepDisks: z.enum(['true', 'false']).default('false'), network: z.string().min(1).max(255).optional() })
 const LastEventId = z.coerce.number().int().min(0)
 
 export function jobEndpoints(parts: JobParts): Endpoint[] {
@@ -44,7 +44,7 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
       async ({ parameter, query }) => {
         const action = JobAction.safeParse(parameter('action'))
         if (!action.success) throw new AppError('REQUEST_INVALID', `there is no action ${parameter('action')}; there are ${JobAction.options.join(', ')}`)
-        return await viewOf(parts, await engine.act(parameter('job'), action.data, { keepDisks: query.keepDisks === 'true' }))
+        return await viewOf(parts, await engine.act(parameter('job'), action.data, { keepDisks: query.keepDisks === 'true', network: query.network }))
       }),
 
     endpoint({ id: 'job.history', method: 'get', path: '/jobs/{job}/history', summary: 'What happened to a job, behind an event', access: 'monitor', status: 200, query: History, answer: z.array(JobEventRecord) },

@@ -50,6 +50,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Target data', job.targetData?.replaceAll('-', ' ')],
       ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
       ['Rehearsal', job.rehearsal === undefined ? undefined : `${job.rehearsal.state}${job.rehearsal.endedAtUtc === undefined ? '' : ` at ${formatTime(job.rehearsal.endedAtUtc)}`}${job.rehearsal.message === undefined ? '' : `: ${job.rehearsal.message}`}`],
+      ['Test cutover', job.testCutover === undefined ? undefined : `${job.testCutover.state}, VM ${job.testCutover.vmName} in the network ${job.testCutover.network}${job.testCutover.message === undefined ? '' : `: ${job.testCutover.message}`}`],
       ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],
       ['Booted', proof === undefined ? undefined : `${proof.hostName} at ${formatTime(proof.bootedAtUtc)}${proof.systemState === '' ? '' : `, ${proof.systemState}`}`],
       ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],

@@ -20,6 +20,7 @@ import { addJobSet } from './job-set.ts'
 import { addJobShow } from './job-show.ts'
 import { addJobStart } from './job-start.ts'
 import { addJobTask } from './job-task.ts'
+import { addJobTestCutover } from './job-test-cutover.ts'
 import { addJobStop } from './job-stop.ts'
 import { addJobValidate } from './job-validate.ts'
 import { addJobWatch } from './job-watch.ts'
@@ -73,7 +74,7 @@ function buildProgram(surroundings: Surroundings): Command {
   const vmware = program.command('vmware').summary('VMware servers').description('VMware servers.')
   for (const add of [addVmwareAdd, addVmwareList, addVmwareRemove]) add(vmware, surroundings)
   const job = program.command('job').summary('migrations').description('Jobs: migrations of one source to one replica.')
-  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobCutover, addJobStop, addJobRetry, addJobRehearse, addJobRehearsal, addJobRemirror, addJobDelete]
+  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobTestCutover, addJobCutover, addJobStop, addJobRetry, addJobRehearse, addJobRehearsal, addJobRemirror, addJobDelete]
   for (const add of commands) add(job, surroundings)
   const task = job.command('task').summary('users\' scripts in the stream of a job').description('Scripts of the appliance that run when everything captured before them is on the replica.')
   for (const add of addJobTask) add(task, surroundings)

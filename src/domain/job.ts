@@ -11,6 +11,7 @@ import { Rehearsal } from './rehearsal.ts'
 import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
+import { TestCutover } from './test-cutover.ts'
 import { Bandwidth, Compression, Ratio } from './transmission.ts'
 import { BandwidthSchedule, TransmitSchedule } from './transmit-schedule.ts'
 import { MAX_USER_TASKS, UserTask } from './user-task.ts'
@@ -20,7 +21,7 @@ export const JobState = z.enum(['created', 'validating', 'invalid', 'ready', 'pr
 export type JobState = z.infer<typeof JobState>
 
 /** What a user can ask of a job: POST /jobs/{id}/actions/{action}. */
-export const JobAction = z.enum(['validate', 'start', 'pause', 'resume', 'stop', 'rehearse', 'cutover', 'remirror', 'retry', 'remove'])
+export const JobAction = z.enum(['validate', 'start', 'pause', 'resume', 'stop', 'rehearse', 'test-cutover', 'undo-test-cutover', 'cutover', 'remirror', 'retry', 'remove'])
 export type JobAction = z.infer<typeof JobAction>
 
 /** Whether data flows to the replica: a status beside the state. paused, scheduled: changes wait at the source. stopped: none are captured. */
@@ -137,6 +138,8 @@ export const Job = z.object({
   fixUps: FixUpReport.optional(),
   /** the last rehearsal of the boot fix-ups, or the one that is to come */
   rehearsal: Rehearsal.optional(),
+  /** the last test cutover, beside the state */
+  testCutover: TestCutover.optional(),
   proof: BootProof.optional(),
   /** how a removal was asked for */
   keepDisks: z.boolean().optional(),

@@ -105,6 +105,7 @@ export const CODES = {
   SCHEDULE_NEVER_OPENS: entry(400, 2, false, 'Give the schedule a start in the future, an interval, a queue or a window that opens.'),
   // cutover
   BOOT_FIXUP_FAILED: entry(500, 7, false, 'See the message and correct it on the source, then cut over again; the replica is as it was.'),
+  TEST_NETWORK_REFUSED: entry(409, 4, false, 'Name a network that reaches neither the source nor its users, and that the job itself does not use.'),
   BOOT_NOT_PROVEN: entry(504, 6, false, 'Look at the console of the replica; the source can be switched on again.'),
 } as const satisfies Record<string, CodeEntry>
 

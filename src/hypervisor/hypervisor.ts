@@ -20,6 +20,11 @@ export interface Hypervisor extends AsyncDisposable {
   places(signal: AbortSignal): Promise<Places>
   /** Creates the disk file (and its folder); an existing one of the same size at the same path is taken as it is. @throws {AppError} VSPHERE_NO_SPACE, VSPHERE_EXISTS (other size), DATASTORE_NOT_FOUND */
   createDisk(path: string, sizeBytes: number, format: DiskFormat, signal: AbortSignal): Promise<VirtualDisk>
+  /**
+   * Copies the whole disk, which is attached to nothing, to a new file in the same format (and makes its folder). What an earlier try left there is deleted first by the caller.
+   * @throws {AppError} VSPHERE_EXISTS, VSPHERE_BUSY when the disk is attached to a VM, VSPHERE_NO_SPACE
+   */
+  copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk>
   /** Attaches the disk to the appliance VM in a free slot; reads the device back and answers with its UUID. @throws {AppError} VSPHERE_BUSY, VSPHERE_STATE (no free slot) */
   attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk>
   /** Detaches the disk from the appliance VM, keeping the file; nothing when it is not attached. */

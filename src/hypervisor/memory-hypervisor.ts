@@ -62,6 +62,17 @@ export class MemoryHypervisor implements Hypervisor {
     return { path, sizeBytes, uuid: '' }
   }
 
+  async copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
+    signal.throwIfAborted()
+    this.#datastore(path)
+    const found = this.#disks.get(disk.path)
+    if (found === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot copy the disk ${disk.path}: the file does not exist`)
+    if (found.holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot copy the disk ${disk.path}: it is attached to a VM`)
+    if (this.#disks.has(path)) throw new AppError('VSPHERE_EXISTS', `cannot copy the disk ${disk.path}: there is a disk ${path}`)
+    this.#disks.set(path, { ...found, path })
+    return { path, sizeBytes: found.sizeBytes, uuid: '' }
+  }
+
   async attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk> {
     signal.throwIfAborted()
     const found = this.#disks.get(disk.path)

@@ -43,6 +43,20 @@ export async function createDisk({ session, site, signal }: DiskWork, path: stri
   return { path, sizeBytes, uuid: '' }
 }
 
+/** See Hypervisor.copyDisk. The format is left to the server: each of them copies as the source is. */
+export async function copyDisk({ session, site, signal }: DiskWork, disk: VirtualDisk, path: string): Promise<VirtualDisk> {
+  const doing = `copy the disk ${disk.path} to ${path}`
+  const [from, to] = [parseDatastorePath(disk.path), parseDatastorePath(path)]
+  const fromStore = await readDatastore(session, site, from.datastore, signal)
+  const toStore = from.datastore === to.datastore ? fromStore : await readDatastore(session, site, to.datastore, signal)
+  await refuseHeld(session, fromStore, disk.path, doing, signal)
+  if (await diskSize(session, site, toStore, to, signal) !== undefined) throw new AppError('VSPHERE_EXISTS', `cannot ${doing}: there is a disk`)
+  await makeFolder(session, site, to, signal)
+  const request = { sourceName: disk.path, sourceDatacenter: site.datacenter, destName: path, destDatacenter: site.datacenter, force: false }
+  await runTask(session, 'CopyVirtualDisk_Task', session.content.virtualDiskManager, request, { signal, doing, deadlineMs: CREATE_BASE_MS + disk.sizeBytes / SLOWEST_ZEROING * 1000 })
+  return { path, sizeBytes: disk.sizeBytes, uuid: '' }
+}
+
 function checkSpace(store: SiteDatastore, sizeBytes: number, format: DiskFormat, doing: string): void {
   if (store.maxFileBytes !== undefined && sizeBytes > store.maxFileBytes) {
     throw new AppError('VSPHERE_NO_SPACE', `cannot ${doing}: the datastore ${store.name} takes files up to ${String(store.maxFileBytes)} bytes`)

@@ -106,6 +106,7 @@ export const OPERATIONS = {
   SearchDatastore_Task: { fields: { datastorePath: 'string', searchSpec: 'HostDatastoreBrowserSearchSpec?' }, returns: 'ref' },
   CreateVirtualDisk_Task: { fields: { name: 'string', datacenter: 'ref?', spec: 'VirtualDiskSpec' }, returns: 'ref' },
   DeleteVirtualDisk_Task: { fields: { name: 'string', datacenter: 'ref?' }, returns: 'ref' },
+  CopyVirtualDisk_Task: { fields: { sourceName: 'string', sourceDatacenter: 'ref?', destName: 'string', destDatacenter: 'ref?', destSpec: 'VirtualDiskSpec?', force: 'boolean?' }, returns: 'ref' },
   CreateVM_Task: { fields: { config: 'VirtualMachineConfigSpec', pool: 'ref', host: 'ref?' }, returns: 'ref' },
   ReconfigVM_Task: { fields: { spec: 'VirtualMachineConfigSpec' }, returns: 'ref' },
   PowerOnVM_Task: { fields: { host: 'ref?' }, returns: 'ref' },

@@ -12,12 +12,16 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import type { SourceServer } from '../source/source-server.ts'
 import { ACTIVE_STATES, eventOfAction, pauses, type JobEvent } from './job-state.ts'
 import { OpenJob } from './open-job.ts'
+import { testOrder, undoOrder } from './order-test-cutover.ts'
 import type { JobChange, Seams, Step } from './step.ts'
 import { Wakers } from './wakers.ts'
 
 export type JobNotice = { event: 'job', job: Job } | { event: 'history', record: JobEventRecord }
 
 type EngineParts = Pick<Seams, 'store' | 'clock' | 'log'>
+
+/** What an action takes along: whether a removal keeps the disks, and where a test cutover goes. */
+export interface ActOptions { keepDisks?: boolean, network?: string | undefined }
 
 interface Run { abort: AbortController, done: Promise<void> }
 
@@ -74,9 +78,9 @@ export class JobEngine implements AsyncDisposable {
 
   /**
    * Does what a user asks: it is on disk when this resolves, and the step of the new state begins when the running one has ended.
-   * @throws {AppError} JOB_NOT_FOUND, JOB_TRANSITION_INVALID, JOB_VALIDATION_FAILED
+   * @throws {AppError} JOB_NOT_FOUND, JOB_TRANSITION_INVALID, JOB_VALIDATION_FAILED, TEST_NETWORK_REFUSED
    */
-  async act(idOrName: string, action: JobAction, options: { keepDisks?: boolean } = {}): Promise<Job> {
+  async act(idOrName: string, action: JobAction, options: ActOptions = {}): Promise<Job> {
     const job = this.#find(idOrName)
     if (job === undefined) {
       await this.#parts.store.get(idOrName)
@@ -87,6 +91,12 @@ export class JobEngine implements AsyncDisposable {
         if (state !== 'protecting') throw new AppError('JOB_TRANSITION_INVALID', `a job that is ${state} cannot rehearse`)
         return rehearsal?.state === 'running' ? {} : { rehearsal: { ...rehearsal, state: 'wanted' } }
       })
+      return job.record
+    }
+    if (action === 'test-cutover' || action === 'undo-test-cutover') {
+      const nowUtc = new Date(this.#parts.clock.now()).toISOString()
+      await job.order(record => (action === 'test-cutover' ? testOrder(record, options.network, nowUtc) : undoOrder(record)))
+      await job.note('test-cutover', action === 'test-cutover' ? `a test cutover to the network ${options.network ?? ''} was asked for` : 'the test cutover is to be undone')
       return job.record
     }
     const pause = pauses(action, job.record)
@@ -273,7 +283,7 @@ function edited(options: JobOptions, edit: EditJob): JobOptions {
   return JobOptions.parse(Object.fromEntries(merged))
 }
 
-function changeFor(action: JobAction, options: { keepDisks?: boolean }): JobChange {
+function changeFor(action: JobAction, options: ActOptions): JobChange {
   const fresh: JobChange = { lastError: undefined, ...(action === 'start' || action === 'stop' ? { paused: undefined, transmitMode: undefined, transmissionBeganAtUtc: undefined } : {}) }
   if (action === 'remirror') return { ...fresh, captureEpoch: undefined }
   if (action === 'remove') return { ...fresh, keepDisks: options.keepDisks ?? false }

@@ -4,6 +4,7 @@
  */
 import { AppError } from '../errors/app-error.ts'
 import { JobAction, type Job, type JobState, type TransmitMode } from '../domain/job.ts'
+import { isTested } from '../domain/test-cutover.ts'
 
 /** What moves a job on: an action of a user, or what its step found. `resume` is a retry that finds a replica begun. */
 export type JobEvent =
@@ -11,7 +12,7 @@ export type JobEvent =
   | 'replica-booted' | 'step-failed' | 'resume' | 'cleaned-up'
 
 /** Actions that move nothing: the step that runs obeys them. */
-type OrderAction = 'pause' | 'resume' | 'rehearse'
+export type OrderAction = 'pause' | 'resume' | 'rehearse' | 'test-cutover' | 'undo-test-cutover'
 
 type Row = Partial<Record<JobEvent, JobState>>
 
@@ -43,11 +44,13 @@ export function nextState(from: JobState, event: JobEvent): JobState {
 const FLOWING_STATES: readonly JobState[] = ['provisioning', 'mirroring', 'protecting']
 
 /** The actions a user can ask for now, in the order of `JobAction`. */
-export function offeredActions({ state, paused }: Pick<Job, 'state' | 'paused'>): JobAction[] {
+export function offeredActions({ state, paused, testCutover }: Pick<Job, 'state' | 'paused' | 'testCutover'>): JobAction[] {
   const row: Row = TRANSITIONS[state]
   return JobAction.options.filter(action => {
     if (action === 'pause' || action === 'resume') return FLOWING_STATES.includes(state) && (action === 'resume') === (paused === true)
     if (action === 'rehearse') return state === 'protecting'
+    if (action === 'test-cutover' || action === 'cutover') return state === 'protecting' && !isTested(testCutover)
+    if (action === 'undo-test-cutover') return state === 'protecting' && isTested(testCutover)
     return row[action] !== undefined
   })
 }
@@ -79,10 +82,13 @@ export function isHandedOver(job: Pick<Job, 'cutoverSteps'>): boolean {
  * The event an action stands for in this job.
  * @throws {AppError} JOB_VALIDATION_FAILED when an invalid job is started; JOB_TRANSITION_INVALID when a handed-over job is tried again
  */
-export function eventOfAction(action: Exclude<JobAction, OrderAction>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps'>): JobEvent {
+export function eventOfAction(action: Exclude<JobAction, OrderAction>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps' | 'testCutover'>): JobEvent {
   if (action === 'start' && job.state === 'invalid') {
     const errors = job.validation.filter(finding => finding.severity === 'error').map(finding => finding.message)
     throw new AppError('JOB_VALIDATION_FAILED', `the job has ${String(errors.length)} validation errors: ${errors.slice(0, 5).join('; ')}`)
+  }
+  if (action === 'cutover' && job.state === 'protecting' && isTested(job.testCutover)) {
+    throw new AppError('JOB_TRANSITION_INVALID', 'the test cutover of this job comes first to its end: undo it with "landfall job test-cutover NAME --undo"')
   }
   if (action !== 'retry') return action
   if (isHandedOver(job)) throw new AppError('JOB_TRANSITION_INVALID', 'the replica of this job is in use already; the job can only be removed')

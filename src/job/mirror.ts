@@ -12,7 +12,7 @@ import { withSource } from './with-source.ts'
 
 /** A lost link is waited for and the mirror goes on with what still differs. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
 export async function mirror(
-  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId'>, job: JobHandle, signal: AbortSignal,
+  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'bootId'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
   const roots = volumeRoots(planned(job).plan)
   const mounted = await remountReplica(seams, job, signal)

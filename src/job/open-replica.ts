@@ -7,6 +7,7 @@ import type { ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
+import { abandonTest } from './clear-test.ts'
 import { retrying } from './retrying.ts'
 import type { JobHandle, Seams } from './step.ts'
 
@@ -19,9 +20,10 @@ export function planned(job: JobHandle): { plan: ReplicaPlan, workload: Workload
 
 /** Disks made, attached and mounted as planned, as far as they are not; each effect is in the job's record when the next one begins. */
 export async function mountReplica(
-  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
+  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
 ): Promise<readonly MountedVolume[]> {
   const { plan } = planned(job)
+  if (job.record.state !== 'protecting') await abandonTest(seams, job, signal) // that state follows its test itself
   const build = async (): Promise<readonly MountedVolume[]> => await seams.replica.build(
     { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes },
     async built => { await job.update({ built }) }, signal)
@@ -33,7 +35,7 @@ export async function mountReplica(
 }
 
 /** As `mountReplica`, with a connection of its own. */
-export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
+export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
   await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
   return await mountReplica(seams, job, hypervisor, signal)
 }

@@ -5,15 +5,25 @@ import type { JobEvent } from './job-state.ts'
 import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
 import { withRehearsals } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { makeTest, withTest } from './test-cutover.ts'
 import { PROTECTING, ToldDegradations } from './told-degradations.ts'
 import { transmitting } from './transmitting.ts'
 import { noteInterruptedTasks, withUserTasks } from './user-tasks.ts'
 import { withSource } from './with-source.ts'
 
+type ProtectSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId' | 'scripts' | 'log' | 'times'>
+
+/** Replicates; a test cutover that is wanted interrupts it while it needs the replica's disks, and is followed beside it afterwards. */
+export async function protect(seams: ProtectSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent | undefined> {
+  for (;;) {
+    await makeTest(seams, job, signal)
+    const { wanted, result } = await withTest(seams, job, async inner => await replicate(seams, job, inner), signal)
+    if (!wanted) return result
+  }
+}
+
 /** After a lost link replication goes on when the source kept capturing; else, or after an overflow, a new mirror is asked for. Ends on abort. */
-export async function protect(
-  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'bootId' | 'scripts'>, job: JobHandle, signal: AbortSignal,
-): Promise<JobEvent | undefined> {
+async function replicate(seams: ProtectSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent | undefined> {
   const roots = volumeRoots(planned(job).plan)
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)

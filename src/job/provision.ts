@@ -12,7 +12,7 @@ export async function provision(
   await using hypervisor = await openHypervisor(job.record.vmware, signal)
   // a VM of an unproven cutover holds the disks that are needed here
   await retractVm(job, hypervisor, signal)
-  const mounted = await mountReplica({ openHypervisor, volumes, replica, clock }, job, hypervisor, signal)
+  const mounted = await mountReplica({ openHypervisor, volumes, replica, clock, log }, job, hypervisor, signal)
   await restoreReplica({ volumes, replica, log }, job, mounted, signal)
   // the disks are known by their UUIDs, their file systems by theirs: from here on the volumes say themselves whose they are
   await volumes.mark(mounted, signal)

@@ -1,5 +1,8 @@
 /** Step of `removing`: nothing of the job is left on the source, the appliance and the target, except what is to be kept. */
 import type { VirtualDisk } from '../domain/target.ts'
+import { isTested } from '../domain/test-cutover.ts'
+import { AppError } from '../errors/app-error.ts'
+import { clearTest } from './clear-test.ts'
 import type { JobEvent } from './job-state.ts'
 import { isHandedOver } from './job-state.ts'
 import { retractVm } from './retract-vm.ts'
@@ -12,10 +15,12 @@ const RELEASE_MS = 30_000
  * @throws {AppError} VSPHERE_STATE when an unproven replica VM runs
  */
 export async function remove(
-  { sources, openHypervisor, volumes, replica, log }: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'log'>, job: JobHandle, signal: AbortSignal,
+  { sources, openHypervisor, volumes, replica, clock, log }: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
   const { record } = job
   await job.update({ activity: 'removing' })
+  await clearTest({ openHypervisor, volumes, replica, clock, log }, job, signal, 'undone')
+  if (isTested(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover?.message ?? 'the test cutover could not be undone')
   await letGo({ sources, log }, job, signal)
   if (isHandedOver(record)) {
     await job.note('kept', `the VM ${record.plan?.vmName ?? record.options.vmName} and its disks belong to their users and were not touched`)

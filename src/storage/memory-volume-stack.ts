@@ -26,6 +26,12 @@ export class MemoryVolumeStack implements VolumeStack {
     return device
   }
 
+  /** Makes what lies on one disk lie on another, as a copy of its file does. */
+  copy(diskUuid: string, to: string): void {
+    const [from, onto] = [this.attach(diskUuid), this.attach(to)]
+    for (const [device, content] of [...this.#contents]) if (device.startsWith(from)) this.#contents.set(`${onto}${device.slice(from.length)}`, { ...content })
+  }
+
   /** Puts something foreign on a device. */
   scribble(device: string): void {
     this.#contents.set(device, { table: 'foreign', fileSystem: 'foreign' })

@@ -105,6 +105,23 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       await t.rejects(hypervisor.attachDisk(disk, soon()), { code: 'VSPHERE_NOT_FOUND' })
     })
 
+    test('a disk that is attached to nothing is copied whole to a disk of its own', async (t, hypervisor) => {
+      const [disk] = await attachedDisks(hypervisor, 1, 'copied')
+      if (disk === undefined) throw new Error('no disk')
+      await t.rejects(hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon()), { code: 'VSPHERE_BUSY' })
+      await hypervisor.detachDisk(disk, soon())
+      const copy = await hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon())
+      t.strictSame(copy, { path: '[big] copied-test/a.vmdk', sizeBytes: disk.sizeBytes, uuid: '' })
+      await t.rejects(hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon()), { code: 'VSPHERE_EXISTS' })
+      const attached = await hypervisor.attachDisk(copy, soon())
+      t.match(attached.uuid, /^[0-9a-f]{32}$/)
+      t.not(attached.uuid, disk.uuid)
+      t.equal((await hypervisor.attachDisk(disk, soon())).uuid, disk.uuid, 'the other one is as it was')
+      await hypervisor.detachDisk(attached, soon())
+      await hypervisor.deleteDisk(attached, soon())
+      await t.rejects(hypervisor.copyDisk({ ...disk, path: '[big] copied/none.vmdk' }, '[big] copied-test/b.vmdk', soon()), { code: 'VSPHERE_NOT_FOUND' })
+    })
+
     test('a VM is built around the disks, powered off, and found again by its job', async (t, hypervisor) => {
       const disks = await attachedDisks(hypervisor, 3, 'replica')
       for (const disk of disks) await hypervisor.detachDisk(disk, soon())

@@ -16,7 +16,7 @@ export async function refusalOf(call: Call, vms: readonly LabVm[], vcsim: Vcsim)
     case 'ReconfigVM_Task': return await refuseReconfigure(call, vms, vcsim)
     // a thin disk may be larger than what is free, as on a real datastore
     case 'CreateVirtualDisk_Task': return textOf(call.xml, 'diskType') === 'thin' ? undefined : await refuseSpace(textOf(call.xml, 'name') ?? '', Number(textOf(call.xml, 'capacityKb') ?? '0') * 1024, vcsim)
-    case 'DeleteVirtualDisk_Task': case 'MoveVirtualDisk_Task': {
+    case 'DeleteVirtualDisk_Task': case 'MoveVirtualDisk_Task': case 'CopyVirtualDisk_Task': {
       const name = textOf(call.xml, 'name') ?? textOf(call.xml, 'sourceName') ?? ''
       const holder = holderOf(name, vms, undefined)
       return holder === undefined ? undefined : locked(name, holder)

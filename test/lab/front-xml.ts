@@ -44,6 +44,12 @@ export function failingTaskCall(datacenter: string, datastore: string): string {
     + `<datacenter type="Datacenter">${datacenter}</datacenter></DeleteVirtualDisk_Task>`)
 }
 
+/** Makes a thin disk of that size. */
+export function createDiskCall(datacenter: string, path: string, sizeBytes: number): string {
+  return envelope(`<CreateVirtualDisk_Task xmlns="urn:vim25"><_this type="VirtualDiskManager">virtualDiskManager</_this><name>${escapeXml(path)}</name><datacenter type="Datacenter">${datacenter}</datacenter>`
+    + `<spec xsi:type="FileBackedVirtualDiskSpec"><diskType>thin</diskType><adapterType>lsiLogic</adapterType><capacityKb>${String(sizeBytes / 1024)}</capacityKb></spec></CreateVirtualDisk_Task>`)
+}
+
 export function taskStateCall(task: string): string {
   return envelope('<RetrieveProperties xmlns="urn:vim25"><_this type="PropertyCollector">propertyCollector</_this><specSet><propSet><type>Task</type><pathSet>info.state</pathSet></propSet>'
     + `<objectSet><obj type="Task">${task}</obj></objectSet></specSet></RetrieveProperties>`)

@@ -9,9 +9,10 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { LabCertificate } from './certificate.ts'
 import type { Follower } from './follower.ts'
 import { refusalOf, type Refusal } from './front-rules.ts'
-import { envelope, escapeXml, failingTaskCall, parseCall, soapFault, taskStateCall, textOf } from './front-xml.ts'
+import { createDiskCall, envelope, escapeXml, failingTaskCall, parseCall, soapFault, taskStateCall, textOf, type Call } from './front-xml.ts'
 import { waitUntil } from './process-identity.ts'
-import type { Vcsim } from './vcsim.ts'
+import { tool } from './tool.ts'
+import { capacityOf, materialise, type Vcsim } from './vcsim.ts'
 
 export type Fault = 'task' | 'call'
 
@@ -45,6 +46,7 @@ interface Answer { status: number, headers: IncomingHttpHeaders, body: string }
 
 const MAX_CALLS = 2000
 const TASK_TIMEOUT_MS = 30_000
+const COPY_TIMEOUT_MS = 300_000
 
 /** An expired session, as the server tells it. */
 export const SESSION_EXPIRED: Refusal & { as: Fault } = { as: 'call', fault: 'NotAuthenticated', message: 'The session is not authenticated.', detail: '<object type="Folder">group-d1</object><privilegeId>System.View</privilegeId>' }
@@ -86,6 +88,15 @@ export async function startFront(
     return { ...answer, body: answer.body.replaceAll('DeleteVirtualDisk_Task', method) }
   }
 
+  /** vcsim copies the descriptor with the name of the other's data in it, and every hole as zeros: the disk is made anew here, and gets a copy of the data */
+  async function copyDisk(request: IncomingMessage, call: Call): Promise<Answer> {
+    const [from, to] = [textOf(call.xml, 'sourceName') ?? '', textOf(call.xml, 'destName') ?? '']
+    const answer = await forward(request, createDiskCall(datacenter, to, await capacityOf(vcsim.fileOf(from))))
+    await barrier(request, answer)
+    await tool('cp', ['--sparse=always', '--', await materialise(vcsim.fileOf(from)), await materialise(vcsim.fileOf(to))], { timeoutMs: COPY_TIMEOUT_MS })
+    return { ...answer, body: answer.body.replaceAll('CreateVirtualDisk_Task', call.method) }
+  }
+
   async function soap(request: IncomingMessage, response: ServerResponse, body: string): Promise<void> {
     const call = parseCall(body)
     calls.push(call.method)
@@ -97,7 +108,7 @@ export async function startFront(
     if (rule?.status !== undefined) { send(response, rule.status, { 'content-type': 'text/html' }, `<html><body>${String(rule.status)}</body></html>`); return }
     if (rule?.refuse?.as === 'call') { send(response, 500, XML, soapFault(rule.refuse.fault, rule.refuse.message, rule.refuse.detail)); return }
     const refusal = rule?.refuse ?? await refusalOf(call, follower.vms, vcsim)
-    let answer = refusal === undefined ? await forward(request, body) : await refuseTask(request, call.method, refusal)
+    let answer = refusal !== undefined ? await refuseTask(request, call.method, refusal) : call.method === 'CopyVirtualDisk_Task' ? await copyDisk(request, call) : await forward(request, body)
     if (refusal === undefined && call.method.endsWith('_Task') && answer.status === 200) {
       try {
         await barrier(request, answer)

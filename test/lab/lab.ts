@@ -42,6 +42,8 @@ export interface Lab extends AsyncDisposable {
   readonly password: string
   readonly datastore: string
   readonly network: string
+  /** for test cutovers */
+  readonly isolatedNetwork: string
   readonly seed: number
   readonly writesPerSecond: number
   /** the agent of the source, once `startAgent` was called */
@@ -66,8 +68,8 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     const datastores = o.datastores ?? [{ name: 'datastore1', capacityGib: 64 }]
     const password = randomBytes(12).toString('base64url')
     const certificate = await makeCertificate(run.path, 'front')
-    const network = 'Servers'
-    const vcsim = await startVcsim(run, certificate, password, datastores, [network])
+    const [network, isolatedNetwork] = ['Servers', 'Isolated']
+    const vcsim = await startVcsim(run, certificate, password, datastores, [network, isolatedNetwork])
     const follower = stack.use(await startFollower(run, vcsim))
     const datastore = datastores[0]?.name ?? ''
     const front = stack.use(await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore }))
@@ -79,7 +81,7 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     let agent: LabAgent | undefined
     const cli = createCli(run, { LANDFALL_URL: appliance.url, LANDFALL_CA: appliance.caFile, LANDFALL_TOKEN: appliance.token, LANDFALL_VMWARE_PASSWORD: password })
     return {
-      run, vcsim, front, follower, source, appliance, cli, user: USER, password, datastore, network, seed: o.seed ?? 1, writesPerSecond: o.writesPerSecond ?? 40,
+      run, vcsim, front, follower, source, appliance, cli, user: USER, password, datastore, network, isolatedNetwork, seed: o.seed ?? 1, writesPerSecond: o.writesPerSecond ?? 40,
       cliWith: env => createCli(run, { ...cli.env, ...env }),
       get agent() {
         if (agent === undefined) throw new Error('the lab has no agent yet')

@@ -8,13 +8,17 @@ import type { MemoryVolumeStack } from '../../src/storage/memory-volume-stack.ts
 
 interface Vm { id: string, name: string, jobId: string, power: PowerState, disks: readonly string[], polls: number }
 
+function uuidOf(path: string): string {
+  return createHash('md5').update(path).digest('hex')
+}
+
 export class ScriptedHypervisor implements Hypervisor {
   readonly disks = new Map<string, { disk: VirtualDisk, holder: string }>()
   readonly vms = new Map<string, Vm>()
   readonly calls: string[] = []
   /** polls of a running VM before it reports; never, when it does not boot */
   bootsAfterPolls = 2
-  poweredOn: () => void = () => undefined
+  poweredOn: (vmName: string) => void = () => undefined
   readonly #volumes: MemoryVolumeStack
   readonly #hostName: string
 
@@ -28,7 +32,7 @@ export class ScriptedHypervisor implements Hypervisor {
     return {
       product: 'VMware ESXi 8.0', apiVersion: '8.0.2.0', datacenter: 'dc', host: 'esx', hostConnected: true, maintenance: false, applianceVm: 'appliance',
       datastores: [{ name: 'ds1', id: 'datastore-1', capacityBytes: 2 ** 41, freeBytes: 2 ** 40, accessible: true }],
-      networks: [{ name: 'VM Network', id: 'network-1', kind: 'standard' }], vmNames: [...this.vms.values()].map(vm => vm.name),
+      networks: [{ name: 'VM Network', id: 'network-1', kind: 'standard' }, { name: 'Isolated', id: 'network-2', kind: 'standard' }], vmNames: [...this.vms.values()].map(vm => vm.name),
     }
   }
 
@@ -39,12 +43,23 @@ export class ScriptedHypervisor implements Hypervisor {
     return disk
   }
 
+  async copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
+    this.#called('copy-disk', signal)
+    const known = this.disks.get(disk.path)
+    if (known?.holder !== '') throw new AppError('VSPHERE_BUSY', `${disk.path} hangs on ${known?.holder ?? 'nothing'}`)
+    if (this.disks.has(path)) throw new AppError('VSPHERE_EXISTS', `there is ${path}`)
+    const copy = { path, sizeBytes: disk.sizeBytes, uuid: '' }
+    this.disks.set(path, { disk: copy, holder: '' })
+    this.#volumes.copy(uuidOf(disk.path), uuidOf(path))
+    return copy
+  }
+
   async attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk> {
     this.#called('attach-disk', signal)
     const known = this.disks.get(disk.path)
     if (known === undefined) throw new AppError('VSPHERE_NOT_FOUND', `there is no ${disk.path}`)
     if (known.holder !== '' && known.holder !== 'appliance') throw new AppError('VSPHERE_BUSY', `${disk.path} hangs on ${known.holder}`)
-    const uuid = createHash('md5').update(disk.path).digest('hex')
+    const uuid = uuidOf(disk.path)
     this.disks.set(disk.path, { disk: { ...disk, uuid }, holder: 'appliance' })
     this.#volumes.attach(uuid)
     return { ...disk, uuid }
@@ -81,7 +96,7 @@ export class ScriptedHypervisor implements Hypervisor {
   async power(vmId: string, to: 'on' | 'off', signal: AbortSignal): Promise<void> {
     this.#called(`power-${to}`, signal)
     const vm = this.#vm(vmId)
-    if (to === 'on' && vm.power !== 'on') this.poweredOn()
+    if (to === 'on' && vm.power !== 'on') this.poweredOn(vm.name)
     this.vms.set(vmId, { ...vm, power: to })
   }
 

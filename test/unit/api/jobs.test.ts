@@ -68,6 +68,21 @@ t.test('a job is removed with its disks kept when that is asked', async t => {
   t.equal(api.world.hypervisor.disks.size, 1)
 })
 
+t.test('a test cutover needs its network in the query, and one of the job itself is refused', async t => {
+  await using api = await ApiWorld.open(t.testdir())
+  await ready(api)
+  t.equal(await api.refusal('POST', '/jobs/move-shop/actions/test-cutover?network=Isolated'), 'JOB_TRANSITION_INVALID')
+  await api.call('POST', '/jobs/move-shop/actions/start')
+  await api.world.replicating()
+  t.equal(await api.refusal('POST', '/jobs/move-shop/actions/test-cutover'), 'REQUEST_INVALID')
+  t.equal(await api.refusal('POST', '/jobs/move-shop/actions/test-cutover?network=VM%20Network'), 'TEST_NETWORK_REFUSED')
+  t.equal(await api.refusal('POST', '/jobs/move-shop/actions/undo-test-cutover'), 'JOB_TRANSITION_INVALID')
+  const answer = await api.call('POST', '/jobs/move-shop/actions/test-cutover?network=Isolated')
+  t.equal(answer.status, 202)
+  t.match(view(answer).testCutover, { network: 'Isolated', vmName: 'shop-replica-test' })
+  t.ok(view(answer).actions.includes('undo-test-cutover') && !view(answer).actions.includes('cutover'))
+})
+
 t.test('the history is read in pages', async t => {
   await using api = await ApiWorld.open(t.testdir())
   await ready(api)

@@ -34,8 +34,8 @@ t.test('a cutover is refused in every state but protecting', async t => {
 })
 
 t.test('the actions offered are those of the row', async t => {
-  t.strictSame(offeredActions({ state: 'protecting' }), ['pause', 'stop', 'rehearse', 'cutover', 'remirror', 'remove'])
-  t.strictSame(offeredActions({ state: 'protecting', paused: true }), ['resume', 'stop', 'rehearse', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting' }), ['pause', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting', paused: true }), ['resume', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
   t.strictSame(offeredActions({ state: 'cutting-over' }), [])
   t.strictSame(offeredActions({ state: 'failed' }), ['retry', 'remove'])
   t.strictSame(offeredActions({ state: 'removed' }), [])

@@ -1,0 +1,88 @@
+/** Takes a test cutover away, wherever it was broken off; and its record. */
+import type { ReplicaPlan } from '../domain/replica.ts'
+import { isTested, type TestCutover } from '../domain/test-cutover.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { JobHandle, Seams } from './step.ts'
+
+type ClearSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>
+
+export const UNDO = 'Undo it with: landfall job test-cutover NAME --undo'
+
+/** Where the copies are mounted and what marks the VM as of the test. */
+export function testId(jobId: string): string {
+  return `${jobId}-test`
+}
+
+/** The plan with other disks, another VM, and every adapter on the isolated network. Pure. */
+export function testPlan(plan: ReplicaPlan, { network, vmName }: Pick<TestCutover, 'network' | 'vmName'>): ReplicaPlan {
+  const folder = `${plan.folder}-test`
+  return {
+    ...plan, vmName, folder, disks: plan.disks.map(disk => ({ ...disk, path: disk.path.replace(`] ${plan.folder}/`, `] ${folder}/`) })),
+    adapters: plan.adapters.map(adapter => ({ ...adapter, network })),
+  }
+}
+
+/** What was interrupted while its copies were, or may have been, in the appliance is taken away, before the disks of the replica come there. Nothing otherwise. */
+export async function abandonTest(seams: ClearSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const state = job.record.testCutover?.state
+  if (state === 'making') await clearTest(seams, job, signal, 'failed', 'it was interrupted in the middle')
+  if (state === 'undoing') await clearTest(seams, job, signal, 'undone')
+}
+
+/** Nothing of the test is left: VM, mounts, copies. What cannot be taken away is told, stays in the record, and can be tried again. Nothing when there is no test. */
+export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal, outcome: 'undone' | 'failed', message?: string): Promise<void> {
+  const { volumes, replica, clock, log } = seams
+  if (outcome === 'failed') await job.note('test-cutover', `the test cutover failed: ${message ?? ''}. Replication goes on, nothing else was touched.`)
+  const test = job.record.testCutover
+  if (!isTested(test) || test === undefined) return
+  const jobId = testId(job.record.id)
+  try {
+    await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+    const vmId = test.vmId ?? (test.hasVm ? await unrecordedVm(job, hypervisor, signal) : undefined)
+    await replica.forgetFixUps({ jobId, volumes })
+    const built = { disks: test.disks, ...vmId === undefined ? {} : { vmId } }
+    await replica.discard({ jobId, built, hypervisor, volumes, keepDisks: false }, async rest => {
+      await changeTest(job, { disks: rest.disks, vmId: rest.vmId, hasVm: rest.vmId !== undefined })
+    }, signal)
+    await changeTest(job, { disks: [], vmId: undefined, hasVm: false })
+  } catch (error) {
+    signal.throwIfAborted()
+    const why = error instanceof Error ? error.message : String(error)
+    log.warn({ err: error, jobId: job.record.id }, 'test cutover could not be undone')
+    await end(job, { state: 'failed', message: `${message === undefined ? '' : `${message}. `}It could not be undone: ${why}` }, clock)
+    await job.note('test-cutover', `the test cutover could not be undone: ${why}. ${UNDO.replace('NAME', job.record.name)}`)
+    return
+  }
+  await end(job, { state: outcome, ...message === undefined ? {} : { message } }, clock)
+  if (outcome === 'undone') await job.note('test-cutover', 'the test cutover was undone: its VM and the copies of the disks are gone')
+}
+
+/** The VM of a test that was killed between making it and writing its id down. Making it again finds it. */
+async function unrecordedVm(job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal): Promise<string | undefined> {
+  const test = testOf(job)
+  const { plan } = job.record
+  if (plan === undefined) return undefined
+  try {
+    return await hypervisor.createVm({ plan: testPlan(plan, test), disks: test.disks, jobId: testId(job.record.id) }, signal)
+  } catch (error) {
+    if (isAppError(error, 'VM_NAME_TAKEN') || isAppError(error, 'VSPHERE_NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+export function testOf(job: JobHandle): TestCutover {
+  const test = job.record.testCutover
+  if (test === undefined) throw new AppError('INTERNAL', 'the job has no test cutover')
+  return test
+}
+
+/** What a person orders meanwhile, an undo, stays. */
+export async function changeTest(job: JobHandle, changed: Partial<TestCutover>): Promise<void> {
+  await job.amend(({ testCutover }) => (testCutover === undefined ? {} : { testCutover: { ...testCutover, ...changed, state: testCutover.state === 'undoing' ? 'undoing' : changed.state ?? testCutover.state } }))
+}
+
+async function end(job: JobHandle, changed: Partial<TestCutover>, clock: Seams['clock']): Promise<void> {
+  const endedAtUtc = new Date(clock.now()).toISOString()
+  await job.amend(({ testCutover }) => (testCutover === undefined ? {} : { testCutover: { ...testCutover, ...changed, endedAtUtc } }))
+}

@@ -1,0 +1,162 @@
+/**
+ * Makes, follows and undoes a test cutover. A disk that is written to cannot be the parent of a child, and one that is attached cannot be copied: replication
+ * rests while the replica's disks are let go by the appliance and copied whole, and until the copies were made to boot, so that two file systems with the same
+ * identifiers are never in the appliance at once. Then it goes on, and the VM boots beside it. Everything is written down before it is made.
+ */
+import type { VirtualDisk } from '../domain/target.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { CODES } from '../errors/codes.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import { placedGroups, volumeIdOf } from '../storage/volume-stack.ts'
+import { abandonTest, changeTest, clearTest, testId, testOf, testPlan, UNDO } from './clear-test.ts'
+import { CollectedFindings } from './collect-findings.ts'
+import { planned } from './open-replica.ts'
+import type { JobHandle, Seams } from './step.ts'
+
+type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log' | 'times'>
+
+const POLL_MS = 2000
+
+/** Makes the test that is wanted, with nothing of the replica in use. A failure is written down and cleaned up, and is no failure of the job. */
+export async function makeTest(seams: TestSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const state = job.record.testCutover?.state
+  await abandonTest(seams, job, signal)
+  if (state !== 'wanted') return
+  try {
+    await changeTest(job, { state: 'making', message: undefined, proof: undefined })
+    await job.update({ activity: 'test cutover: copying the disks of the replica; changes wait at the source' })
+    await build(seams, job, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    seams.log.warn({ err: error, jobId: job.record.id }, 'test cutover failed')
+    await clearTest(seams, job, signal, 'failed', error instanceof Error ? error.message : String(error))
+  }
+}
+
+async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const { volumes, replica, clock } = seams
+  const { plan, workload } = planned(job)
+  const { id: ofReplica, options, built } = job.record
+  const test = testOf(job)
+  const jobId = testId(ofReplica)
+  const made = testPlan(plan, test)
+  const own = built?.disks ?? []
+  await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+  const { networks } = await hypervisor.places(signal)
+  if (!networks.some(n => n.name === test.network)) throw new AppError('NETWORK_NOT_FOUND', `there is no network "${test.network}"; there are ${networks.map(n => n.name).join(', ')}`)
+  const devices: string[] = []
+  for (const disk of own) devices.push(await volumes.deviceOf(disk.uuid, signal))
+  await volumes.release(ofReplica, devices, signal, { check: false })
+  for (const disk of own) await hypervisor.detachDisk(disk, signal)
+  const disks: VirtualDisk[] = []
+  for (const [i, disk] of own.entries()) {
+    const path = made.disks[i]?.path ?? ''
+    await changeTest(job, { disks: [...disks, { ...disk, path, uuid: '' }] })
+    disks.push(await hypervisor.copyDisk(disk, path, signal))
+  }
+  await changeTest(job, { disks })
+  const keep = async (copies: { disks: VirtualDisk[] }): Promise<void> => { await changeTest(job, { disks: copies.disks }) }
+  const mounted = await replica.build({ jobId, plan: made, built: { disks }, hypervisor, volumes }, keep, signal)
+  // the ids came along with the copies
+  await volumes.unmark(mounted.map(m => ({ ...m, volumeId: volumeIdOf(ofReplica, m.volume.index) })), signal)
+  const copies = testOf(job).disks
+  await job.update({ activity: 'test cutover: making the copies boot; changes wait at the source' })
+  const request = { jobId, plan: made, workload, options, built: { disks: copies }, volumes, mounted }
+  const findings = new CollectedFindings([])
+  findings.add(await replica.makeBootable(request, { keepReport: async fixUps => { await changeTest(job, { fixUps }) }, beforeChanges: async () => { await Promise.resolve() } }, signal))
+  await replica.forgetFixUps({ jobId, volumes })
+  const attached: string[] = []
+  for (const disk of copies) attached.push(await volumes.deviceOf(disk.uuid, signal))
+  await volumes.release(jobId, attached, signal, { handOver: placedGroups(made, attached) })
+  for (const disk of copies) await hypervisor.detachDisk(disk, signal)
+  await changeTest(job, { hasVm: true })
+  const vmId = await hypervisor.createVm({ plan: made, disks: copies, jobId }, signal)
+  await changeTest(job, { vmId })
+  await hypervisor.power(vmId, 'on', signal)
+  await changeTest(job, { state: 'booting', poweredOnAtUtc: new Date(clock.now()).toISOString() })
+  await job.note('test-cutover', `the test VM ${made.vmName} was powered on in the network ${test.network}; replication goes on`)
+}
+
+/** Does the work, whose end is theirs, with the test followed and undone beside it. @returns whether a test is wanted, for which the work was interrupted */
+export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<{ wanted: boolean, result?: T }> {
+  const over = new AbortController()
+  const wanted = new AbortController()
+  const failed = new AbortController()
+  const following = (async () => {
+    try {
+      await follow(seams, job, wanted, AbortSignal.any([signal, over.signal]))
+    } catch (error) {
+      if (!over.signal.aborted && !signal.aborted) failed.abort(error)
+    }
+  })()
+  try {
+    const result = await work(AbortSignal.any([signal, wanted.signal, failed.signal]))
+    return { wanted: wanted.signal.aborted, result }
+  } catch (error) {
+    if (signal.aborted || !wanted.signal.aborted) throw error
+    return { wanted: true }
+  } finally {
+    over.abort()
+    await following
+    if (!signal.aborted) failed.signal.throwIfAborted()
+  }
+}
+
+async function follow(seams: TestSeams, job: JobHandle, wanted: AbortController, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted()
+    const round = new AbortController()
+    const ordered = job.ordered(AbortSignal.any([signal, round.signal]))
+    try {
+      const state = job.record.testCutover?.state
+      if (state === 'wanted') {
+        wanted.abort(new DOMException('a test cutover is wanted', 'AbortError'))
+        return
+      }
+      if (state === 'booting') await awaitProof(seams, job, signal)
+      else if (state === 'undoing') await clearTest(seams, job, signal, 'undone')
+      else await ordered
+    } finally {
+      round.abort()
+    }
+  }
+}
+
+/** Until the VM reports, the time is up, or a person wants it undone. */
+async function awaitProof({ openHypervisor, clock, log, times }: TestSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const { vmId = '', vmName, poweredOnAtUtc = '' } = testOf(job)
+  let hypervisor: Hypervisor | undefined
+  try {
+    while (testOf(job).state === 'booting') {
+      try {
+        hypervisor ??= await openHypervisor(job.record.vmware, signal)
+        const proof = await hypervisor.bootReport(vmId, signal)
+        if (proof !== undefined) {
+          await changeTest(job, { state: 'proved', proof, endedAtUtc: new Date(clock.now()).toISOString() })
+          await job.note('test-cutover', `the test VM ${vmName} reported as ${proof.hostName}, system state ${proof.systemState === '' ? 'unknown' : proof.systemState}. ${UNDO.replace('NAME', job.record.name)}`)
+          return
+        }
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!isAppError(error)) throw error
+        log.warn({ err: error, jobId: job.record.id }, 'boot report of the test VM could not be asked for')
+        if (!CODES[error.code].retryable) {
+          await fail(`the test VM ${vmName} cannot be asked for its boot report: ${error.message}`)
+          return
+        }
+      }
+      if (clock.now() - Date.parse(poweredOnAtUtc) >= times.bootMs) {
+        await fail(`the test VM ${vmName} gave no sign of life within ${String(Math.round(times.bootMs / 1000))} s. Look at its console; replication goes on`)
+        return
+      }
+      await clock.sleep(POLL_MS, signal)
+    }
+  } finally {
+    await hypervisor?.[Symbol.asyncDispose]()
+  }
+
+  async function fail(message: string): Promise<void> {
+    await changeTest(job, { state: 'failed', message, endedAtUtc: new Date(clock.now()).toISOString() })
+    await job.note('test-cutover', `${message}. ${UNDO.replace('NAME', job.record.name)}`)
+  }
+}

@@ -1,0 +1,180 @@
+/** Test cutovers: beside replication, proved, undone, failed, killed; the source never notices. */
+import t, { type Test } from 'tap'
+import type { TestCutover } from '../../src/domain/test-cutover.ts'
+import { offeredActions } from '../../src/job/job-state.ts'
+import { World } from './world.ts'
+
+const NETWORK = { network: 'Isolated' }
+
+async function untilTest(world: World, ...states: readonly TestCutover['state'][]): Promise<TestCutover> {
+  const deadline = Date.now() + 20_000
+  for (;;) {
+    const test = world.engine?.list()[0]?.testCutover
+    if (test !== undefined && states.includes(test.state)) return test
+    if (Date.now() > deadline) throw new Error(`the test did not become ${states.join(' or ')}: ${JSON.stringify(world.engine?.list().map(j => [j.state, j.activity, j.testCutover]))}`)
+    await new Promise(resolve => { setImmediate(resolve) })
+  }
+}
+
+/** What a test may never have done to the source, and what of it may not be left. */
+function nothingLeft(t: Test, world: World): void {
+  t.equal(world.source.calls.filter(c => c === 'drain' || c === 'power-off').length, 0, 'the source was neither frozen nor switched off')
+  t.equal(world.source.calls.filter(c => c.startsWith('mirror')).length, 1, 'no new mirror was needed')
+  t.strictSame([...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')), [], 'no copy is left')
+  t.equal(world.hypervisor.vms.size, 0, 'no VM is left')
+}
+
+t.test('a test cutover boots from copies on the isolated network while replication goes on, and is undone without a trace; then the cutover works', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  t.ok(offeredActions(await engine.get(id)).includes('test-cutover'))
+  await engine.act(id, 'test-cutover', NETWORK)
+  const proved = await untilTest(world, 'proved', 'failed')
+  t.match(proved, { state: 'proved', network: 'Isolated', hasVm: true, proof: { systemState: 'running' } })
+  t.strictSame([...world.hypervisor.vms.values()].map(vm => [vm.name, vm.power]), [['shop-replica-test', 'on']])
+  const own = [...world.hypervisor.disks.values()].filter(d => d.holder === 'appliance').map(d => d.disk.path)
+  const copies = [...world.hypervisor.disks.values()].filter(d => d.holder === 'shop-replica-test').map(d => d.disk.path)
+  t.equal(own.length, copies.length, 'the replica\'s disks are with the appliance, their copies with the test VM')
+  t.equal((await world.replicating())?.state, 'protecting')
+  t.notOk(offeredActions(await engine.get(id)).includes('cutover'))
+  await t.rejects(engine.act(id, 'cutover'), { code: 'JOB_TRANSITION_INVALID', message: /--undo/ })
+  await t.rejects(engine.act(id, 'test-cutover', NETWORK), { code: 'JOB_TRANSITION_INVALID' })
+  await engine.act(id, 'undo-test-cutover')
+  await untilTest(world, 'undone')
+  nothingLeft(t, world)
+  await t.rejects(engine.act(id, 'undo-test-cutover'), { code: 'JOB_TRANSITION_INVALID' })
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
+
+t.test('a network of the job itself is refused, and so is none, and one that is not there fails before anything is copied', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await t.rejects(engine.act(id, 'test-cutover', { network: 'VM Network' }), { code: 'TEST_NETWORK_REFUSED' })
+  await t.rejects(engine.act(id, 'test-cutover'), { code: 'REQUEST_INVALID' })
+  await engine.act(id, 'test-cutover', { network: 'Nowhere' })
+  t.match((await untilTest(world, 'failed')).message, /Nowhere/)
+  t.notOk(world.hypervisor.calls.includes('copy-disk'))
+  await world.replicating()
+  nothingLeft(t, world)
+})
+
+for (const [call, code] of [['volumes.release', 'TOOL_FAILED'], ['hypervisor.detachDisk', 'VSPHERE_FAULT'], ['hypervisor.copyDisk', 'VSPHERE_NO_SPACE'], ['volumes.unmark', 'REPLICA_ROOT_FOREIGN'],
+  ['replica.makeBootable', 'BOOT_FIXUP_FAILED'], ['hypervisor.createVm', 'VM_NAME_TAKEN'], ['hypervisor.power', 'VSPHERE_FAULT']] as const) {
+  t.test(`a test cutover in which ${call} fails with ${code} leaves nothing, and replication goes on`, async t => {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    world.fail(call, code)
+    await engine.act(id, 'test-cutover', NETWORK)
+    t.match((await untilTest(world, 'failed', 'proved')).message, /failed/)
+    await world.replicating()
+    nothingLeft(t, world)
+    t.ok((await engine.history(id, 0, 200)).some(e => e.kind === 'test-cutover' && e.message.includes('failed')))
+  })
+}
+
+t.test('a test VM that gives no sign of life is told, stays to be looked at, and one command undoes it', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'test-cutover', NETWORK)
+  const failed = await untilTest(world, 'failed')
+  t.match(failed.message, /no sign of life/)
+  t.ok(failed.hasVm)
+  t.ok((await engine.history(id, 0, 200)).some(e => e.message.includes('landfall job test-cutover move-shop --undo')))
+  await engine.act(id, 'undo-test-cutover')
+  await untilTest(world, 'undone')
+  nothingLeft(t, world)
+})
+
+t.test('what cannot be undone is told and tried again; removing the job removes its test', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'test-cutover', NETWORK)
+  await untilTest(world, 'proved')
+  world.fail('hypervisor.deleteDisk', 'VSPHERE_BUSY')
+  await engine.act(id, 'undo-test-cutover')
+  t.match((await untilTest(world, 'failed')).message, /could not be undone/)
+  world.fail('hypervisor.deleteDisk', 'VSPHERE_BUSY')
+  await engine.act(id, 'remove')
+  t.equal((await world.until('failed', 'removed'))?.state, 'failed')
+  await engine.act(id, 'remove')
+  while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+  t.equal(world.hypervisor.disks.size, 0)
+  t.equal(world.hypervisor.vms.size, 0)
+})
+
+for (const action of ['stop', 'remirror'] as const) {
+  t.test(`a ${action} in the middle of the copying ends the test, and its copies are gone before the replica's disks are back`, async t => {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    const seen = { copying: false }
+    world.hypervisor.copyDisk = async (_disk, _path, signal) => {
+      seen.copying = true
+      return await new Promise<never>((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }, { once: true }) })
+    }
+    await engine.act(id, 'test-cutover', NETWORK)
+    while (!seen.copying) await new Promise(resolve => { setImmediate(resolve) })
+    const before = world.hypervisor.calls.length
+    await engine.act(id, action)
+    if (action === 'stop') {
+      await world.until('stopped')
+      await engine.act(id, 'start')
+    }
+    await untilTest(world, 'failed')
+    await world.replicating()
+    const calls = world.hypervisor.calls.slice(before)
+    t.ok(calls.includes('delete-disk') && calls.indexOf('delete-disk') < calls.indexOf('attach-disk'), calls.join(' '))
+    t.strictSame([...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')), [])
+    t.ok(offeredActions(await engine.get(id)).includes('test-cutover'))
+  })
+}
+
+t.test('killed at any call of a test cutover, replication goes on and the test can be undone or made anew', async t => {
+  const begin = async (world: World): Promise<string> => {
+      await world.start()
+    return (await world.protect()).id
+  }
+  let calls: number
+  {
+    await using world = new World()
+    const id = await begin(world)
+    const before = world.calls
+    await world.engine?.act(id, 'test-cutover', NETWORK)
+    await untilTest(world, 'proved')
+    calls = world.calls - before
+  }
+  t.ok(calls > 40, `a test makes ${String(calls)} calls to what is outside`)
+  const ends = new Set<string>()
+  for (let at = 1; at <= calls; at += 2) {
+    await using world = new World()
+    const id = await begin(world)
+    world.killAt = world.calls + at
+    void world.engine?.act(id, 'test-cutover', NETWORK).catch(() => undefined)
+    while (!world.isKilled() && world.engine?.list()[0]?.testCutover?.state !== 'proved') await new Promise(resolve => { setImmediate(resolve) })
+    world.killAt = Infinity
+    const engine = await world.start()
+    await world.replicating()
+    if (engine.list()[0]?.testCutover === undefined) {
+      ends.add('never ordered')
+      continue
+    }
+    const { state } = await untilTest(world, 'failed', 'proved')
+    ends.add(state)
+    if (state === 'proved') {
+      await engine.act(id, 'undo-test-cutover')
+      await untilTest(world, 'undone')
+    }
+    const left = [...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')).length + world.hypervisor.vms.size
+    const mirrors = world.source.calls.filter(c => c.startsWith('mirror')).length
+    if (left > 0 || mirrors > 1) t.fail(`killed at call ${String(at)}`, { left, mirrors, state })
+  }
+  t.ok(ends.has('failed') && ends.has('proved'), [...ends].join(', '))
+})
