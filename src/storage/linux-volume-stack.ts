@@ -93,9 +93,8 @@ export class LinuxVolumeStack implements VolumeStack {
     const wereMounted = new Set(mounts.map(m => m.device))
     for (const { type, source } of mounts) if (type === 'btrfs' && /^\/dev\/dm-\d+$/.test(source)) wereMounted.add(await deviceNumber(source)) // it has a number of its own; an overlay only names the device
     await unmountBelow(this.#parts, place, signal)
-    const damaged: string[] = []
     const disks = await disksOf(devices)
-    for (const disk of check ? disks : []) damaged.push(...await this.#check(jobId, disk, wereMounted, signal))
+    const damaged = check ? await this.#check(jobId, disks, wereMounted, signal) : []
     await unmountBelow(this.#parts, place, signal)
     await closeGroups(this.#parts, disks, wereMounted, signal)
     if (damaged.length === 0) await handOverGroups(this.#parts, handOver, signal)
@@ -112,12 +111,16 @@ export class LinuxVolumeStack implements VolumeStack {
     // nothing is held
   }
 
-  async #check(jobId: string, disk: string, wereMounted: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
+  async #check(jobId: string, disks: readonly string[], wereMounted: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
     const { runner } = this.#parts
     const damaged: string[] = []
-    const partitions = await kernelPartitions(disk)
-    const maps = mapsAbove(await readDeviceMaps(), [disk])
-    for (const device of [...partitions.length === 0 ? [disk] : partitions.map(p => p.device), ...maps.map(m => m.device)]) {
+    const devices: string[] = []
+    for (const disk of disks) {
+      const partitions = await kernelPartitions(disk)
+      devices.push(...partitions.length === 0 ? [disk] : partitions.map(p => p.device))
+    }
+    devices.push(...mapsAbove(await readDeviceMaps(), disks).map(m => m.device)) // each once, on however many disks it lies
+    for (const device of devices) {
       const { type } = await probeDevice(runner, device, signal)
       if (!/^(ext[234]|xfs|btrfs|vfat)$/.test(type)) continue
       if (wereMounted.size === 0 && type === 'vfat') await repairFat(runner, device, signal)
