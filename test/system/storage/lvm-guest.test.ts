@@ -26,7 +26,7 @@ const BEGIN = 'mkdir -p /etc/lvm /run/lock; echo "activation { udev_sync=0 udev_
 
 /** The program's steps, in one process: Node's start is the dearest thing in an emulated machine. */
 function run(...steps: readonly string[]): string {
-  return `node /code/test/system/storage/lvm-guest-program.js ${steps.join(' ')}`
+  return `LANDFALL_LOG_LEVEL=warn node /code/test/system/storage/lvm-guest-program.js ${steps.join(' ')}`
 }
 
 t.test('clones live side by side through a crash and end as their source is', { skip: noLoopDisks(), timeout: 600_000 }, async t => {
@@ -48,8 +48,8 @@ t.test('clones live side by side through a crash and end as their source is', { 
   const sees = (i: number): string[] => [
     `${String(i)} sees ${names.map(name => `mapper/my--vg-${name}`).join(' ')} ${names.map(name => `my-vg/${name}`).join(' ')}`, `${String(i)} root is shown as /dev/dm-N, which is mapper/my--vg-root`,
   ]
-  t.same(await life([run('make:1', 'make-broken:2', 'look:1', 'maps')]), [
-    '1 the same again: true', '2 made after 4 breaks', holds(1), ...sees(1), `maps: ${[1, 2].flatMap(i => names.map(name => `m_job${String(i)}_my--vg-${name}`)).join(' ')}`,
+  t.same(await life([run('make:1', 'make-broken:2', 'maps')]), [
+    '1 the same again: true', ...sees(1), '2 made after 4 breaks', `maps: ${[1, 2].flatMap(i => names.map(name => `m_job${String(i)}_my--vg-${name}`)).join(' ')}`,
   ], 'made side by side, wherever it breaks')
 
   const [group] = plan.volumeGroups ?? []
@@ -59,7 +59,7 @@ t.test('clones live side by side through a crash and end as their source is', { 
     'vgchange 0', ...['/', '/fast'].map(name => `clone ${String(i)} ${name}`), 'swap 0', 'vgchange 0',
   ]
   t.same(await life([
-    'vgchange -aay; echo "@ by themselves $?"', run('maps', 'hand-over:1', 'hand-over:2', 'stale:1', 'hand-over:1', 'maps', 'contract'),
+    'vgchange -aay; echo "@ by themselves $?"', run('maps', 'hand-over:2', 'stale:1', 'hand-over:1', 'maps', 'contract'),
     'partx -a /dev/vda; partx -a /dev/vdc',
     // as the replica sees its disks: without the other's
     'for devices in /dev/vda1,/dev/vdb /dev/vdc1,/dev/vdd; do',
@@ -68,6 +68,6 @@ t.test('clones live side by side through a crash and end as their source is', { 
     'swapon /dev/my-vg/swap_1; echo "@ swap $?"; swapoff -a; vgchange --devices $devices -an my-vg; echo "@ vgchange $?"',
     'done',
   ]), [
-    'by themselves 0', 'maps: ', holds(1), holds(2), holds(1), 'maps: ', ...GROUP_OBLIGATIONS.map(({ name }) => `ok: ${name}`), ...looked(1), ...looked(2),
-  ], 'found after the crash, handed over, once from a cutover that was undone, and as the source is')
+    'by themselves 0', 'maps: ', holds(2), holds(1), 'maps: ', ...GROUP_OBLIGATIONS.filter(o => o.shows).map(({ name }) => `ok: ${name}`), ...looked(1), ...looked(2),
+  ], 'found after the crash, handed over, and as the source is')
 })

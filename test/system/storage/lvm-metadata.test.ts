@@ -1,4 +1,5 @@
 /** The metadata of planned groups, written to loop disks by LVM's own tools and read back by them. The host has no device mapper: nothing is activated here. */
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -15,6 +16,7 @@ import { groupName, lvmMetadata, whyGroupNotMade, type GroupIdentity } from '../
 import { handOverGroups } from '../../../src/storage/volume-groups.ts'
 import { placedGroups } from '../../../src/storage/volume-stack.ts'
 import { makeLoopDisks, noLoopDisks } from '../../contract/loop-disks.ts'
+import { GROUP_OBLIGATIONS, releaseGroup } from '../../contract/volume-group.contract.ts'
 import { readSource } from '../../unit/replica/source-text.ts'
 import { options, places } from '../../unit/replica/workloads.ts'
 
@@ -22,11 +24,13 @@ const MIB = 1 << 20
 const real = new ExecaRunner()
 const signal = AbortSignal.timeout(120_000)
 
+const LVM_TOOLS = new Set(['vgs', 'pvs', 'lvs', 'pvcreate', 'vgcfgrestore', 'vgchange'])
+
 /** LVM without the kernel's device mapper; reports see these devices only, as those of a source see its own. */
 function withoutMapper(devices: readonly string[]): Runner {
   return { run: async (tool, args, o) => {
     const seen = ['vgs', 'pvs', 'lvs'].includes(tool) && !args.includes('--devices') ? ['--devices', devices.join(',')] : []
-    return real.run(tool, ['--driverloaded', 'n', ...seen, ...args], o)
+    return real.run(tool, LVM_TOOLS.has(tool) ? ['--driverloaded', 'n', ...seen, ...args] : args, o)
   } }
 }
 
@@ -136,6 +140,19 @@ t.test('a handing over that broke off between two disks goes on, and so does the
   await restore(runner, directory, group, 'temporary', devices)
   t.same(await names(), ['m_job-1_v', 'm_job-1_v'])
 })
+
+for (const { name, check } of GROUP_OBLIGATIONS.filter(o => !o.shows)) {
+  t.test(`VolumeStack contract, volume groups: linux on loop devices: ${name}`, { skip: noLoopDisks() }, async () => {
+    using disks = makeLoopDisks([64 * MIB, 64 * MIB])
+    const [first = '', second = ''] = disks.devices
+    const opened = {
+      stack: new LinuxVolumeStack({ runner: withoutMapper(disks.devices), stateDirectory: join(disks.directory, 'state') }), devices: [first, second] as const,
+      scribble: (device: string): void => { execFileSync('dd', ['if=/dev/urandom', `of=${device}`, 'bs=4096', 'count=1', 'seek=100', 'conv=fsync', 'status=none']) },
+    }
+    await check(opened)
+    await releaseGroup(opened)
+  })
+}
 
 t.test('two clones are made side by side with identifiers of their own, and get the same ones at the end', { skip: noLoopDisks() }, async t => {
   using disks = makeLoopDisks([100 * MIB, 100 * MIB])
