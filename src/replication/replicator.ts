@@ -130,7 +130,7 @@ class ChangeReplicator implements Replicator {
         await this.#comeDown(signal)
       }
       // what changes while a scan goes on is for the next one, and the next one may be the frozen one
-      for (let more = 0; options.freeze !== undefined && tookMs > SHORT_SCAN_MS && more < MORE_SCANS; more++) tookMs = await this.#scanAndComeDown(signal)
+      for (let more = 0; options.freeze !== undefined && tookMs > SHORT_SCAN_MS && more < MORE_SCANS && !this.#cycles.isRescanning; more++) tookMs = await this.#scanAndComeDown(signal)
       if (options.freeze === undefined) await this.#lastLook(false, signal)
       for (let attempt = 1; options.freeze !== undefined && frozen === undefined; attempt++) frozen = await this.#freezeAndFinish(options.freeze, attempt === MAX_FREEZES, signal)
     } catch (error) {
