@@ -109,6 +109,7 @@ export class LiveSource {
       return
     }
     const before = await entryAt(this.tree, operation.path)
+    if (operation.kind === 'rename' && before !== undefined && await this.#refuses(before, operation.to)) return
     const gone = before?.type === 'directory' ? (await everything(this.tree, operation.path)).map(({ path: at, entry }) => ({ entry, name: this.#nameAt(at) })) : []
     const renamed = operation.kind === 'rename' ? [operation.path, operation.to] : [operation.path]
     const names = renamed.map(at => this.#nameAt(at))
@@ -126,6 +127,13 @@ export class LiveSource {
       this.#mark(kind, marked, object)
     }
     this.#tell(operation.kind, before, after, names, gone)
+  }
+
+  /** As rename(2): EISDIR, ENOTDIR, ENOTEMPTY. */
+  async #refuses(moved: ListingEntry, to: RelPath): Promise<boolean> {
+    const there = await entryAt(this.tree, to)
+    if (there === undefined) return false
+    return (there.type === 'directory') !== (moved.type === 'directory') || (there.type === 'directory' && (await everything(this.tree, to)).length > 0)
   }
 
   /** The events about names that the kernel gives for it. */
