@@ -161,7 +161,8 @@ class ChangeReplicator implements Replicator {
       this.#reports.report()
       const { count } = this.#options.changes.pending()
       if (count <= FEW_CHANGES && !this.#cycles.isRescanning) return
-      level = count < fewest * 0.9 ? 0 : level + 1
+      // of a queue that was full the count says nothing
+      level = count < fewest * 0.9 && !this.#cycles.isRescanning ? 0 : level + 1
       fewest = Math.min(fewest, count)
     }
   }
