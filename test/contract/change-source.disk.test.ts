@@ -66,6 +66,28 @@ t.test('what memory has no room for waits on disk and comes back in parts; nothi
   t.notOk(existsSync(join(folder, 'landfall-queue')))
 })
 
+t.test('a file that is marked in each of many segments comes once, and after it what changes then', { skip: MOUNT_SKIP }, async t => {
+  using volume = mountLoop('ext4', 64)
+  using other = mountLoop('ext4', 64)
+  const folder = join(other.path, 'queue')
+  mkdirSync(folder, { mode: 0o700 })
+  const hot = join(volume.path, 'hot')
+  writeFileSync(hot, 'before')
+  await using source = await open(volume.path, { folder, minimumFreeBytes: 1024 * 1024 })
+  const paths = (changes: readonly Change[]): string[] => changes.flatMap(change => 'path' in change ? [change.path.toString()] : [])
+  let made: string[] = []
+  for (let round = 0; round < 10; round++) {
+    writeFileSync(hot, `round ${String(round)}`)
+    made = [...made, ...await make(source, volume.path, round * 300, (round + 1) * 300)]
+  }
+  t.ok(source.status().diskQueueBytes > 100_000, 'in many segments')
+  const taken = paths(await everything(source))
+  t.equal(taken.filter(name => name === 'hot').length, 1)
+  t.same(taken.filter(name => made.includes(name)).sort(), made)
+  writeFileSync(hot, 'after')
+  t.ok(paths(await everything(source)).includes('hot'))
+})
+
 t.test('half of its maximum is told, past it a rescan takes the place of what is new, and what is there stays', { skip: MOUNT_SKIP }, async t => {
   using volume = mountLoop('ext4', 64)
   using other = mountLoop('xfs', 400)

@@ -57,6 +57,8 @@ const MARK_BYTES: usize = 160;
 pub struct Taken {
     pub marks: HashMap<Key, Mark>,
     pub bytes: usize,
+    /// of the set
+    pub limit_bytes: usize,
     pub rescans: Rescans,
     pub origins: Origins,
     /// segments on the disk, which are older
@@ -197,12 +199,12 @@ impl DirtySet {
         empty.spill_bytes = if empty.spool.is_some() { self.limit_bytes / SPILL_SHARE } else { usize::MAX };
         let segments = empty.spool.as_ref().map_or(0, Spool::segments);
         let full = std::mem::replace(self, empty);
-        Taken { marks: full.marks, bytes: full.bytes, rescans: full.rescans, origins: full.origins, segments }
+        Taken { marks: full.marks, bytes: full.bytes, limit_bytes: full.limit_bytes, rescans: full.rescans, origins: full.origins, segments }
     }
 
     /// The marks as they are, which stay in the set.
     pub fn copy(&self) -> Taken {
-        Taken { marks: self.marks.clone(), bytes: self.bytes, rescans: self.rescans.clone(), origins: Origins::new(0), segments: 0 }
+        Taken { marks: self.marks.clone(), bytes: self.bytes, limit_bytes: self.limit_bytes, rescans: self.rescans.clone(), origins: Origins::new(0), segments: 0 }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::dirty_pages::TakenPages;
 use crate::dirty_set::{Key, Mark, Taken, bytes_of};
 use crate::errno::Result;
 use crate::fanotify::{Volume, Watch, locked, now_ms};
+use crate::handed_out::HandedOut;
 use crate::join::{Claimed, Joining, end_of_record, join};
 use crate::moves;
 use crate::pending::Pending;
@@ -39,7 +40,11 @@ pub struct Generation {
     pages: TakenPages,
     /// a file may be marked in each segment
     claimed: Claimed,
+    handed_out: HandedOut,
 }
+
+/// Of the limit of marks: what may be remembered of those that were handed out.
+const HANDED_OUT_SHARE: usize = 8;
 
 /// Directories before what is in them, from the end on.
 fn in_order(volumes: &[Volume], mut all: Vec<(Key, Mark)>) -> Vec<(Key, Mark)> {
@@ -69,7 +74,8 @@ impl Generation {
     pub fn new(taken: Taken, pages: TakenPages, most: usize) -> Self {
         let segments = taken.segments;
         let parted = segments > 0 || taken.marks.len() + pages.len() > most;
-        Generation { taken, parted, waiting: Vec::new(), bytes: 0, segments, late: Vec::new(), pages, claimed: Claimed::new() }
+        let handed_out = HandedOut::new(if segments > 0 { taken.limit_bytes / HANDED_OUT_SHARE } else { 0 });
+        Generation { taken, parted, waiting: Vec::new(), bytes: 0, segments, late: Vec::new(), pages, claimed: Claimed::new(), handed_out }
     }
 
     /// The next part, of about so many marks.
@@ -116,16 +122,22 @@ impl Generation {
             self.segments -= 1;
             let segment = locked(&watch.set).read_segment();
             match segment {
-                Some(Ok(marks)) => self.waiting = marks,
+                Some(Ok(marks)) => self.waiting = self.new_ones(marks),
                 Some(Err(since_ms)) => self.taken.rescans.add_all(since_ms, now_ms(), DISK_LOST),
                 None => {}
             }
         }
         if self.waiting.is_empty() {
-            self.waiting = std::mem::take(&mut self.taken.marks).into_iter().collect();
+            let marks = std::mem::take(&mut self.taken.marks).into_iter().collect();
+            self.waiting = self.new_ones(marks);
         }
         self.bytes = self.waiting.iter().map(|(key, mark)| bytes_of(key, mark)).sum();
         self.waiting = in_order(&watch.volumes, std::mem::take(&mut self.waiting));
+    }
+
+    fn new_ones(&mut self, mut marks: Vec<(Key, Mark)>) -> Vec<(Key, Mark)> {
+        marks.retain(|(key, mark)| !self.handed_out.covers(key, mark));
+        marks
     }
 
     fn join(&mut self, watch: &Watch, records: &mut Vec<u8>, nameless: usize) -> Vec<u8> {
@@ -158,7 +170,7 @@ impl Generation {
     /// Bytes of marks that are left.
     pub fn held_bytes(&self) -> usize {
         let taken = if self.taken.marks.is_empty() { 0 } else { self.taken.bytes };
-        taken + self.bytes + self.late.len()
+        taken + self.bytes + self.late.len() + self.handed_out.bytes()
     }
 
     /// All of it, where it was handed out at once.

@@ -21,6 +21,7 @@ pub mod frame_body;
 mod frames_of;
 mod freeze;
 mod generation;
+mod handed_out;
 mod handle;
 mod identity;
 mod inode;
