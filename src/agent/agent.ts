@@ -23,6 +23,7 @@ import { watchedMounts } from '../source/watched-mounts.ts'
 import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
 import { openLinkIdentity } from '../posix/linking.ts'
 import type { LinkIdentity } from '../posix/native-link.ts'
+import { native } from '../posix/native.ts'
 import type { Link } from '../wire/link.ts'
 import { dialTlsLink } from '../wire/tls-link.ts'
 import { discoverWorkload } from '../workload/discover.ts'
@@ -48,6 +49,8 @@ export interface Agent extends AsyncDisposable {
 }
 
 const DIAL_MS = 20_000
+/** while a source is frozen some descriptors must stay open (kept.rs) */
+const DESCRIPTORS = 65_536
 
 export function createAgent(config: AgentConfig, overrides: AgentOverrides = {}): Agent {
   if (config.logLevel !== undefined) for (const log of [agentLog, captureLog, linkLog]) log.level = config.logLevel
@@ -75,7 +78,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       const ours = openLinkIdentity(identity)
       const host = config.applianceHost ?? identity.applianceHost
       const port = config.replicationPort ?? identity.replicationPort
-      agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION }, 'agent started')
+      agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION, descriptors: native.raiseDescriptorLimit(DESCRIPTORS) }, 'agent started')
       await resume(capture, signal)
       const load = new OwnLoad(config.maxNice)
       const over = new AbortController()

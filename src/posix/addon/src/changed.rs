@@ -6,6 +6,7 @@ use crate::fanotify::locked;
 use crate::handle::{status, status_at};
 use crate::identity::{identity, split_device};
 use crate::inode::FileSystem;
+use crate::kept::Kept;
 use crate::subvolume;
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
@@ -47,8 +48,8 @@ struct Walk {
     directories: Vec<Vec<u8>>,
     /// the directory being walked
     open: Option<Open>,
-    /// source descriptors stay open while file systems are frozen (closing may wait for the thaw)
-    kept: Vec<OwnedFd>,
+    /// source descriptors stay open while file systems are frozen (kept.rs)
+    kept: Kept,
     keep_open: bool,
     started: bool,
 }
@@ -116,7 +117,7 @@ impl Walk {
         let device = split_device(status(root.as_raw_fd())?.st_dev);
         let directories = vec![Vec::new()];
         let btrfs = FileSystem::of(root.as_raw_fd())?.btrfs;
-        Ok(Walk { root, device, detached, btrfs, since_ns, inodes, directories, open: None, kept: Vec::new(), keep_open, started: false })
+        Ok(Walk { root, device, detached, btrfs, since_ns, inodes, directories, open: None, kept: Kept::default(), keep_open, started: false })
     }
 
     fn wanted(&self, stat: &libc::stat64) -> bool {
@@ -149,21 +150,26 @@ impl Walk {
     }
 
     /// The next directory that can still be opened; false at the end of the walk.
-    fn enter(&mut self) -> bool {
+    fn enter(&mut self) -> Result<bool> {
         while let Some(path) = self.directories.pop() {
             let name = if path.is_empty() { CString::from(c".") } else {
                 match CString::new(path.as_slice()) { Ok(name) => name, Err(_) => continue }
             };
             // gone meanwhile: the removal is marked. A step replaced by a link meanwhile at worst finds names that are then looked up
             // again below the root without following links.
-            let Ok(fd) = open_directory(self.root.as_raw_fd(), &name) else { continue };
+            let fd = match open_directory(self.root.as_raw_fd(), &name) {
+                Ok(fd) => fd,
+                // it is there: what is left out here would be missed
+                Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return Err(errno),
+                Err(_) => continue,
+            };
             let (Ok(found), Ok(status)) = (entries(&fd), status(fd.as_raw_fd())) else { continue };
             self.leave();
             self.open = Some(Open { path, fd, device: split_device(status.st_dev), found });
-            return true;
+            return Ok(true);
         }
         self.leave();
-        false
+        Ok(false)
     }
 
     fn leave(&mut self) {
@@ -184,14 +190,14 @@ impl Walk {
         let mut looked = 0;
         while page.len() < PAGE_BYTES && (looked < PAGE_ENTRIES || page.is_empty()) {
             let Some(Open { path, fd, device, found }) = self.open.as_mut() else {
-                if !self.enter() {
+                if !self.enter()? {
                     break;
                 }
                 continue;
             };
             let Some(entry) = found.pop_front() else {
                 self.leave();
-                if !self.enter() {
+                if !self.enter()? {
                     break;
                 }
                 continue;

@@ -28,6 +28,7 @@ mod inode;
 mod inode_handle;
 mod inotify;
 mod join;
+mod kept;
 mod link;
 mod listing;
 mod listings;

@@ -3,6 +3,7 @@ use crate::background::{Background, background};
 use crate::errno::{Errno, Result};
 use crate::identity::identity;
 use crate::inode::FileSystem;
+use crate::kept::Kept;
 use crate::operate::Writing;
 use crate::sys::{clone_mount, file_type, open_below, open_path, proc_path, stat};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -23,7 +24,7 @@ pub struct Tree {
     _anchor: OwnedFd,
     device: (u32, u32),
     /// While closing is put off (a frozen source), what should have been closed.
-    kept: Mutex<Option<Vec<OwnedFd>>>,
+    kept: Mutex<Option<Kept>>,
     pub writing: Mutex<Writing>,
     /// of the second thread of a batch
     pub second: Mutex<Writing>,
@@ -102,7 +103,7 @@ impl Tree {
         identity(self.device, (found.stx_dev_major, found.stx_dev_minor), found.stx_ino)
     }
 
-    /// Closes a descriptor, or keeps it while closing is put off.
+    /// Closes a descriptor, or keeps it while closing is put off (kept.rs).
     pub fn close(&self, fd: OwnedFd) {
         if let Some(kept) = lock(&self.kept).as_mut() {
             kept.push(fd);
