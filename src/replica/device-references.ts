@@ -83,6 +83,12 @@ export class DeviceReferences {
     return root === undefined ? undefined : this.hasMapped(root.volume.device) ? root.volume.device : `UUID=${root.volume.fileSystem.uuid}`
   }
 
+  /** The btrfs subvolume that is mounted there, '' for the top; undefined where no btrfs is. */
+  subvolumeAt(mountPoint: string): string | undefined {
+    const volume = this.#volumes.find(v => v.volume.mountPoint === mountPoint)?.volume
+    return volume?.fileSystem.type === 'btrfs' ? volume.subvolume ?? '' : undefined
+  }
+
   /** UUIDs of the swap space that the replica has. */
   swapUuids(): readonly string[] {
     return this.#volumes.filter(v => v.volume.fileSystem.type === 'swap').sort((a, b) => b.volume.sizeBytes - a.volume.sizeBytes).map(v => v.volume.fileSystem.uuid)

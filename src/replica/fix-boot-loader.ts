@@ -149,8 +149,11 @@ async function whyEntriesFail(files: ReplicaFiles, references: DeviceReferences)
 export async function whyEntryFails(entry: MenuEntry, files: ReplicaFiles, references: DeviceReferences): Promise<string | undefined> {
   const what = `entry "${entry.title}"`
   for (const path of [entry.kernel, ...entry.initrds]) {
-    // a separate /boot is the root of what GRUB sees
-    if (await files.kind(path) !== 'file' && await files.kind(`/boot/${path}`) !== 'file') return `${what} names ${path}, which does not exist`
+    // a separate /boot is the root of what GRUB sees, and of a btrfs its top is
+    const places = ['/', '/boot'].flatMap(at => [path, ...belowSubvolume(path, references.subvolumeAt(at))].map(below => (at === '/' ? below : `${at}${below}`)))
+    let found = false
+    for (const place of places) found ||= await files.kind(place) === 'file'
+    if (!found) return `${what} names ${path}, which does not exist`
   }
   if (entry.initrds.length === 0) return `${what} has no initramfs`
   if (entry.root === undefined) return `${what} names no root`
@@ -159,4 +162,10 @@ export async function whyEntryFails(entry: MenuEntry, files: ReplicaFiles, refer
   }
   const unknown = entry.searched.find(uuid => references.look(`UUID=${uuid}`).kind !== 'resolves')
   return unknown === undefined ? undefined : `${what} looks for the file system ${unknown}, which the replica does not have`
+}
+
+/** A path from the top of a btrfs as one in its subvolume. */
+function belowSubvolume(path: string, subvolume: string | undefined): readonly string[] {
+  const start = `/${subvolume ?? ''}/`
+  return subvolume !== undefined && subvolume !== '' && path.startsWith(start) ? [path.slice(start.length - 1)] : []
 }

@@ -4,7 +4,7 @@ import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 
 const PATH = '/etc/fstab'
 /** Options that describe the old disk array or the old identifiers. */
-const STALE_OPTIONS = /^(?:sunit|swidth|logbsize|subvolid)=/
+const STALE_OPTIONS = /^(?:sunit|swidth|logbsize)=/
 
 export const FIX_FSTAB: FixUp = {
   id: 'C09', title: 'name the volumes in fstab so that they are found', required: true,
@@ -48,12 +48,20 @@ export function rewriteFstab(text: string, references: DeviceReferences, swapFil
       messages.push(`${source} is ${reference.to} now`)
       fixed = fixed.replace(source, reference.to)
     }
-    const kept = options.filter(o => !STALE_OPTIONS.test(o))
-    if (kept.length === options.length) return fixed
-    messages.push(`options ${options.filter(o => !kept.includes(o)).join(',')} of ${mountPoint} removed`)
+    const kept = bySubvolumeName(options.filter(o => !STALE_OPTIONS.test(o)), references.subvolumeAt(mountPoint))
+    if (kept.join(',') === options.join(',')) return fixed
+    const added = kept.filter(o => !options.includes(o))
+    messages.push(`options ${options.filter(o => !kept.includes(o)).join(',')} of ${mountPoint} removed${added.length === 0 ? '' : `, ${added.join(',')} added`}`)
     return fixed.replace(options.join(','), kept.length === 0 ? 'defaults' : kept.join(','))
   })
   return { text: lines.join('\n'), messages }
+}
+
+/** Subvolumes have other numbers on the replica, but for the top; they have their names. @param subvolume that is mounted there on the source. Pure. */
+export function bySubvolumeName(options: readonly string[], subvolume: string | undefined): readonly string[] {
+  const kept = options.filter(o => !/^subvolid=(?!0*[05]$)/.test(o))
+  const named = kept.some(o => o.startsWith('subvol=') || o.startsWith('subvolid='))
+  return kept.length === options.length || named || subvolume === undefined || subvolume === '' ? kept : [...kept, `subvol=/${subvolume}`]
 }
 
 /** Of the one swap space that the replica has no other name can be meant; a name of the old hardware tells no more. */

@@ -8,6 +8,7 @@ import { mountDevice, mountVirtual, unmount } from '../command/mount.ts'
 import type { Runner } from '../command/runner.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
+import { mountBtrfs } from '../storage/mount-btrfs.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import type { Layered } from './bring-layer.ts'
 
@@ -60,7 +61,7 @@ export class FixUpLayer implements AsyncDisposable {
   get layered(): readonly Layered[] {
     return this.#below.map((volume, i) => {
       const isCopy = volume.volume.volume.fileSystem.type === 'vfat'
-      return { volume, below: volume.mountPoint, view: this.mounted[i]?.mountPoint ?? '', ...isCopy ? {} : { upper: join(this.#directory, String(i), UPPER) } }
+      return { volume, below: volume.mountPoint, view: this.mounted[i]?.mountPoint ?? '', ...isCopy ? {} : { upper: join(this.#directory, String(i), UPPER, subvolumeOf(volume)) } }
     })
   }
 
@@ -90,7 +91,8 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
   for (const [i, volume] of below.entries()) {
     const at = join(directory, String(i))
     const [upper, work, view] = [join(at, UPPER), join(at, 'work'), join(at, 'view')] as const
-    for (const path of [upper, work, view]) await mkdir(path, { recursive: true, mode: 0o700 })
+    const own = join(upper, subvolumeOf(volume))
+    for (const path of [own, work, view]) await mkdir(path, { recursive: true, mode: 0o700 })
     if (volume.volume.volume.fileSystem.type === 'vfat') {
       // its names have no case, which no overlay can stand; an EFI system partition is small
       await cp(volume.mountPoint, view, { recursive: true, preserveTimestamps: true })
@@ -99,11 +101,24 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
     }
     // of the topmost directory the layer's own attributes count
     const root = await lstat(volume.mountPoint)
-    await chown(upper, root.uid, root.gid)
-    await chmod(upper, root.mode & MODE)
-    if (/[,:\\]/.test(`${volume.mountPoint}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${volume.mountPoint} has characters that no overlay can name`)
-    await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${volume.mountPoint}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
-    made.push({ ...volume, mountPoint: view })
+    await chown(own, root.uid, root.gid)
+    await chmod(own, root.mode & MODE)
+    const lower = subvolumeOf(volume) === '' ? volume.mountPoint : await mountTop(runner, volume.device, at, signal)
+    if (/[,:\\]/.test(`${lower}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${lower} has characters that no overlay can name`)
+    await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
+    made.push({ ...volume, mountPoint: join(view, subvolumeOf(volume)) })
   }
   return made
+}
+
+function subvolumeOf({ volume }: MountedVolume): string {
+  return volume.volume.fileSystem.type === 'btrfs' ? volume.volume.subvolume ?? '' : ''
+}
+
+/** All of a btrfs: boot loaders name what is in a subvolume from there, and find out by the directory of the file system that a mount shows. */
+async function mountTop(runner: Runner, device: string, at: string, signal: AbortSignal): Promise<string> {
+  const top = join(at, 'top')
+  await mkdir(top, { mode: 0o700 })
+  await mountBtrfs(runner, device, top, ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'subvolid=5'], signal)
+  return top
 }

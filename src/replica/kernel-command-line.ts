@@ -1,5 +1,6 @@
 /** A kernel's command line, and the files of settings that hold one. Pure. */
 import type { DeviceReferences } from './device-references.ts'
+import { bySubvolumeName } from './fix-fstab.ts'
 
 const ASSIGNMENT = /^(\s*(?:export\s+)?(?:GRUB_CMDLINE_(?:LINUX|XEN)(?:_[A-Z_]+)?|DEFAULT_APPEND|FAILSAFE_APPEND|XEN_KERNEL_APPEND)\s*=\s*)(["']?)(.*?)\2(\s*(?:#.*)?)$/
 
@@ -47,7 +48,9 @@ export function rewriteCommandLine(commandLine: string, references: DeviceRefere
       return []
     }
     if (/^rootflags=.*\bsubvolid=/.test(word)) {
-      const flags = word.slice('rootflags='.length).split(',').filter(f => !f.startsWith('subvolid='))
+      const given = word.slice('rootflags='.length).split(',')
+      const flags = bySubvolumeName(given, references.subvolumeAt('/'))
+      if (flags.join(',') === given.join(',')) return [word]
       messages.push(`${word} is ${flags.length === 0 ? 'gone' : `rootflags=${flags.join(',')}`}: subvolumes have other numbers`)
       return flags.length === 0 ? [] : [`rootflags=${flags.join(',')}`]
     }

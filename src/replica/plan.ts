@@ -49,11 +49,28 @@ export function planReplica(input: PlanInput): ReplicaPlan {
 
 /** The volumes of the job: the required ones, those that were chosen (or all that can be), and swap. */
 export function chosenVolumes({ volumes }: Workload, options: JobOptions): readonly Volume[] {
-  return volumes.filter(v => {
+  return enteredOnce(volumes.filter(v => {
     if (v.fileSystem.type === 'swap') return v.unsupportedReason === undefined && v.fileSystem.properties['swapfile'] !== 'yes'
     if (v.required) return true
     return options.volumes.length === 0 ? v.unsupportedReason === undefined && v.mountPoint !== undefined : options.volumes.includes(v.mountPoint ?? v.name)
-  })
+  }))
+}
+
+/**
+ * A subvolume of a btrfs holds those below it, too, which come with its files: what is mounted twice so is copied once. Where the inner one is seen at its
+ * place in the outer one, or the system needs the outer one, the outer one stays; else the inner ones do.
+ */
+function enteredOnce(volumes: readonly Volume[]): readonly Volume[] {
+  const inPlace = (outer: Volume, inner: Volume): boolean =>
+    `${(outer.mountPoint ?? '').replace(/\/$/, '')}/${(inner.subvolume ?? '').slice(outer.subvolume === '' ? 0 : (outer.subvolume ?? '').length + 1)}` === inner.mountPoint
+  const outerOnes = volumes.filter(outer => outer.required || volumes.every(inner => !holds(outer, inner) || inPlace(outer, inner)))
+  return outerOnes.filter(inner => !outerOnes.some(outer => holds(outer, inner)))
+}
+
+/** Whether the subvolume of the one lies in that of the other. */
+function holds(outer: Volume, inner: Volume): boolean {
+  return outer !== inner && outer.device === inner.device && outer.subvolume !== undefined && inner.subvolume !== undefined
+    && (outer.subvolume === '' ? inner.subvolume !== '' : inner.subvolume.startsWith(`${outer.subvolume}/`))
 }
 
 function planAdapters({ jobId, workload, options }: PlanInput, differences: PlanDifference[]): PlannedAdapter[] {
@@ -94,7 +111,7 @@ function volumeDifferences(workload: Workload, chosen: readonly Volume[], { disk
   return [
     ...left.map((v): PlanDifference => ({
       code: 'VOLUME_LEFT_OUT', subject: v.name,
-      message: `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${v.on === undefined && v.partition > 0 && disks.some(d => d.sourceDisk === v.disk) && !chosen.some(c => c.device === v.device) ? '; its partition stays empty' : ''}.`,
+      message: chosen.some(c => holds(c, v)) ? `Volume ${v.name} comes with ${chosen.find(c => holds(c, v))?.name ?? ''}, in which its subvolume lies.` : `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${v.on === undefined && v.partition > 0 && disks.some(d => d.sourceDisk === v.disk) && !chosen.some(c => c.device === v.device) ? '; its partition stays empty' : ''}.`,
     })),
     ...workload.disks.filter(d => !sourceDisks.has(d.name)).map((d): PlanDifference => ({ code: 'DISK_LEFT_OUT', subject: d.name, message: `Disk ${d.name} is not migrated: nothing of the job is placed on it.` })),
   ]

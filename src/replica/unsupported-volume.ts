@@ -12,7 +12,6 @@ export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan, workload
   const reason = whyNotMade(volume)
   if (reason !== undefined) return reason
   if (volume.fileSystem.type !== 'swap' && volume.mountPoint === undefined) return 'it is not mounted on the source'
-  if (volume.fileSystem.type === 'btrfs' && (volume.mountPoint === '/' || volume.mountPoint === '/boot')) return 'a system on btrfs is planned, but cannot be made to boot by this version'
   const ground = groundOf(workload, nameBelow(volume))
   if (ground.kind === 'unknown') return ground.reason
   if (ground.kind === 'logical') {
