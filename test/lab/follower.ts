@@ -1,19 +1,15 @@
 /**
  * The hypervisor behind vcsim's inventory. It compares what vcsim says with what is there, and makes the second like the first:
- * a disk of the appliance's VM is a loop device, found by the disk's UUID in `devices`; a powered-on VM is a QEMU process.
+ * a disk of the appliance's VM is plugged into the appliance, whatever that is; a powered-on VM is a QEMU process.
  * Reconciliation, not a replay of events: it may be called at any time, and finds everything again.
  */
-import { mkdir, readFile, rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
-import { attachLoop, detachLoop, mountsOf, type LoopDevice } from './loop-devices.ts'
-import { startReplica, type ReplicaMachine } from './replica-machine.ts'
+import { readFile } from 'node:fs/promises'
+import type { DiskPlug } from './disk-plug.ts'
+import { startReplica, type ReplicaMachine, type ReplicaOptions } from './replica-machine.ts'
 import type { RunDirectory } from './run-directory.ts'
-import { tool } from './tool.ts'
 import { APPLIANCE_VM, materialise, type LabDisk, type LabVm, type Vcsim } from './vcsim.ts'
 
 export interface Follower extends AsyncDisposable {
-  /** directory with a link to the block device of each attached disk, named by the disk's UUID (32 hex digits) */
-  readonly devices: string
   /** the inventory as of the last look */
   readonly vms: readonly LabVm[]
   /** Resolves when what is there is what vcsim said after the call. @throws {Error} when a disk was detached that is still mounted */
@@ -28,42 +24,35 @@ export interface Follower extends AsyncDisposable {
 const LOOK_EVERY_MS = 1000
 const REPORT_KEY = 'guestinfo.landfall.boot'
 
-export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Follower> {
-  const devices = join(run.path, 'devices')
-  await mkdir(devices)
-  const attached = new Map<string, { disk: LabDisk, loop: LoopDevice }>()
+export async function startFollower(run: RunDirectory, vcsim: Vcsim, plug: DiskPlug, replicas: ReplicaOptions = {}): Promise<Follower> {
+  const attached = new Map<string, LabDisk>()
   const machines = new Map<string, ReplicaMachine>()
   const consoles = new Map<string, string>()
   const violations: string[] = []
   let vms: readonly LabVm[] = []
 
-  async function attach(disk: LabDisk): Promise<void> {
-    const loop = await attachLoop(await materialise(vcsim.fileOf(disk.fileName)))
-    attached.set(disk.fileName, { disk, loop })
-    await rm(join(devices, disk.uuid), { force: true })
-    await symlink(loop.device, join(devices, disk.uuid))
-  }
-
-  async function detach(fileName: string, disk: LabDisk, loop: LoopDevice): Promise<void> {
-    const mounts = await mountsOf(loop.device)
-    if (mounts.length > 0) {
-      const violation = `disk ${fileName} was detached while ${loop.device} is mounted at ${mounts.join(', ')}`
+  async function detach(fileName: string, disk: LabDisk): Promise<void> {
+    const uses = await plug.usesOf(disk)
+    if (uses.length > 0) {
+      const violation = `disk ${fileName} was detached while it is used: ${uses.join(', ')}`
       if (!violations.includes(violation)) violations.push(violation)
       throw new Error(violation)
     }
-    await rm(join(devices, disk.uuid), { force: true })
-    await tool('blockdev', ['--flushbufs', loop.device])
-    await detachLoop(loop)
+    await plug.detach(disk)
     attached.delete(fileName)
   }
 
   async function followAppliance(): Promise<void> {
     const own = `/${APPLIANCE_VM}.vmdk`
     const wanted = (vms.find(vm => vm.name === APPLIANCE_VM)?.disks ?? []).filter(disk => !disk.fileName.endsWith(own))
-    for (const [fileName, { disk, loop }] of [...attached]) {
-      if (!wanted.some(w => w.fileName === fileName)) await detach(fileName, disk, loop)
+    for (const [fileName, disk] of [...attached]) {
+      if (!wanted.some(w => w.fileName === fileName)) await detach(fileName, disk)
     }
-    for (const disk of wanted) if (!attached.has(disk.fileName)) await attach(disk)
+    for (const disk of wanted) {
+      if (attached.has(disk.fileName)) continue
+      await plug.attach(disk, await materialise(vcsim.fileOf(disk.fileName)))
+      attached.set(disk.fileName, disk)
+    }
   }
 
   async function followReplicas(): Promise<void> {
@@ -79,7 +68,7 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Fo
     for (const vm of on) {
       let machine = machines.get(vm.id)
       if (machine === undefined) {
-        machine = await startReplica(run, vcsim, vm)
+        machine = await startReplica(run, vcsim, vm, replicas)
         machines.set(vm.id, machine)
         consoles.set(vm.name, machine.consoleFile)
       }
@@ -114,7 +103,7 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Fo
   }, LOOK_EVERY_MS)
   await reconcile()
   return {
-    devices, violations, reconcile,
+    violations, reconcile,
     get vms() { return vms },
     machine: name => [...machines.values()].find(m => m.vm.name === name),
     consoleOf: async name => await readFile(consoles.get(name) ?? '/dev/null', 'utf8').catch(() => ''),
@@ -124,7 +113,7 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim): Promise<Fo
       clearInterval(look)
       await last.catch(() => undefined)
       for (const machine of machines.values()) await machine.stop()
-      for (const { loop } of attached.values()) if ((await mountsOf(loop.device)).length === 0) await detachLoop(loop)
+      await plug[Symbol.asyncDispose]()
     },
   }
 }

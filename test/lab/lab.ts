@@ -12,6 +12,7 @@ import { makeCertificate } from './certificate.ts'
 import { startFollower, type Follower } from './follower.ts'
 import { startFront, type Front } from './front.ts'
 import type { Table } from './image/image.ts'
+import { createLoopDiskPlug } from './loop-disk-plug.ts'
 import { createRunDirectory, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 import { startSource, type SourceMachine } from './source.ts'
 import { startVcsim, USER, type LabDatastore, type Vcsim } from './vcsim.ts'
@@ -70,13 +71,14 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     const certificate = await makeCertificate(run.path, 'front')
     const [network, isolatedNetwork] = ['Servers', 'Isolated']
     const vcsim = await startVcsim(run, certificate, password, datastores, [network, isolatedNetwork])
-    const follower = stack.use(await startFollower(run, vcsim))
+    const plug = await createLoopDiskPlug(run)
+    const follower = stack.use(await startFollower(run, vcsim, plug))
     const datastore = datastores[0]?.name ?? ''
     const front = stack.use(await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore }))
     say(`vCenter (vcsim) at 127.0.0.1:${String(front.port)}`)
     signal.throwIfAborted()
     const source = await startSource(run, o.table ?? 'gpt', say, signal)
-    const appliance = stack.use(await createAppliance(run, follower.devices))
+    const appliance = stack.use(await createAppliance(run, plug.devices))
     say(`appliance at ${appliance.url}`)
     let agent: LabAgent | undefined
     const cli = createCli(run, { LANDFALL_URL: appliance.url, LANDFALL_CA: appliance.caFile, LANDFALL_TOKEN: appliance.token, LANDFALL_VMWARE_PASSWORD: password })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { makeCertificate } from '../../lab/certificate.ts'
 import { startFollower, type Follower } from '../../lab/follower.ts'
+import { createLoopDiskPlug, type LoopDiskPlug } from '../../lab/loop-disk-plug.ts'
 import { SESSION_EXPIRED, startFront, type Front } from '../../lab/front.ts'
 import { loopsBelow } from '../../lab/loop-devices.ts'
 import { GOVC } from '../../lab/paths.ts'
@@ -12,45 +13,46 @@ import { APPLIANCE_VM, startVcsim, USER } from '../../lab/vcsim.ts'
 
 const PASSWORD = 'Lab-pass-1'
 
-interface Setup { run: RunDirectory, front: Front, follower: Follower, govc: (...args: string[]) => Promise<string> }
+interface Setup { run: RunDirectory, front: Front, follower: Follower, plug: LoopDiskPlug, govc: (...args: string[]) => Promise<string> }
 
 async function open(t: Test): Promise<Setup> {
   const run = await createRunDirectory()
   t.teardown(async () => { await sweep(run) })
   const certificate = await makeCertificate(run.path, 'front')
   const vcsim = await startVcsim(run, certificate, PASSWORD, [{ name: 'large', capacityGib: 64 }, { name: 'small', capacityGib: 1 }], ['Servers'])
-  const follower = await startFollower(run, vcsim)
+  const plug = await createLoopDiskPlug(run)
+  const follower = await startFollower(run, vcsim, plug)
   const front = await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore: 'large' })
   t.teardown(async () => {
     await front[Symbol.asyncDispose]()
     await follower[Symbol.asyncDispose]()
   })
   const env = { GOVC_URL: `https://127.0.0.1:${String(front.port)}/sdk`, GOVC_USERNAME: USER, GOVC_PASSWORD: PASSWORD, GOVC_TLS_CA_CERTS: certificate.certificateFile, GOVC_PERSIST_SESSION: 'false' }
-  return { run, front, follower, govc: async (...args) => (await tool(GOVC, args, { env })).stdout }
+  return { run, front, follower, plug, govc: async (...args) => (await tool(GOVC, args, { env })).stdout }
 }
 
 const attach = (vm: string, disk: string): string[] => ['vm.disk.attach', '-vm', vm, '-ds', 'large', '-disk', disk, '-link=false']
 
 t.test('a disk that is attached to the appliance is a loop device under its UUID, and gone after it is detached', async (t) => {
-  const { run, follower, govc } = await open(t)
+  const { run, plug, govc } = await open(t)
   await govc('datastore.mkdir', '-ds', 'large', 'replica')
   await govc('datastore.disk.create', '-ds', 'large', '-size', '2G', 'replica/a.vmdk')
   await govc(...attach(APPLIANCE_VM, 'replica/a.vmdk'))
-  const [uuid = ''] = await readdir(follower.devices)
+  const [uuid = ''] = await readdir(plug.devices)
   t.match(uuid, /^[0-9a-f]{32}$/)
-  const device = await realpath(join(follower.devices, uuid))
+  const device = await realpath(join(plug.devices, uuid))
   t.equal((await tool('blockdev', ['--getsize64', device])).stdout.trim(), String(2 * 2 ** 30), 'the device has the size of the descriptor')
   t.match(await govc('device.info', '-json', '-vm', APPLIANCE_VM), /"capacityInKB": 2097152/, 'the inventory tells the size')
   await govc('device.remove', '-vm', APPLIANCE_VM, '-keep', 'disk-202-1')
-  t.strictSame(await readdir(follower.devices), [])
+  t.strictSame(await readdir(plug.devices), [])
   t.strictSame(await loopsBelow(run.path), [])
 })
 
 t.test('a disk that is detached while it is mounted is a violation, and is not pulled', async (t) => {
-  const { run, follower, govc } = await open(t)
+  const { run, follower, plug, govc } = await open(t)
   await govc('datastore.disk.create', '-ds', 'large', '-size', '1G', 'b.vmdk')
   await govc(...attach(APPLIANCE_VM, 'b.vmdk'))
-  const device = await realpath(join(follower.devices, (await readdir(follower.devices))[0] ?? ''))
+  const device = await realpath(join(plug.devices, (await readdir(plug.devices))[0] ?? ''))
   const mount = join(run.path, 'mounted')
   await mkdir(mount)
   await tool('mkfs.ext4', ['-q', '-F', device])
