@@ -2,9 +2,9 @@
  * A powered-on replica VM as a QEMU process on VMware's virtual hardware. It writes into throw-away layers above the VM's disks, so that the
  * disks stay byte for byte what the appliance handed over and can be compared afterwards.
  */
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startProcess, type LabProcess } from './lab-process.ts'
+import { startGuest, type Guest } from './full/guest.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
 import { materialise, type LabVm, type LabHardware, type Vcsim } from './vcsim.ts'
@@ -13,10 +13,16 @@ export interface ReplicaMachine {
   readonly vm: LabVm
   /** file with everything that came over the serial console */
   readonly consoleFile: string
+  readonly guest: Guest
   isRunning(): boolean
   /** what the guest reported on its console so far: the JSON behind LANDFALL-BOOT */
   report(): Promise<string | undefined>
   stop(): Promise<void>
+}
+
+export interface ReplicaOptions {
+  /** a guest that starts again does so, instead of being off */
+  restarts?: boolean
 }
 
 /** Emulation is slow and this machine small: a replica gets at most this, whatever the VM's record says. */
@@ -25,7 +31,7 @@ const MAX_CPUS = 2
 
 const REPORT = /LANDFALL-BOOT (\{.*\})\s*$/m
 
-export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm): Promise<ReplicaMachine> {
+export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, options: ReplicaOptions = {}): Promise<ReplicaMachine> {
   const hardware = await vcsim.hardware(vm)
   const disks = [...vm.disks].sort((a, b) => a.controllerKey - b.controllerKey || a.unit - b.unit)
   const layers: string[] = []
@@ -35,18 +41,15 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm): 
     await tool('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', await materialise(vcsim.fileOf(disk.fileName)), '-F', 'raw', layer])
     layers.push(layer)
   }
-  const consoleFile = join(run.path, `${vm.id}.console`)
-  await rm(consoleFile, { force: true })
-  const child: LabProcess = await startProcess(run, `qemu-${vm.id}`, 'qemu-system-x86_64', [
-    '-name', vm.name, '-machine', 'pc', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max', '-nodefaults', '-display', 'none', '-no-reboot',
-    '-smp', String(Math.min(hardware.cpus, MAX_CPUS)), '-m', String(Math.min(hardware.memoryMib, MAX_MEMORY_MIB)),
-    '-serial', `file:${consoleFile}`, '-device', 'virtio-rng-pci', ...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware),
-  ])
+  const guest = await startGuest(run, {
+    name: vm.id, cpus: Math.min(hardware.cpus, MAX_CPUS), memoryMib: Math.min(hardware.memoryMib, MAX_MEMORY_MIB), restarts: options.restarts === true,
+    arguments: [...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware)],
+  })
   return {
-    vm, consoleFile, isRunning: () => child.isRunning(),
-    report: async () => REPORT.exec((await readFile(consoleFile, 'utf8').catch(() => '')).replaceAll('\r', ''))?.[1],
+    vm, guest, consoleFile: guest.consoleFile, isRunning: () => guest.process.isRunning(),
+    report: async () => REPORT.exec(await guest.console())?.[1],
     stop: async () => {
-      await child.stop()
+      await guest[Symbol.asyncDispose]()
       for (const layer of layers) await rm(layer, { force: true })
     },
   }
