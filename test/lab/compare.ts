@@ -35,21 +35,14 @@ export interface Comparison {
 
 /** `changedOnPurpose`: absolute paths of the files that the cutover changed; the directories that hold them have new times, or are new. */
 export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePair[], changedOnPurpose: readonly string[]): Promise<Comparison> {
-  const judge = await access(TREECMP).then(() => 'treecmp' as const, () => 'rsync' as const)
-  const result: Comparison = { judge, entries: 0, differences: [], fixups: [], equal: false }
+  const result = await emptyComparison()
   for (const pair of pairs) {
     const sourceView = await mountSourceView(run, pair)
     const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
     const replicaView = join(run.path, 'compare-replica')
     try {
       await mountUntouched(replicaView, pair.partition === 0 ? loop.device : `${loop.device}p${String(pair.partition)}`, pair)
-      const found = judge === 'treecmp' ? await treecmp(sourceView, replicaView) : await rsync(sourceView, replicaView)
-      result.entries += found.entries
-      for (const difference of found.differences) {
-        const absolute = join(pair.mountPoint, difference.path)
-        const entry = { ...difference, volume: pair.mountPoint, path: absolute };
-        (onPurpose(entry, changedOnPurpose) ? result.fixups : result.differences).push(entry)
-      }
+      await compareViews(result, pair.mountPoint, sourceView, replicaView, changedOnPurpose)
     } finally {
       await tool('umount', [replicaView], { allowedExitCodes: [32] })
       await detachLoop(loop)
@@ -61,6 +54,21 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
   }
   result.equal = result.differences.length === 0
   return result
+}
+
+export async function emptyComparison(): Promise<Comparison> {
+  const judge = await access(TREECMP).then(() => 'treecmp' as const, () => 'rsync' as const)
+  return { judge, entries: 0, differences: [], fixups: [], equal: false }
+}
+
+/** Compares two mounted trees, of which both are the file system at `mountPoint`, and adds what it finds to the result. */
+export async function compareViews(result: Comparison, mountPoint: string, sourceView: string, replicaView: string, changedOnPurpose: readonly string[]): Promise<void> {
+  const found = result.judge === 'treecmp' ? await treecmp(sourceView, replicaView) : await rsync(sourceView, replicaView)
+  result.entries += found.entries
+  for (const difference of found.differences) {
+    const entry = { ...difference, volume: mountPoint, path: join(mountPoint, difference.path) };
+    (onPurpose(entry, changedOnPurpose) ? result.fixups : result.differences).push(entry)
+  }
 }
 
 function onPurpose({ path, what }: Difference, changed: readonly string[]): boolean {
