@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { isAppError } from '../../src/errors/app-error.ts'
 import { CODES } from '../../src/errors/codes.ts'
+import { fullCommand } from './full/full-command.ts'
 import { createLab } from './lab.ts'
 import { Interrupted, interruptible } from './interruption.ts'
 import { migrate } from './migrate.ts'
@@ -39,6 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
       else say(`booted: ${String(booted)}, equal: ${String(equal)}, differences: ${String(differences)}, downtime: ${String(downtimeMs)} ms`)
       exitCode = booted && equal ? 0 : NOT_EQUAL
     })
+
+  fullCommand(program, signal, { say, print }, (passed) => { exitCode = passed ? 0 : NOT_EQUAL })
 
   transferOptions(program.command('mirror').description('mirror directory SRC into directory DST: agent and receiver as two processes over TLS on loopback; with --verify compare them instead, exit code 7 when they differ and are not repaired'))
     .addOption(new Option('--verify <how>', 'compare SRC and DST instead of mirroring').choices(['attributes', 'data']))

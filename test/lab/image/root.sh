@@ -1,16 +1,18 @@
 #!/bin/bash
-# root.sh OUT.tar : the root tree of the lab's source server: Debian 12, minimal, bootable, trimmed of what only costs time.
+# root.sh OUT.tar [PACKAGE...] : the root tree of the lab's source server: Debian 12, minimal, bootable, trimmed of what only costs time.
+# With further packages it is the one of the lab's guests: btrfs stays, what only PostgreSQL's just-in-time compiler needs goes.
 set -euo pipefail
 # in a mount namespace of its own and with its scratch space beside the result: whatever ends it, nothing stays mounted or hidden elsewhere
 if [ "${LANDFALL_LAB_UNSHARED:-}" != 1 ]; then LANDFALL_LAB_UNSHARED=1 exec unshare -m --propagation private bash "$0" "$@"; fi
 # as long as this namespace has a copy of another lab's mount, that lab cannot let its disk go
 own=$(stat -c '%Hd:%Ld' /)
 awk -v own="$own" '$3 !~ /^0:/ && $3 != own { print $5 }' /proc/self/mountinfo | while IFS= read -r other; do umount --lazy "$(printf '%b' "$other")" 2>/dev/null || true; done
-OUT=$1
+OUT=$1; shift
 export TMPDIR=$OUT.scratch
 rm -rf "$TMPDIR"; mkdir -m 755 "$TMPDIR"
 trap 'rm -rf "$TMPDIR"' EXIT
 PACKAGES=usr-is-merged,linux-image-amd64,grub-pc,initramfs-tools,systemd,systemd-sysv,udev,dbus,iproute2,kmod,e2fsprogs,xfsprogs,fdisk,acl,attr,libcap2-bin,zstd,iputils-ping,procps
+for package in "$@"; do PACKAGES+=,$package; done
 export SOURCE_DATE_EPOCH=1700000000
 
 # documentation, hardware that no lab machine has, file systems that it does not use
@@ -18,8 +20,9 @@ trim=()
 for path in '/usr/share/man/*' '/usr/share/locale/*' '/usr/share/doc/*' '/usr/share/info/*' '/usr/lib/udev/hwdb.d/*' '/usr/share/i18n/*'; do trim+=(--dpkgopt="path-exclude=$path"); done
 modules='/lib/modules/*/kernel'
 for path in sound drivers/{accel,bluetooth,dma,edac,firewire,gpu,hid,hwmon,iio,infiniband,input/touchscreen,isdn,leds,media,mmc,mtd,mfd,nfc,platform,power,staging,target,thunderbolt,usb,vhost,video,w1} \
-  drivers/net/{ethernet,wireless,usb,can,hamradio,ieee802154,wwan} fs/{afs,btrfs,ceph,cifs,smb,coda,dlm,f2fs,gfs2,jfs,nfs,nfsd,ntfs,ntfs3,ocfs2,orangefs,reiserfs,ubifs,udf,9p} \
+  drivers/net/{ethernet,wireless,usb,can,hamradio,ieee802154,wwan} fs/{afs,ceph,cifs,smb,coda,dlm,f2fs,gfs2,jfs,nfs,nfsd,ntfs,ntfs3,ocfs2,orangefs,reiserfs,ubifs,udf,9p} \
   net/{bluetooth,can,ceph,dccp,mac80211,netfilter,openvswitch,rds,rxrpc,sched,sctp,sunrpc,tipc,wireless}; do trim+=(--dpkgopt="path-exclude=$modules/$path/*"); done
+if [ $# = 0 ]; then trim+=(--dpkgopt="path-exclude=$modules/fs/btrfs/*"); else trim+=(--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*'); fi
 
 mmdebstrap --quiet --variant=minbase --mode=root --format=tar --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include="$PACKAGES" \
   --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --dpkgopt='force-unsafe-io' "${trim[@]}" \
