@@ -49,7 +49,7 @@ export async function startApplianceGuest(run: RunDirectory, built: string, line
     name: 'appliance', memoryMib: MEMORY_MIB,
     arguments: [
       '-kernel', kernel, '-initrd', initramfs, '-append', 'root=LABEL=appliance ro console=ttyS0,115200 quiet net.ifnames=0',
-      '-device', 'pvscsi,id=own,addr=0x2', '-device', `pvscsi,id=${PLUG_CONTROLLER},addr=0x8`,
+      '-device', 'pvscsi,id=own,addr=0x7', '-device', `pvscsi,id=${PLUG_CONTROLLER},addr=0x8`,
       '-drive', `if=none,id=root,file=${root},format=raw,cache=unsafe`, '-device', `scsi-hd,drive=root,bus=own.0,serial=${SERIAL},vendor=VMware,product=Virtual disk,ver=2.0`,
       '-netdev', `user,id=n0,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:${String(port)}-:${String(API_PORT)}`, '-device', `vmxnet3,netdev=n0,mac=${macOf(0)},addr=0x3,romfile=`,
       ...lines.flatMap(({ socket }, i) => [

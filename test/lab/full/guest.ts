@@ -39,7 +39,7 @@ export async function startGuest(run: RunDirectory, o: GuestHardware, signal?: A
   if (file('console').length > MAX_SOCKET_PATH) throw new Error(`the folder of the project has too long a name for sockets: ${run.path}`)
   const child = await startProcess(run, `qemu-${o.name}`, 'qemu-system-x86_64', [
     '-name', o.name, '-machine', 'pc', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max', '-nodefaults', '-display', 'none', ...o.restarts === true ? [] : ['-no-reboot'],
-    '-smp', String(o.cpus ?? 2), '-m', String(o.memoryMib), '-device', 'virtio-rng-pci,addr=0x1e',
+    '-smp', String(o.cpus ?? 2), '-m', String(o.memoryMib), '-device', 'virtio-rng-pci',
     '-serial', `file:${file('console')}`, '-serial', `unix:${file('shell')},server=on,wait=off`, '-qmp', `unix:${file('qmp')},server=on,wait=off`, ...o.arguments,
   ])
   const stack = new AsyncDisposableStack()

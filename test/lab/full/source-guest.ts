@@ -44,7 +44,7 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
   const guest = await startGuest(run, {
     name: o.hostName, memoryMib: MEMORY_MIB, cpus: 1,
     arguments: [
-      '-serial', `file:${record}`, '-device', 'virtio-scsi-pci,id=scsi0,addr=0x2',
+      '-serial', `file:${record}`, '-device', 'virtio-scsi-pci,id=scsi0,addr=0x7',
       ...disks.flatMap((file, i) => [
         '-drive', `if=none,id=d${String(i)},file=${file},format=raw,cache=unsafe,discard=unmap`,
         '-device', `scsi-hd,drive=d${String(i)},bus=scsi0.0,scsi-id=${String(i)},serial=lab-${o.prefix}-${String(i)}${i === 0 ? ',bootindex=1' : ''}`,
