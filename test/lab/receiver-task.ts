@@ -24,6 +24,8 @@ export const Task = z.object({
   transmissions: z.array(z.object({ afterMs: z.number(), how: Transmission })),
   /** go on replicating after the mirror */
   replicate: z.boolean(),
+  /** absolute path of a script that runs in the stream when standard input says so, as a job's task does */
+  script: z.string().optional(),
   /** where the receiver keeps its authority, and where the agent finds its identity */
   stateDirectory: z.string(), agentStateDirectory: z.string(),
 })
@@ -50,6 +52,7 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
     /** how long the source was frozen, when it was */
     frozenMs: z.number().optional(), findings: z.array(Finding),
   }),
+  z.object({ event: z.literal('task'), script: z.string(), exitCode: z.number().nullable(), timedOut: z.boolean(), output: z.string() }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
 ])
 export type ReceiverEvent = z.infer<typeof ReceiverEvent>

@@ -2,13 +2,15 @@
  * The receiving side of `lab -- mirror` and `lab -- replicate`: what the appliance uses to receive, without jobs and disks. It listens on
  * loopback, issues one agent its certificate, and has that agent mirror a directory into another one. Started by transfer.ts; reads its task as
  * JSON from its arguments, writes events as lines of JSON on standard output, and drains when its standard input says so or ends; with the
- * source frozen, and thawed when all is drained, when it says "freeze".
+ * source frozen, and thawed when all is drained, when it says "freeze". "task" has the script of its task run in the stream.
  */
 import { mkdir } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { storeIdentity } from '../../src/agent/identity.ts'
 import { startWithoutMaglev } from '../../src/bin/no-maglev.ts'
 import { systemClock } from '../../src/clock/clock.ts'
+import { ExecaScriptRunner } from '../../src/command/execa-runner.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import { NO_ORPHANS, type Orphan } from '../../src/domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../../src/domain/progress.ts'
@@ -34,12 +36,15 @@ const MAX_FINDINGS = 10_000
 const JOB = 'lab'
 /** the line that asks for a drain with the source frozen */
 const FREEZE = 'freeze'
+/** the line that asks for the script in the stream */
+const TASK = 'task'
+const TASK_MS = 300_000
 
 const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
 
 startWithoutMaglev() // as bin/appliance.ts
 
-async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
+async function receive(task: Task, scriptAsked: Promise<unknown>, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
   const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
   const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
   let arrived: (server: SourceServer) => void = () => undefined
@@ -86,8 +91,26 @@ async function receive(task: Task, drainAsked: AbortSignal, signal: AbortSignal)
     event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSentCompressed: progress.bytesSentCompressed ?? progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
     orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
   })
-  if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, signal)
+  const failed = new AbortController()
+  const inStream = runScript(server, task, scriptAsked, AbortSignal.any([signal, drainAsked]), failed)
+  if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, AbortSignal.any([signal, failed.signal]))
+  await inStream
   await server.release(signal)
+}
+
+/** When it is asked for: behind what was captured until then, while changes flow. */
+async function runScript(server: SourceServer, { script, replicate }: Task, asked: Promise<unknown>, signal: AbortSignal, failed: AbortController): Promise<void> {
+  if (script === undefined || !replicate) return
+  const over = new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+  await Promise.race([asked, over])
+  if (signal.aborted) return
+  try {
+    await server.whenReplicated(signal)
+    const { exitCode, timedOut, output } = await new ExecaScriptRunner(dirname(script)).run(basename(script), [], { timeoutMs: TASK_MS, signal })
+    tell({ event: 'task', script, exitCode: exitCode ?? null, timedOut, output })
+  } catch (error) {
+    failed.abort(error)
+  }
 }
 
 /** What holds from the beginning is set when this resolves, the rest when it is time. */
@@ -129,10 +152,14 @@ const drain = new AbortController()
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { stop.abort(new AppError('LINK_LOST', 'the receiver was interrupted')) })
 const input = createInterface({ input: process.stdin })
-input.on('line', line => { drain.abort(line) })
+const script = Promise.withResolvers<undefined>()
+input.on('line', line => {
+  if (line === TASK) script.resolve(undefined)
+  else drain.abort(line)
+})
 input.on('close', () => { drain.abort() })
 try {
-  await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), drain.signal, stop.signal)
+  await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), script.promise, drain.signal, stop.signal)
 } catch (error) {
   tell({ event: 'failed', code: isAppError(error) ? error.code : 'INTERNAL', message: error instanceof Error ? error.message : String(error) })
   if (!isAppError(error)) linkLog.error({ err: error }, 'receiver failed')

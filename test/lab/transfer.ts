@@ -20,7 +20,7 @@ export interface TransferOptions extends TargetIdentity {
   transmissions?: Task['transmissions']
   rules?: readonly Rule[], orphansFolder?: string | undefined
   /** of `replicate` */
-  capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined
+  capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined, script?: string | undefined
   /** told how far it is */
   progress?: ((event: ProgressEvent) => void) | undefined
 }
@@ -49,7 +49,10 @@ export interface ReplicateResult extends MirrorResult {
   bytesReplicated: number
   /** of COMMAND; null when a signal ended it or it could not be run */
   commandExitCode: number | null
+  /** the script in the stream, where there was one */
+  task?: TaskResult
 }
+type TaskResult = Omit<Extract<ReceiverEvent, { event: 'task' }>, 'event'>
 
 const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 
@@ -102,10 +105,11 @@ export async function replicateDirectories(options: TransferOptions, command: re
   // its output is not part of the result
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
   signal.throwIfAborted()
+  const task = options.script === undefined ? {} : { task: await pair.task() }
   pair.drain(false)
   const { changes, latencyMsP50, latencyMsP99, drainMs, findings, bytesSent } = await pair.next('drained')
   if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
-  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null }
+  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null, ...task }
 }
 
 function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {
@@ -119,8 +123,10 @@ interface Pair extends AsyncDisposable {
   /** found so far */
   readonly orphans: readonly Orphan[]
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
-  next<E extends 'mirrored' | 'verified' | 'drained'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
+  next<E extends 'mirrored' | 'verified' | 'drained' | 'task'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
   drain(freeze: boolean): void
+  /** Runs the script when all that was captured until now is in DST. */
+  task(): Promise<TaskResult>
 }
 
 async function startPair(options: TransferOptions & Partial<VerifyOptions>, replicate: boolean, signal: AbortSignal): Promise<Pair> {
@@ -139,7 +145,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const verify = options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }
     const task: Task = {
       source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder === undefined ? undefined : resolve(options.orphansFolder), volumeId: options.volumeId, mark: options.mark, verify,
-      transmissions: [...options.transmissions ?? []], progress: options.progress !== undefined, replicate, stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
+      transmissions: [...options.transmissions ?? []], progress: options.progress !== undefined, replicate, script: options.script === undefined ? undefined : resolve(options.script), stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
     }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {
@@ -167,13 +173,18 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     await writeFile(configFile, JSON.stringify({ stateDirectory: agentStateDirectory, powerOff: 'none', capture: replicate ? options.capture ?? 'fanotify' : 'none', watches: options.watches }))
     const agent = await startAgent(run, configFile)
     started.agent = agent
+    const nextOf: Pair['next'] = async (wanted) => {
+      let event = await next()
+      for (; event.event === 'progress' || event.event === 'verifying'; event = await next()) options.progress?.(event)
+      if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)
+      return event as Extract<ReceiverEvent, { event: typeof wanted }>
+    }
     return {
-      agentPid: agent.pid, receiverPid, orphans,
-      next: async (wanted) => {
-        let event = await next()
-        for (; event.event === 'progress' || event.event === 'verifying'; event = await next()) options.progress?.(event)
-        if (event.event !== wanted) throw new AppError('INTERNAL', `the receiver said ${event.event} instead of ${wanted}`)
-        return event as Extract<ReceiverEvent, { event: typeof wanted }>
+      agentPid: agent.pid, receiverPid, orphans, next: nextOf,
+      task: async () => {
+        receiver.stdin.write('task\n')
+        const { script, exitCode, timedOut, output } = await nextOf('task')
+        return { script, exitCode, timedOut, output }
       },
       drain: (freeze) => { receiver.stdin.end(freeze ? 'freeze\n' : 'drain\n') },
       [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },

@@ -69,6 +69,15 @@ t.test('what a command writes is replicated, and the result is equal when it has
   await assertEqual(t, source, target)
 })
 
+t.test('a script in the stream runs when what the command wrote is there, and its output is told', async (t) => {
+  const { source, target, beside } = await directories(t)
+  const script = join(beside, 'task')
+  await writeFile(script, `#!/bin/sh\ncat ${join(target, 'last')}\nexit 4\n`, { mode: 0o700 })
+  const ran = await lab('replicate', source, target, '--json', '--task', script, '--', 'sh', '-c', `echo last > ${join(source, 'last')}`)
+  t.equal(ran.exitCode, 0, ran.stderr)
+  t.match(JSON.parse(ran.stdout), { task: { script, exitCode: 4, timedOut: false, output: 'last\n' } })
+})
+
 t.test('a command that fails is told by the exit code, and what it wrote is there', async (t) => {
   const { source, target } = await directories(t)
   const ran = await lab('replicate', source, target, '--json', '--', 'sh', '-c', `echo last > ${join(source, 'last')}; exit 3`)

@@ -24,14 +24,16 @@ const CAPTURES = {
   // so little that all is compared again and again
   'fanotify within 400 KB': (options, inner) => openFanotifyChangeSource({ ...options, limitBytes: 400_000 }, inner),
   'fanotify within 100 KB': (options, inner) => openFanotifyChangeSource({ ...options, limitBytes: 100_000 }, inner),
+  'inotify within 400 KB': (options, inner) => openInotifyChangeSource({ ...options, limitBytes: 400_000 }, inner),
   'inotify with three watches': (options, inner) => openInotifyChangeSource({ ...options, maxWatches: 3, rescanMs: 500 }, inner),
 } satisfies Record<string, typeof openFanotifyChangeSource>
 
 for (const [type, capture] of [
   ['ext4', 'fanotify'], ['xfs', 'fanotify'], ['btrfs', 'fanotify'], ['btrfs subvolume', 'fanotify'], ['ext4', 'inotify'], ['btrfs subvolume', 'inotify'], ['ext4', 'inotify with three watches'],
   ['ext4', 'fanotify within 400 KB'],
-  // for trying, not for every run: on a busy machine it takes some minutes
+  // for trying, not for every run: on a busy machine they take some minutes
   ...ONLY?.includes('fanotify within 100 KB') === true ? [['xfs', 'fanotify within 100 KB']] as const : [],
+  ...ONLY?.includes('inotify within 400 KB') === true ? [['xfs', 'inotify within 400 KB']] as const : [],
 ] as const) {
   if (ONLY?.split(',').includes(capture) === false) continue
   for (let round = 0; round < ROUNDS; round++) {
