@@ -91,7 +91,7 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
   const volumes = parts.use(overrides.volumes ?? new LinuxVolumeStack({ runner, stateDirectory: state, devicesBySerial: config.devicesBySerial, clock }))
   const connected = parts.use(new SourceRegistry())
   const seams: Seams = {
-    scripts: new ExecaScriptRunner(config.tasksDirectory), sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock),
+    scripts: new ExecaScriptRunner(config.tasksDirectory), sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock, state),
     store: jobs, clock, log: jobLog, times: { ...DEFAULT_TIMES, bootMs: config.bootTimeoutMs, holdMs: config.holdMs }, bootId: overrides.bootId ?? (await readFile(BOOT_ID_PATH, 'utf8')).trim(),
   }
   const engine = parts.use(await JobEngine.start(seams, jobSteps(seams)))

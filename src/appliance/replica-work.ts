@@ -1,4 +1,5 @@
 /** What is done to a replica, for the job's steps, made of the functions of `replica/`. */
+import { join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
 import type { Runner } from '../command/runner.ts'
 import type { ReplicaWork } from '../job/step.ts'
@@ -8,17 +9,19 @@ import { checkPlan } from '../replica/check-plan.ts'
 import { discardReplica } from '../replica/discard.ts'
 import { planReplica } from '../replica/plan.ts'
 
-export function replicaWork(runner: Runner, clock: Clock): ReplicaWork {
+/** @param stateDirectory the appliance's own; layers over replicas lie in it */
+export function replicaWork(runner: Runner, clock: Clock, stateDirectory: string): ReplicaWork {
+  const parts = { runner, clock, layers: join(stateDirectory, 'layers') }
   return {
     plan: request => {
       const plan = planReplica(request)
       return { plan, findings: checkPlan({ ...request, plan }) }
     },
     build: buildReplica,
-    makeBootable: async (request, { keepReport, beforeChanges }, signal) => await makeBootable({ runner, clock, keepReport }, request, beforeChanges, signal),
-    restore: async (request, signal) => await restoreReplica({ runner }, request, signal),
-    forgetFixUps: async request => { await forgetFixUps({ runner }, request) },
-    rehearse: async (request, keepReport, signal) => await rehearseBoot({ runner, clock, keepReport }, request, signal),
+    makeBootable: async (request, { keepReport, beforeChanges }, signal) => await makeBootable({ ...parts, keepReport }, request, beforeChanges, signal),
+    restore: async (request, signal) => await restoreReplica(parts, request, signal),
+    forgetFixUps: async request => { await forgetFixUps(parts, request) },
+    rehearse: async (request, keepReport, signal) => await rehearseBoot({ ...parts, keepReport }, request, signal),
     discard: discardReplica,
   }
 }

@@ -34,7 +34,7 @@ export interface BootRequest {
 export interface LayerParts {
   runner: Runner
   /** where layers lie, and what is to be taken back, in directories for each job */
-  layers?: string
+  layers: string
 }
 
 export interface BootParts extends LayerParts {
@@ -46,7 +46,6 @@ export interface BootParts extends LayerParts {
 /** Where the replica itself keeps the log of what was done to it. */
 const GUEST_LOG = '/var/log/landfall/boot-fix-ups.log'
 const MAX_LOG_CHARACTERS = 4 << 20
-const LAYERS = '/var/lib/landfall-layers'
 const DISASSEMBLE_MS = 120_000
 
 /**
@@ -105,7 +104,7 @@ function layerId(jobId: string): string {
   return `${jobId}-layer`
 }
 
-function placesOf({ layers = LAYERS }: LayerParts, jobId: string): { layer: string, taken: string } {
+function placesOf({ layers }: LayerParts, jobId: string): { layer: string, taken: string } {
   return { layer: join(layers, jobId), taken: join(layers, `${jobId}-taken`) }
 }
 

@@ -26,15 +26,19 @@ export async function createRunDirectory(): Promise<RunDirectory> {
   return { id, path }
 }
 
-/** Removes everything that runs without a living owner left behind; answers their ids. */
+/** Removes everything that runs without a living owner left behind; answers their ids. What cannot be removed is told on standard error, and harms nobody else. */
 export async function sweepStaleRuns(): Promise<string[]> {
   const swept: string[] = []
   for (const id of await readdir(RUNS).catch(() => [])) {
     const owner = await readFile(join(RUNS, id, 'owner'), 'utf8').catch(() => undefined)
     // without an owner file the run is being made right now, or its files were kept on purpose
     if (owner === undefined || isAlive(owner) || !await claim(join(RUNS, id, 'sweeper'))) continue
-    await sweep({ id, path: join(RUNS, id) })
-    swept.push(id)
+    try {
+      await sweep({ id, path: join(RUNS, id) })
+      swept.push(id)
+    } catch (error) {
+      process.stderr.write(`what the lab ${id} left behind was not all removed: ${error instanceof Error ? error.message : String(error)}\n`)
+    }
   }
   return swept
 }

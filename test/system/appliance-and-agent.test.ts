@@ -80,7 +80,7 @@ t.test('a source enrols, is mirrored, replicated and cut over; the appliance is 
     // volumes in memory keep their ids in memory, too: their folders bear none
     openTarget: async (path, _volumeId, signal) => await openPosixTargetTree(path, signal),
     openHypervisor: async () => hypervisor, showCertificate: async () => ({ subject: 'CN=esx', thumbprint: 'AA', verified: true, reason: '' }),
-    replica: { ...replicaWork(new ExecaRunner(), systemClock), rehearse: async () => [], makeBootable: async ({ mounted }) => {
+    replica: { ...replicaWork(new ExecaRunner(), systemClock, join(directory, 'appliance')), rehearse: async () => [], makeBootable: async ({ mounted }) => {
       replica = mounted[0]?.mountPoint ?? ''
       await writeFile(join(directory, 'as-frozen'), await readFile(join(replica, 'data')))
       return []

@@ -7,7 +7,6 @@ import { createLab, type Lab } from '../../lab/lab.ts'
 import { JOB, migrate } from '../../lab/migrate.ts'
 
 const LIMIT_MS = 560_000
-const LAYERS = '/var/lib/landfall-layers'
 
 async function until<T>(what: string, signal: AbortSignal, look: () => Promise<T | undefined>): Promise<T> {
   for (;;) {
@@ -16,6 +15,11 @@ async function until<T>(what: string, signal: AbortSignal, look: () => Promise<T
     if (found !== undefined) return found
     await new Promise(resolve => setTimeout(resolve, 5))
   }
+}
+
+/** Where the appliance keeps what is to be taken back. */
+function takenOf(lab: Lab, job: JobView): string {
+  return join(lab.run.path, 'appliance/layers', `${job.id}-taken`)
 }
 
 /** Where the appliance has mounted what is at `path`. */
@@ -37,7 +41,7 @@ async function checkUndone(t: Test, lab: Lab, before: JobView, view: () => Promi
   for (const path of ['/etc/fstab', '/boot/grub/grub.cfg', '/etc/initramfs-tools/modules']) t.equal(...read(path), path)
   t.same(readdirSync(onReplica(lab, job, '/boot')).filter(name => name.includes('landfall')), [])
   t.notOk(existsSync(onReplica(lab, job, '/var/log/landfall/boot-fix-ups.log')))
-  t.notOk(existsSync(join(LAYERS, `${job.id}-taken`)), 'it was taken back')
+  t.notOk(existsSync(takenOf(lab, job)), 'it was taken back')
 }
 
 /** The source's own program fails, first at the cutover; then the appliance is killed while it changes the replica. */
@@ -58,9 +62,9 @@ async function cutOverInVain(t: Test, lab: Lab, view: () => Promise<JobView>, si
   await until('the program of the source on the replica', signal, async () => readFileSync(onReplica(lab, before, '/usr/sbin/update-initramfs')).equals(good) ? true : undefined)
 
   await lab.cli.run(['job', 'cutover', JOB], { signal })
-  await until('the change of the replica', signal, async () => await Promise.resolve(existsSync(join(LAYERS, `${before.id}-taken/record.json`)) ? true : undefined))
+  await until('the change of the replica', signal, async () => await Promise.resolve(existsSync(join(takenOf(lab, before), 'record.json')) ? true : undefined))
   await lab.appliance.kill()
-  t.ok(readFileSync(join(LAYERS, `${before.id}-taken/record.json`), 'utf8').includes('initrd.img'), 'it was killed while it changed the replica')
+  t.ok(readFileSync(join(takenOf(lab, before), 'record.json'), 'utf8').includes('initrd.img'), 'it was killed while it changed the replica')
   await lab.appliance.start()
   await checkUndone(t, lab, before, view, signal)
 }
