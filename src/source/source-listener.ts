@@ -36,6 +36,8 @@ export interface SourceListener extends AsyncDisposable {
 }
 
 const HANDSHAKE_MS = 10_000
+/** how long a stranger may take to greet, before it is closed */
+const GREETING_MS = 1000
 /** enough for every source of a large site to come back at once, little enough to cost nothing */
 const MAX_STRANGERS = 256
 
@@ -99,6 +101,7 @@ async function greet(options: SourceListenerOptions, socket: Socket, closing: Ab
     if (sourceId === undefined) {
       log.debug({ address, distrust: distrust ?? 'its name is no name of a source' }, 'peer without a certificate of a source was refused')
       await refuse(link, 'PEER_UNTRUSTED', 'it has no certificate of a source of this appliance')
+      await greeted(link)
     } else if (await welcome(options, link, sourceId, address, over)) return
   } catch (error) {
     if (isAppError(error)) log.debug({ err: error, address }, 'connection ended before its greeting')
@@ -133,6 +136,12 @@ async function welcome(options: SourceListenerOptions, link: Link, sourceId: str
 /** Says why and lets the words arrive; the caller closes the link. */
 async function refuse(link: Link, code: ErrorCode, message: string): Promise<void> {
   await link.send({ type: 'control', control: { kind: 'refuse', code, message } }, AbortSignal.timeout(HANDSHAKE_MS))
+}
+
+/** Waits for the greeting, which nobody heeds: a connection that is closed over bytes that wait is cut, and takes the words with it that say why. */
+async function greeted(link: Link): Promise<void> {
+  const first = link.receive()[Symbol.asyncIterator]().next()
+  await Promise.race([first.catch(() => undefined), new Promise(resolve => { setTimeout(resolve, GREETING_MS).unref() })])
 }
 
 /** The source's id: the one common name in the certificate, which the authority gave. Undefined for anybody else. */
