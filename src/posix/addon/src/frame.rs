@@ -5,6 +5,8 @@ use crate::frame_body::{Packed, Unpacker};
 use crate::operation::BATCH_MAX;
 
 pub const HEADER_BYTES: usize = 12;
+/// A batch of operations.
+pub const OPERATIONS: u8 = 2;
 /// The body follows in frames of type `PART`, with others between them.
 pub const FLAG_PARTS: u8 = 1;
 /// The body is packed: frame_body.rs.
@@ -52,7 +54,7 @@ pub const fn is_data(kind: u8) -> bool {
 pub const fn body_max(kind: u8) -> Option<usize> {
     Some(match kind {
         1 => 1024 * KIB,
-        2 => BATCH_MAX + PREFIX_BYTES,
+        OPERATIONS => BATCH_MAX + PREFIX_BYTES,
         3 | 7 => 512 * KIB,
         4 => PAGE_MAX + PREFIX_BYTES,
         5 => PATH_FIELD_MAX + PREFIX_BYTES,

@@ -118,8 +118,7 @@ impl NativeLink {
     pub fn take(&self) -> Taken {
         let taken = self.shared.take();
         let frame = |(head, body): (Head, Body)| {
-            let Body { memory, start } = body;
-            let pooled = !matches!(memory, Memory::Small(_));
+            let Body { memory, start, pooled } = body;
             ArrivedFrame { kind: head.kind, volume: head.volume, start: start as u32, length: head.length as u32, pooled, memory }
         };
         let peer = taken.peer.map(|peer| LinkPeer { distrust: peer.distrust, certificate: peer.certificate.into() });

@@ -1,7 +1,7 @@
-//! Memory for the bodies of frames. Large ones lie in memory that JavaScript gives back when it is done, so that a stream makes no garbage
-//! and touches no new memory. They end where a page ends: the data of a large `write`, which ends its body, can then be written directly.
+//! Memory for the bodies of frames. Large ones of operations lie in memory that JavaScript gives back when it is done, so that a stream makes no
+//! garbage and touches no new memory. They end where a page ends: the data of a large `write`, which ends its body, can then be written directly.
 use crate::direct::ALIGNMENT;
-use crate::frame::{Frames, Head};
+use crate::frame::{Frames, Head, OPERATIONS};
 use napi::bindgen_prelude::{Buffer, BufferSlice, ToNapiValue, TypeName};
 use napi::{Env, ValueType, sys};
 
@@ -31,6 +31,8 @@ impl Memory {
 pub struct Body {
     pub memory: Memory,
     pub start: usize,
+    /// whether the memory is to be given back
+    pub pooled: bool,
 }
 
 impl AsMut<[u8]> for Body {
@@ -94,9 +96,12 @@ impl Spare {
         memory
     }
 
-    pub fn body(&mut self, length: usize) -> Body {
+    pub fn body(&mut self, &Head { kind, length, .. }: &Head) -> Body {
         if length < POOLED_BYTES {
-            return Body { memory: Memory::Small(vec![0; length]), start: 0 };
+            return Body { memory: Memory::Small(vec![0; length]), start: 0, pooled: false };
+        }
+        if kind != OPERATIONS {
+            return Body { memory: Memory::Own(vec![0; length]), start: 0, pooled: false };
         }
         let room = (length + ALIGNMENT).next_power_of_two().max(ROOM_BYTES);
         let mut memory = match smallest(&self.buffers, length + ALIGNMENT) {
@@ -104,7 +109,7 @@ impl Spare {
             None => Memory::Own(vec![0; room]),
         };
         let start = start_of(memory.bytes(), length);
-        Body { memory, start }
+        Body { memory, start, pooled: true }
     }
 }
 
@@ -116,14 +121,14 @@ fn smallest(buffers: &[Buffer], room: usize) -> Option<usize> {
 
 /// Frames on their way to JavaScript.
 pub struct Arriving<'a> {
-    pub spare: &'a mut dyn FnMut(usize) -> Body,
+    pub spare: &'a mut dyn FnMut(&Head) -> Body,
     pub frames: Vec<(Head, Body)>,
 }
 
 impl Frames for Arriving<'_> {
     type Body = Body;
     fn body(&mut self, head: &Head) -> Body {
-        (self.spare)(head.length)
+        (self.spare)(head)
     }
     fn whole(&mut self, head: Head, body: Body) {
         self.frames.push((head, body));

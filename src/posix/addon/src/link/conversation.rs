@@ -41,7 +41,7 @@ impl User for Traffic {
             return Ok(());
         }
         let shared = &self.shared;
-        let mut arriving = Arriving { spare: &mut |length| shared.body(length), frames: std::mem::take(&mut self.arrived) };
+        let mut arriving = Arriving { spare: &mut |head| shared.body(head), frames: std::mem::take(&mut self.arrived) };
         let pushed = self.parser.push(bytes, &mut arriving);
         self.arrived = arriving.frames;
         pushed.map_err(Failure::Frame)
@@ -53,7 +53,7 @@ impl User for Traffic {
 
     fn placed(&mut self, count: usize) -> Result<(), Failure> {
         let shared = &self.shared;
-        let mut arriving = Arriving { spare: &mut |length| shared.body(length), frames: std::mem::take(&mut self.arrived) };
+        let mut arriving = Arriving { spare: &mut |head| shared.body(head), frames: std::mem::take(&mut self.arrived) };
         let pushed = self.parser.placed(count, &mut arriving);
         self.arrived = arriving.frames;
         pushed.map_err(Failure::Frame)

@@ -265,8 +265,8 @@ impl Shared {
         self.heard.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub fn body(&self, length: usize) -> Body {
-        lock(&self.state).spare.body(length)
+    pub fn body(&self, head: &Head) -> Body {
+        lock(&self.state).spare.body(head)
     }
 
     pub fn arrived(&self, frames: &mut Vec<(Head, Body)>) {
