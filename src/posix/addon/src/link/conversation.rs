@@ -254,7 +254,9 @@ impl Conversation {
         shared.will_sleep();
         let orders = shared.orders();
         let may_say = self.out.is_empty() && self.traffic.established && !self.traffic.said_goodbye;
-        let has_work = orders.closing != self.traffic.closing || orders.may_read != may_read || orders.rate != self.traffic.rate || may_say && (orders.has_next || self.traffic.outbox.is_busy());
+        // the wish to close may have come behind the last look at what is to be said
+        let has_words = orders.has_next || self.traffic.outbox.is_busy() || orders.closing == Closing::Orderly;
+        let has_work = orders.closing != self.traffic.closing || orders.may_read != may_read || orders.rate != self.traffic.rate || may_say && has_words;
         if has_work {
             shared.stay_awake();
             return Ok(());
