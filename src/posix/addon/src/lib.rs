@@ -4,6 +4,7 @@
 mod apply;
 mod background;
 mod batch;
+mod block_hash;
 mod changed;
 mod digest;
 mod direct;

@@ -1,5 +1,6 @@
 //! Reading one open regular file in pieces.
 use crate::background::{Background, background};
+use crate::block_hash::hash_each;
 use crate::errno::{Errno, Result};
 use crate::listing::encode_metadata;
 use crate::operation::{METADATA, SIZE_MAX, WRITE, begin, end};
@@ -10,7 +11,6 @@ use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-const HASH_BYTES: usize = 16;
 const CHUNK: usize = 1024 * 1024;
 
 #[napi(object)]
@@ -99,10 +99,9 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
     let size = stat(fd, b"")?.stx_size;
     let end = size.min(offset.saturating_add(length));
     let mut out = Vec::new();
-    let hash = |data: &[u8], out: &mut Vec<u8>| out.extend_from_slice(&blake3::hash(data).as_bytes()[..HASH_BYTES]);
     let zeros = vec![0u8; block as usize];
     let mut zero_hash = Vec::new();
-    hash(&zeros, &mut zero_hash);
+    hash_each(&zeros, zeros.len(), &mut zero_hash);
     let mut data = Vec::new();
     let mut at = offset;
     let mut run = next_data(fd, at, end)?;
@@ -117,7 +116,7 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
         }
         if from >= stop || to <= at {
             // the block is all hole
-            if stop - at == block { out.extend_from_slice(&zero_hash) } else { hash(&zeros[..(stop - at) as usize], &mut out) }
+            if stop - at == block { out.extend_from_slice(&zero_hash) } else { hash_each(&zeros[..(stop - at) as usize], zeros.len(), &mut out) }
             at = stop;
             continue;
         }
@@ -126,7 +125,7 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
         let length = (blocks * block).min(end - at) as usize;
         data.clear();
         let got = read_at(fd, at, length, &mut data)?;
-        data.chunks(block as usize).for_each(|chunk| hash(chunk, &mut out));
+        hash_each(&data, block as usize, &mut out);
         if got < length {
             break; // it has shrunk
         }
@@ -138,7 +137,9 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
 /// The same of data in memory, at once.
 #[napi]
 pub fn hash_blocks_of(data: Buffer, block: u32) -> Buffer {
-    data.chunks(block.max(1) as usize).flat_map(|chunk| blake3::hash(chunk).as_bytes()[..HASH_BYTES].to_vec()).collect::<Vec<u8>>().into()
+    let mut out = Vec::new();
+    hash_each(&data, block.max(1) as usize, &mut out);
+    out.into()
 }
 
 #[napi]
