@@ -219,6 +219,20 @@ t.test('a peer of another make changes its keys and asks for new ones of ours, a
   listener.close()
 })
 
+// one that does not is cut after two seconds
+t.test('links that are closed end by themselves, at whatever moment it comes', { timeout: 30_000 }, async t => {
+  for (let i = 0; i < 100; i++) {
+    const { agent, appliance, cut } = await linkEnds(server, identity)
+    const heard = (async () => { for await (const message of agent.receive()) t.fail(`${message.type} was never sent`) })()
+    if (i % 2 === 1) await new Promise(resolve => { setImmediate(resolve) })
+    await appliance[Symbol.asyncDispose]()
+    await heard
+    await agent[Symbol.asyncDispose]()
+    cut()
+  }
+  t.pass('few had to be cut, if any')
+})
+
 t.test('a peer without a certificate of the authority is named so, and nothing that it says is heard', async t => {
   const theirs = await testAuthority(join(root, 'theirs'))
   const expired = await testAuthority(join(root, 'old'), Date.now() - 3652 * 86_400_000)
