@@ -175,6 +175,8 @@ export class Cycles {
       const at = options.frozen ? sinceNs : await changes.settle(volume, signal)
       for await (const chunk of changesSince(changes, volume, sinceNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
         await of.once(chunk, [], { ...options, thorough: true }, signal)
+        await this.#askForFlush(signal)
+        await this.#makeRoom(signal)
       }
       this.#safe.scanned(volume, at, stream.sent)
       // its looks were none that the capture knows of
@@ -262,6 +264,7 @@ export class Cycles {
   #onTheWay(changes: readonly Change[]): void {
     // what a walk finds was sent before, for the most part
     this.#inFlight.add(changes, this.#options.stream.sent, !this.#isScanning)
+    void this.#inFlight.time(this.#options.stream)
     this.#steps++
     this.#options.moved?.()
   }

@@ -3,9 +3,10 @@ import { degradationsOf } from '../capture/change-set.ts'
 import type { Change } from '../capture/change-source.ts'
 import type { Degradation } from '../domain/degradation.ts'
 import type { Clock } from '../clock/clock.ts'
+import type { OperationStream } from '../wire/operation-stream.ts'
 import { LatencyHistogram } from './latency.ts'
 
-interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, isTimed: boolean, rescans: readonly Degradation[] }
+interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, waitsForTime: boolean, rescans: readonly Degradation[] }
 
 export class InFlight {
   readonly #clock: Clock
@@ -13,6 +14,8 @@ export class InFlight {
   readonly #latency = new LatencyHistogram()
   #sent: Sent[] = []
   #count = 0
+  #isTiming = false
+  readonly #unending = new AbortController()
   /** changes that became durable since the start */
   applied = 0
 
@@ -41,17 +44,44 @@ export class InFlight {
   add(changes: readonly Change[], sequence: number, isTimed = true): void {
     if (changes.length === 0) return
     const rescans = changes.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
-    this.#sent.push({ changes, sequence, isTimed, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
+    this.#sent.push({ changes, sequence, waitsForTime: isTimed, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
     this.#count += changes.length
+  }
+
+  /** Counts how long what is on the way takes when it becomes durable, which may be in the middle of a long cycle. Ends when nothing is to be timed; never rejects. */
+  async time(stream: Pick<OperationStream, 'durable' | 'whenDurable'>): Promise<void> {
+    if (this.#isTiming) return
+    this.#isTiming = true
+    try {
+      for (;;) {
+        const next = this.#sent.find(({ waitsForTime }) => waitsForTime)
+        if (next === undefined) return
+        await stream.whenDurable(next.sequence, this.#unending.signal)
+        this.#timed(stream.durable)
+      }
+    } catch {
+      // the link has ended: those who send are told, and all that is not durable is sent again
+    } finally {
+      this.#isTiming = false
+    }
+  }
+
+  /** Everything up to this sequence has just become durable. */
+  #timed(sequence: number): void {
+    const now = this.#clock.now()
+    for (const sent of this.#sent) {
+      if (sent.sequence > sequence) return
+      if (sent.waitsForTime) for (const { atMs } of sent.changes) this.#latency.add(Math.max(0, now - atMs))
+      sent.waitsForTime = false
+    }
   }
 
   /** Everything up to this sequence is durable. */
   durable(sequence: number): void {
-    const now = this.#clock.now()
+    this.#timed(sequence)
     for (;;) {
       const [first] = this.#sent
       if (first === undefined || first.sequence > sequence) return
-      if (first.isTimed) for (const { atMs } of first.changes) this.#latency.add(Math.max(0, now - atMs))
       this.#count -= first.changes.length
       this.applied += first.changes.length
       this.#sent.shift()
