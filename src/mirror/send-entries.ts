@@ -2,7 +2,7 @@
 import { isAppError } from '../errors/app-error.ts'
 import { joinRelPath, type RelPath } from '../domain/rel-path.ts'
 import type { MirrorFront } from '../tree/mirror-front.ts'
-import type { ReadResult, SourceTree } from '../tree/source-tree.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
@@ -70,13 +70,12 @@ export class EntrySender {
 
   /** Entries of one directory as they are now, small files in batches, large ones in pieces. */
   async sendEntries(directory: RelPath, pairs: readonly Pair[], signal: AbortSignal): Promise<void> {
-    const { tally } = this.#volume
+    const { tree, tally } = this.#volume
     this.touched.add(directory)
     const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
     for (let at = 0; at < entries.length;) {
       const rest = entries.slice(at)
-      const result = await this.#read(directory, rest.map(e => e.name), signal)
-      if (result === undefined) return
+      const result = await tree.read(rest.map(({ name }) => joinRelPath(directory, name)), READ_OPTIONS, signal)
       await this.#sender.add(result.batch, signal)
       tally.finding(...result.findings)
       for (const index of result.large) {
@@ -87,18 +86,6 @@ export class EntrySender {
       for (const [index, entry] of rest.slice(0, result.taken).entries()) if (!large.has(index)) tally.done(entry)
       tally.tell()
       at += result.taken
-    }
-  }
-
-  /** Undefined, and a finding, when the directory cannot be read. */
-  async #read(directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<ReadResult | undefined> {
-    const { tree, tally } = this.#volume
-    try {
-      return await tree.read(directory, names, READ_OPTIONS, signal)
-    } catch (error) {
-      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
-      tally.finding(unreadable(directory, error.message))
-      return undefined
     }
   }
 

@@ -20,7 +20,7 @@ export interface NativeTree {
   closeLister(lister: number): void
   lookAt(tree: number, path: Buffer): Promise<Buffer | null>
   lookAll(tree: number, paths: Buffer): Promise<{ page: Buffer, present: Buffer }>
-  readEntries(tree: number, directory: Buffer, names: Buffer, smallBytes: number, maxBytes: number, clean: boolean): Promise<NativeRead>
+  readEntries(tree: number, packed: Buffer, smallBytes: number, maxBytes: number, clean: boolean): Promise<NativeRead>
   readDirectories(tree: number, paths: Buffer, smallBytes: number, maxBytes: number): Promise<NativeWhole>
   readMetadata(tree: number, path: Buffer): Promise<Buffer | null>
   readMetadataAll(tree: number, paths: Buffer): Promise<{ batch: Buffer, ends: number[], seen: Buffer }>

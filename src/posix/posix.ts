@@ -172,15 +172,9 @@ export async function lookAt(tree: TreeHandle, path: RelPath, side: 'source' | '
   return await call(native.lookAt(tree, path), `look at ${display(path)}`, side === 'source' ? unreadable : () => 'REPLICA_WRITE', () => null) ?? undefined
 }
 
-/** Operations that create entries of a directory. A directory that is gone has taken nothing. @throws {AppError} SOURCE_UNREADABLE */
-export async function readEntries(tree: TreeHandle, directory: RelPath, names: readonly Buffer[], smallFileBytes: number, maxBatchBytes: number, clean: boolean): Promise<NativeRead | undefined> {
-  const packed = Buffer.allocUnsafe(names.reduce((sum, name) => sum + 1 + name.length, 0))
-  let at = 0
-  for (const name of names) {
-    at = packed.writeUInt8(name.length, at)
-    at += name.copy(packed, at)
-  }
-  return await call<NativeRead | undefined>(native.readEntries(tree, directory, packed, smallFileBytes, maxBatchBytes, clean), `read ${display(directory)}`, unreadable, () => undefined)
+/** Operations that create what is at the paths, as far as they are taken. */
+export async function readEntries(tree: TreeHandle, paths: readonly RelPath[], smallFileBytes: number, maxBatchBytes: number, clean: boolean): Promise<NativeRead> {
+  return await call(native.readEntries(tree, packPaths(paths), smallFileBytes, maxBatchBytes, clean), `read ${String(paths.length)} names`, unreadable)
 }
 
 /** Directories with all they hold, as far as they are taken; see SourceTree.readDirectories. @throws {AppError} SOURCE_UNREADABLE */

@@ -5,7 +5,7 @@
  */
 import type { Change, Move } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
-import { nameOf, parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { SeenMetadata } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
@@ -13,7 +13,7 @@ import type { OperationBatch } from '../wire/operation-codec.ts'
 import { updateFile, updateFiles, type InPlace } from './file-content.ts'
 import type { Placed } from './moving.ts'
 import { keyOf, pathOfKey } from './path-key.ts'
-import { replaceNames, sendNames, SMALL_FILE_BYTES } from './send-objects.ts'
+import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
 import { settleLinks } from './settle-links.ts'
 import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
 
@@ -87,26 +87,46 @@ function contentOf(of: VolumeReplication, { from, path, inode, linkCount, isFile
   return { kind: isFile && changed ? 'data' : 'metadata', volume: of.volume, path, object: { inode, linkCount }, atMs: of.atMs }
 }
 
+/** Names above before those below: these may go with them. What does not lie below one another is seen to together. */
 async function replaceEntries(of: VolumeReplication, changes: readonly EntryChange[], signal: AbortSignal): Promise<void> {
-  const byDirectory = new Map<string, Buffer[]>()
-  for (const { path } of changes) {
-    if (path.length === 0) continue
-    const directory = keyOf(parentOf(path))
-    const names = byDirectory.get(directory)
-    if (names === undefined) byDirectory.set(directory, [nameOf(path)])
-    else names.push(nameOf(path))
+  const byDirectory = new Map<string, RelPath[]>()
+  for (const { path } of changes) if (path.length > 0) addTo(byDirectory, keyOf(parentOf(path)), path)
+  let together: RelPath[] = []
+  let keys = new Set<string>()
+  const replace = async (): Promise<void> => {
+    await replaceNames(of, together, signal)
+    together = []
+    keys = new Set()
   }
   for (const key of [...byDirectory.keys()].sort()) {
     const directory = key === '' ? ROOT_PATH : pathOfKey(key)
-    if (!of.coverage.covers(directory)) await replaceNames(of, directory, byDirectory.get(key) ?? [], signal)
+    if (isAtOrBelow(directory, keys)) await replace()
+    if (of.coverage.covers(directory)) continue
+    for (const path of byDirectory.get(key) ?? []) {
+      together.push(path)
+      keys.add(keyOf(path))
+    }
+    if (together.length >= REPLACED_AT_ONCE) await replace()
   }
+  await replace()
+}
+
+function isAtOrBelow(path: RelPath, keys: ReadonlySet<string>): boolean {
+  for (let at = path; at.length > 0; at = parentOf(at)) if (keys.has(keyOf(at))) return true
+  return false
+}
+
+function addTo(map: Map<string, RelPath[]>, key: string, path: RelPath): void {
+  const paths = map.get(key)
+  if (paths === undefined) map.set(key, [path])
+  else paths.push(path)
 }
 
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
 async function sendData(of: VolumeReplication, changes: readonly DataChange[], metadata: NamedObject[], signal: AbortSignal): Promise<DataChange[]> {
   const entries = await lookAtAll(of.tree, changes.map(({ path }) => path), signal)
   const looked = changes.map((change, i) => ({ change, entry: entries[i] }))
-  const small = new Map<string, Buffer[]>()
+  const small = new Map<string, RelPath[]>()
   const inPlace: InPlace[] = []
   const rangesOf = rangesByInode(looked)
   const postponed: DataChange[] = []
@@ -124,10 +144,7 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
       inPlace.push({ path, inode: entry.inode, ranges: rangesOf(entry.inode) })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
-      const directory = keyOf(parentOf(path))
-      const names = small.get(directory)
-      if (names === undefined) small.set(directory, [nameOf(path)])
-      else names.push(nameOf(path))
+      addTo(small, keyOf(parentOf(path)), path)
       touchParent(of, path)
     } else if (change.ranges !== undefined || of.pace.may(path)) {
       inPlace.push({ path, inode: entry.inode, ranges: change.ranges })
@@ -137,7 +154,7 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
     }
     of.seen.add(entry.inode)
   }
-  for (const [directory, names] of small) await sendNames(of, directory === '' ? ROOT_PATH : pathOfKey(directory), names, signal)
+  await sendPaths(of, [...small.values()].flat(), signal)
   // what is known to be little need not wait for its turn
   const known = inPlace.filter(({ ranges }) => ranges !== undefined)
   const updated = await updateFiles(of, known, signal)
@@ -218,6 +235,8 @@ function metadataOf(of: VolumeReplication, named: NamedObject, seen: SeenMetadat
 
 /** names that one call is given */
 const METADATA_AT_ONCE = 1024
+/** names that are replaced together, or those of one directory more */
+const REPLACED_AT_ONCE = 1000
 
 function deepestFirst(keys: ReadonlySet<string>): RelPath[] {
   const depth = (key: string): number => key === '' ? 0 : key.split('/').length

@@ -1,5 +1,5 @@
-/** Whole objects as they are now: names of a directory, and everything below a directory that is new to the replica. */
-import { childPath, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+/** Whole objects as they are now: those that are named, and everything below a directory that is new to the replica. */
+import { childPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile } from './file-content.ts'
@@ -13,19 +13,17 @@ const MAX_BATCH_BYTES = 1024 * 1024
 const VANISHED = 'FILE_VANISHED'
 
 /**
- * Gives the replica what these names of a directory name now, whatever it had there before: another object may stand behind the name. What
- * the replica has elsewhere is moved. Objects with several names wait for the settling of links.
+ * Gives the replica what these paths name now, whatever it had there before: another object may stand behind the name. None lies below
+ * another. What the replica has elsewhere is moved. Objects with several names wait for the settling of links.
  */
-export async function replaceNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
-  const plain: Buffer[] = []
-  const directories: Buffer[] = []
-  const paths = names.map(name => joinRelPath(directory, name))
+export async function replaceNames(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+  const plain: RelPath[] = []
+  const directories: RelPath[] = []
   const looked = await lookAtAll(of.tree, paths, signal)
   // what the replica has goes first: else a `file` operation would go into the object that is there, and into its other names
   const staying = await of.removal.names(paths, async () => { await of.sender.applied(signal) }, signal)
-  for (const [at, name] of names.entries()) {
+  for (const [at, path] of paths.entries()) {
     const entry = looked[at]
-    const path = joinRelPath(directory, name)
     touchParent(of, path)
     of.looked.whole(path)
     of.coverage.set(path, 'whole')
@@ -39,11 +37,11 @@ export async function replaceNames(of: VolumeReplication, directory: RelPath, na
       of.coverage.set(path, 'moved')
       continue
     }
-    if (take(of, path, entry)) plain.push(name)
-    if (entry.type === 'directory') directories.push(name)
+    if (take(of, path, entry)) plain.push(path)
+    if (entry.type === 'directory') directories.push(path)
   }
-  await sendNames(of, directory, plain, signal)
-  for (const name of directories) await sendBelow(of, joinRelPath(directory, name), signal)
+  await sendPaths(of, plain, signal)
+  for (const path of directories) await sendBelow(of, path, signal)
 }
 
 /** Notes what is known of an object that is about to be sent; false when it waits for the settling of links, or for the end of a mirror. */
@@ -60,26 +58,26 @@ function take(of: VolumeReplication, path: RelPath, entry: ListingEntry): boolea
   return true
 }
 
-/** Sends the named entries of a directory: directories without what is in them, files with their data. */
-export async function sendNames(of: VolumeReplication, directory: RelPath, names: readonly Buffer[], signal: AbortSignal): Promise<void> {
-  for (let rest = names; rest.length > 0;) {
-    const result = await of.tree.read(directory, rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES, clean: true }, signal)
+/** Sends what is at the paths: directories without what is in them, files with their data. */
+export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+  for (let rest = paths; rest.length > 0;) {
+    const result = await of.tree.read(rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES, clean: true }, signal)
     await of.sender.add(result.batch, signal)
     of.findings.push(...result.findings.filter(finding => finding.code !== VANISHED))
     for (const index of result.large) {
-      const name = rest[index]
-      if (name !== undefined) await sendWholeFile(of, joinRelPath(directory, name), signal)
+      const path = rest[index]
+      if (path !== undefined) await sendWholeFile(of, path, signal)
     }
-    if (result.taken === 0) throw new AppError('INTERNAL', 'a source tree has read none of the names that it was given')
+    if (result.taken === 0) throw new AppError('INTERNAL', 'a source tree has read nothing of what it was asked for')
     rest = rest.slice(result.taken)
   }
 }
 
 /** Sends everything below a directory that the replica has empty, then its times. */
 export async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
-  const directories: Buffer[] = []
+  const directories: RelPath[] = []
   for await (const page of of.tree.list(directory, signal)) {
-    const names: Buffer[] = []
+    const paths: RelPath[] = []
     for (const entry of listingEntries(page)) {
       const path = childPath(directory, entry.name)
       // the mirror's finding
@@ -89,11 +87,11 @@ export async function sendBelow(of: VolumeReplication, directory: RelPath, signa
         continue
       }
       if (!take(of, path, entry)) continue
-      names.push(Buffer.from(entry.name))
-      if (entry.type === 'directory') directories.push(Buffer.from(entry.name))
+      paths.push(path)
+      if (entry.type === 'directory') directories.push(path)
     }
-    await sendNames(of, directory, names, signal)
+    await sendPaths(of, paths, signal)
   }
-  for (const name of directories) await sendBelow(of, joinRelPath(directory, name), signal)
+  for (const path of directories) await sendBelow(of, path, signal)
   await of.sender.add(await of.tree.readMetadata(directory, signal), signal)
 }

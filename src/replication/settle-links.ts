@@ -1,10 +1,10 @@
 /** Makes the names of each object with several links one object on the replica, at the end of a cycle. */
 import type { Change } from '../capture/change-source.ts'
-import { nameOf, parentOf, type RelPath } from '../domain/rel-path.ts'
+import type { RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile, updateFile } from './file-content.ts'
 import { isBelowOneOf, keyOf } from './path-key.ts'
-import { SMALL_FILE_BYTES, sendNames } from './send-objects.ts'
+import { SMALL_FILE_BYTES, sendPaths } from './send-objects.ts'
 import { lookAtAll, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 interface Group { names: RelPath[], entry: ListingEntry | undefined }
@@ -97,6 +97,6 @@ async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, ent
   of.looked.anew(inode)
   await of.sender.operation({ kind: 'remove', path }, signal)
   if (entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES) await sendWholeFile(of, path, signal)
-  else await sendNames(of, parentOf(path), [nameOf(path)], signal)
+  else await sendPaths(of, [path], signal)
   return stillNames(of, path, inode, signal)
 }

@@ -73,16 +73,14 @@ export class MemoryTree implements SourceTree, TargetTree {
   async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> { return await lookEach(this, paths, signal) }
   async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> { return await readMetadataOfEach(this, paths, signal) }
 
-  async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
+  async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()
-    const parent = this.#nodes.find(directory)
     const result: Omit<ReadResult, 'batch'> = { taken: 0, large: [], findings: [] }
     const operations: FileOperation[] = []
     let batchBytes = 0
-    for (const name of names) {
+    for (const path of paths) {
       if (batchBytes >= options.maxBatchBytes) break
-      const path = joinRelPath(directory, name)
-      const node = parent?.children.get(keyOf(name))
+      const node = path.length === 0 ? undefined : this.#nodes.find(path)
       if (node === undefined) {
         result.findings.push(unreadFinding(path, 'ENOENT'))
       } else if (node.data.sizeBytes > options.smallFileBytes) {

@@ -1,6 +1,6 @@
 /** SourceTree of a directory of this machine, read through the addon. */
 import type { Finding } from '../domain/finding.ts'
-import { childPath, display, joinRelPath, type RelPath } from '../domain/rel-path.ts'
+import { childPath, display, type RelPath } from '../domain/rel-path.ts'
 import { lookAll, readMetadataAll } from '../posix/looks.ts'
 import * as posix from '../posix/posix.ts'
 import { outgoingBodies } from '../wire/body-pool.ts'
@@ -61,16 +61,10 @@ class PosixSourceTree implements SourceTree {
     })
   }
 
-  async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
+  async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()
-    const read = await posix.readEntries(this.#tree, directory, names, options.smallFileBytes, options.maxBatchBytes, options.clean === true)
-    if (read === undefined) {
-      const findings = names.map(name => unreadFinding(joinRelPath(directory, name), 'ENOENT'))
-      return { batch: asOperationBatch(Buffer.alloc(0)), taken: names.length, large: [], findings }
-    }
-    const findings: Finding[] = []
-    for (const one of read.unread) findings.push(...unreadEntry(directory, names[one.index], one))
-    return { batch: asOperationBatch(outgoingBodies.adopt(read.batch)), taken: read.taken, large: read.large, findings }
+    const { batch, taken, large, unread } = await posix.readEntries(this.#tree, paths, options.smallFileBytes, options.maxBatchBytes, options.clean === true)
+    return { batch: asOperationBatch(outgoingBodies.adopt(batch)), taken, large, findings: unread.flatMap(one => unreadEntry(paths[one.index], one)) }
   }
 
   async readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead> {
@@ -85,7 +79,7 @@ class PosixSourceTree implements SourceTree {
       start = pageEnd
       if (unread.length === 0) continue
       const names = Array.from(listingEntries(page), entry => entry.name)
-      for (const one of unread) findings.push(...unreadEntry(directories[number], names[one.index], one))
+      for (const one of unread) findings.push(...unreadEntry(pathOf(directories[number], names[one.index]), one))
     }
     return { batch: asOperationBatch(outgoingBodies.adopt(whole.batch)), directories: read, findings }
   }
@@ -117,10 +111,12 @@ class PosixSourceTree implements SourceTree {
   }
 }
 
-function unreadEntry(directory: RelPath | undefined, name: Buffer | undefined, { errno, offset, length }: { errno: number, offset: number, length: number }): Finding[] {
-  if (directory === undefined || name === undefined) return []
-  const path = childPath(directory, name)
-  // the caller tells of what cannot be addressed
+/** Undefined where it cannot be addressed: the caller tells of that. */
+function pathOf(directory: RelPath | undefined, name: Buffer | undefined): RelPath | undefined {
+  return directory === undefined || name === undefined ? undefined : childPath(directory, name)
+}
+
+function unreadEntry(path: RelPath | undefined, { errno, offset, length }: { errno: number, offset: number, length: number }): Finding[] {
   return path === undefined ? [] : [unreadFinding(path, posix.errnoName(errno), length === 0 ? undefined : { offset, lengthBytes: length })]
 }
 

@@ -2,7 +2,7 @@
  * A source tree of which only what the rules let in is seen: every name that does not belong to the replica is as if it were not there.
  * What a directory holds that no rule can touch is passed on as it is, so that rules cost nothing there.
  */
-import { display, type RelPath } from '../domain/rel-path.ts'
+import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { encodeListing, keptEntries, listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { encodeOperations, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
@@ -61,9 +61,9 @@ class RuledSourceTree implements SourceTree {
     return found.map((entry, i) => this.#ifSeen(paths[i], entry, entry?.type === 'directory'))
   }
 
-  async read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
-    const read = await this.#tree.read(directory, names, options, signal)
-    return this.#rules.at(directory).reach === 'all' ? read : { ...read, batch: this.#kept(read.batch) }
+  async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
+    const read = await this.#tree.read(paths, options, signal)
+    return paths.every(path => this.#rules.at(parentOf(path)).reach === 'all') ? read : { ...read, batch: this.#kept(read.batch) }
   }
 
   async readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead> {

@@ -4,7 +4,7 @@
  * two places. What could not be copied stays on the replica, and nothing that comes later in its place is applied.
  */
 import type { FileOperation } from '../domain/file-operation.ts'
-import { childPath, display, nameOf, parentOf, type RelPath } from '../domain/rel-path.ts'
+import { childPath, display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { listingEntries, type DirectoryDigest, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, decodeOperations, encodeOperation, operationSlices, type OperationBatch, type OperationSlice } from '../wire/operation-codec.ts'
@@ -168,7 +168,7 @@ export class SetAsideTree implements TargetTree {
 
   /** Copies what is at path, but not what is below it; true when it is a large file, which is still to be copied. */
   async #read(path: RelPath, signal: AbortSignal): Promise<boolean> {
-    const { batch, large, findings } = await this.#parts.replica.read(parentOf(path), [nameOf(path)], READ_OPTIONS, signal)
+    const { batch, large, findings } = await this.#parts.replica.read([path], READ_OPTIONS, signal)
     const [finding] = findings
     if (finding !== undefined) throw new AppError('REPLICA_WRITE', finding.message)
     if (batch.length > 0) await this.#write(batch, signal)

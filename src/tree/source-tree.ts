@@ -79,10 +79,11 @@ export interface SourceTree extends AsyncDisposable {
   /** As `look` of each of the paths, in one call; records lack flags and extended attributes. @throws {AppError} SOURCE_UNREADABLE */
   lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (ListingEntry | undefined)[]>
   /**
-   * Operations that create the named entries of one directory as they are now: `directory`, `file` with its data when at most
-   * smallFileBytes, `symlink`, `node`. Hard links are the caller's business. Stops after about maxBatchBytes; call again with the rest.
+   * Operations that create what is at the paths as it is now: `directory`, `file` with its data when at most smallFileBytes, `symlink`,
+   * `node`. Hard links are the caller's business. Cheapest when those of one directory stand together. Stops after about maxBatchBytes; call
+   * again with the rest.
    */
-  read(directory: RelPath, names: readonly Buffer[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult>
+  read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult>
   /**
    * Operations that make all that the directories hold, for a replica that has nothing there: one call instead of three for each
    * directory. Ends behind the directory with which it reaches maxBatchBytes, and leaves what comes behind twice that in it; call again with

@@ -50,7 +50,7 @@ async function ours(from: string, to: string): Promise<{ list: number, read: num
         if (entry.type === 'directory') directories.push(joinRelPath(at, entry.name))
       }
       while (names.length > 0) {
-        const { batch, taken } = await timed('read', () => source.read(at, names, OPTIONS, signal))
+        const { batch, taken } = await timed('read', () => source.read(names.map(name => joinRelPath(at, name)), OPTIONS, signal))
         names = names.slice(taken)
         await applied
         applied = timed('apply', () => target.apply(batch, signal))

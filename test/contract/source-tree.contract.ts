@@ -35,7 +35,7 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     await using pair = await open()
     const made = [directory('d/e', { uid: 7 }), file('d/f', 'content', { xattrs: [xattr('user.x', 'y')], mode: 0o6711 }), fifo('d/p'), symlink('d/s', 'target')]
     await apply(pair.target, directory('d'), ...made)
-    const read = await pair.source.read(rel('d'), ['e', 'f', 'p', 's'].map(n => Buffer.from(n)), ALL, signal)
+    const read = await pair.source.read(['d/e', 'd/f', 'd/p', 'd/s'].map(rel), ALL, signal)
     t.same({ ...read, batch: undefined }, { batch: undefined, taken: 4, large: [], findings: [] })
     const expected = made.map(o => (o.kind === 'symlink' ? { ...o, metadata: { ...METADATA, mode: 0o777 } } : o))
     t.same([...decodeOperations(read.batch)], expected)
@@ -44,17 +44,27 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
   void t.test(`${name}: a batch ends at its limit, large files are named, what is gone is a finding`, { skip }, async t => {
     await using pair = await open()
     await apply(pair.target, file('a', 'x'.repeat(1000)), file('b', 'x'.repeat(1000)), file('large', 'x'.repeat(5000)), file('z', ''))
-    const names = ['a', 'b', 'gone', 'large', 'z'].map(n => Buffer.from(n))
-    const first = await pair.source.read(ROOT_PATH, names, { smallFileBytes: 4999, maxBatchBytes: 500 }, signal)
+    const paths = ['a', 'b', 'gone', 'large', 'z'].map(rel)
+    const first = await pair.source.read(paths, { smallFileBytes: 4999, maxBatchBytes: 500 }, signal)
     t.equal(first.taken, 1)
-    const rest = await pair.source.read(ROOT_PATH, names.slice(1), { smallFileBytes: 4999, maxBatchBytes: 5000 }, signal)
+    const rest = await pair.source.read(paths.slice(1), { smallFileBytes: 4999, maxBatchBytes: 5000 }, signal)
     t.equal(rest.taken, 4)
     t.same(rest.large, [2])
     t.same(rest.findings.map(f => [f.code, f.subject]), [['FILE_VANISHED', 'gone']])
     t.same([...decodeOperations(rest.batch)].map(o => o.path.toString()), ['b', 'z'])
-    const missing = await pair.source.read(rel('no'), [Buffer.from('x')], ALL, signal)
-    t.equal(missing.taken, 1)
-    t.same(missing.findings.map(f => f.code), ['FILE_VANISHED'])
+    const missing = await pair.source.read(['no/x', 'a/x'].map(rel), ALL, signal)
+    t.equal(missing.taken, 2)
+    t.same(missing.findings.map(f => [f.code, f.subject]), [['FILE_VANISHED', 'no/x'], ['FILE_VANISHED', 'a/x']])
+  })
+
+  void t.test(`${name}: what lies in several directories is read in the order that it is asked for`, { skip }, async t => {
+    await using pair = await open()
+    await apply(pair.target, directory('d'), directory('d/e'), file('d/e/f', '1'), directory('o'), file('o/f', '2'), file('f', '3'))
+    const paths = ['o/f', 'd/e/f', 'f', 'd/e', 'o/gone', 'o']
+    const { batch, taken, findings } = await pair.source.read(paths.map(rel), ALL, signal)
+    t.equal(taken, paths.length)
+    t.same([...decodeOperations(batch)].map(o => `${o.kind} ${o.path.toString()}`), ['file o/f', 'file d/e/f', 'file f', 'directory d/e', 'directory o'])
+    t.same(findings.map(f => f.subject), ['o/gone'])
   })
 
   void t.test(`${name}: of changed ranges it tells the data that is in them, and the size of now`, { skip }, async t => {
@@ -86,7 +96,7 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
   void t.test(`${name}: a small file keeps its holes`, { skip }, async t => {
     await using pair = await open()
     await apply(pair.target, { kind: 'file', path: rel('f'), sizeBytes: 400_000, complete: true, metadata: METADATA, extents: [{ offset: 131_072, data: Buffer.alloc(65_536, 7) }, { offset: 262_144, data: Buffer.alloc(65_536) }] })
-    const { batch } = await pair.source.read(ROOT_PATH, [Buffer.from('f')], ALL, signal)
+    const { batch } = await pair.source.read([rel('f')], ALL, signal)
     const operation = [...decodeOperations(batch)][0]
     t.same(operation?.kind === 'file' ? operation.extents.map(e => [e.offset, e.data.length]) : [], [[131_072, 65_536], [262_144, 65_536]])
   })
@@ -116,7 +126,7 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
     ])
     const made = [...decodeOperations(read.batch)]
     t.same(made.map(o => `${o.kind} ${o.path.toString()}`), ['directory d/e', 'file d/f', 'symlink d/s', 'metadata d', 'node o/p', 'metadata o'])
-    const [e, f] = [await pair.source.read(rel('d'), [Buffer.from('e'), Buffer.from('f')], ALL, signal), made.slice(0, 2)]
+    const [e, f] = [await pair.source.read(['d/e', 'd/f'].map(rel), ALL, signal), made.slice(0, 2)]
     t.same(f, [...decodeOperations(e.batch)], 'entries are read as one by one')
     t.same(made[3], { ...metadata('d'), metadata: { ...METADATA, mode: 0o711, mtimeNs: made[3]?.kind === 'metadata' ? made[3].metadata.mtimeNs : 0n, atimeNs: made[3]?.kind === 'metadata' ? made[3].metadata.atimeNs : 0n } })
   })

@@ -1,5 +1,6 @@
 /** Directories and files of a source turn into links to the outside, FIFOs and devices while the agent reads it: nothing outside is sent. */
 import { join } from 'node:path'
+import { joinRelPath } from '../../src/domain/rel-path.ts'
 import t from 'tap'
 import { isAppError } from '../../src/errors/app-error.ts'
 import { openPosixSourceTree } from '../../src/tree/posix-source-tree.ts'
@@ -51,7 +52,7 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
         const whole = await source.readDirectories(directories, { smallFileBytes, maxBatchBytes: 1 << 20 }, signal)
         sent(whole.batch, 'read as a whole')
         for (const { page } of whole.directories) told(page, 'read as a whole')
-        for (const directory of directories) await tolerate(async () => { sent((await source.read(directory, names, { smallFileBytes, maxBatchBytes: 1 << 20 }, signal)).batch, 'read') })
+        for (const directory of directories) await tolerate(async () => { sent((await source.read(names.map(name => joinRelPath(directory, name)), { smallFileBytes, maxBatchBytes: 1 << 20 }, signal)).batch, 'read') })
         for (const path of files) {
           await tolerate(async () => {
             await using opened = await source.openFile(path, signal)

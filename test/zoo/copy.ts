@@ -33,7 +33,7 @@ export async function copyTree(source: SourceTree, target: TargetTree, signal: A
 
   async function copyEntries(directory: RelPath, names: Buffer[]): Promise<void> {
     for (let left = names; left.length > 0;) {
-      const { batch, taken, large, findings } = await source.read(directory, left, { smallFileBytes, maxBatchBytes: PIECE_BYTES }, signal)
+      const { batch, taken, large, findings } = await source.read(left.map(name => joinRelPath(directory, name)), { smallFileBytes, maxBatchBytes: PIECE_BYTES }, signal)
       report.findings.push(...findings)
       await apply(batch)
       for (const index of large) {

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, closeSync, ftruncateSync, lstatSync, lutimesSync, mkdirSync, openSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import { listingEntries } from '../../../src/wire/listing-codec.ts'
@@ -45,8 +44,8 @@ void t.test('access times stay as they are, of links and directories too', { ski
   for (const path of paths.toReversed()) (path.endsWith('/s') ? lutimesSync : utimesSync)(path, 1000, 2000)
   await using source = await openPosixSourceTree(volume.path, signal)
   for await (const page of source.list(rel('d'), signal)) t.ok(page.length > 0)
-  await source.read(rel('d'), [Buffer.from('f'), Buffer.from('s')], ALL, signal)
-  await source.read(ROOT_PATH, [Buffer.from('d')], ALL, signal)
+  await source.read(['d/f', 'd/s'].map(rel), ALL, signal)
+  await source.read([rel('d')], ALL, signal)
   await using target = await openPosixTargetTree(volume.path, signal)
   for await (const page of target.list(rel('d'), signal)) t.ok(page.length > 0)
   t.same(paths.map(path => lstatSync(path).atimeMs), [1_000_000, 1_000_000, 1_000_000])
@@ -67,7 +66,7 @@ void t.test('blocks that cannot be read are a finding with their range, and the 
   ftruncateSync(image, first * 1024 + 8 * 4096)
   try {
     await using source = await openPosixSourceTree(volume.path, signal)
-    const read = await source.read(ROOT_PATH, [Buffer.from('f')], ALL, signal)
+    const read = await source.read([rel('f')], ALL, signal)
     const operation = [...decodeOperations(read.batch)][0]
     const extents = operation?.kind === 'file' ? operation.extents : []
     t.same(read.findings.map(f => f.code), Array.from({ length: 8 }, () => 'FILE_UNREADABLE'))
@@ -88,7 +87,7 @@ void t.test('with keepOpen nothing is closed until it is said', { skip: MOUNT_SK
   const open = (): number => Number(execFileSync('bash', ['-c', 'ls -l /proc/$PPID/fd | grep -c /f$ || true'], { encoding: 'utf8' }))
   const before = open()
   await source.keepOpen(true)
-  await source.read(ROOT_PATH, [Buffer.from('f')], ALL, signal)
+  await source.read([rel('f')], ALL, signal)
   t.equal(open(), before + 1)
   await source.keepOpen(false)
   t.equal(open(), before)

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { FileOperation } from '../../../src/domain/file-operation.ts'
-import { ROOT_PATH } from '../../../src/domain/rel-path.ts'
+import { joinRelPath, ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import { asListingPage, encodeListing, listingEntries, type ListedObject } from '../../../src/wire/listing-codec.ts'
 import { asOperationBatch, decodeOperations, encodeOperations } from '../../../src/wire/operation-codec.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
@@ -45,8 +45,8 @@ void t.test('the vectors are what TypeScript and the addon write, and both read 
   for await (const page of pair.source.list(ROOT_PATH, signal)) pages.push(page)
   const page = Buffer.concat(pages)
   golden(t, 'every-kind.listing', stable(page))
-  const names = [...listingEntries(asListingPage(page))].map(e => e.name)
-  const read = await pair.source.read(ROOT_PATH, names, { smallFileBytes: 1 << 20, maxBatchBytes: 1 << 20 }, signal)
+  const paths = [...listingEntries(asListingPage(page))].map(e => joinRelPath(ROOT_PATH, e.name))
+  const read = await pair.source.read(paths, { smallFileBytes: 1 << 20, maxBatchBytes: 1 << 20 }, signal)
   golden(t, 'read-back.batch', read.batch)
   t.same(encodeOperations(decodeOperations(asOperationBatch(read.batch))), read.batch)
 })

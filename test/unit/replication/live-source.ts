@@ -219,7 +219,7 @@ export function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): 
       yield* tree.listAll(directories, signal)
     },
     digest: async (directories, signal) => { await next(); return await tree.digest(directories, signal) },
-    read: async (directory, names, options, signal) => { await next(); return await tree.read(directory, names, options, signal) },
+    read: async (paths, options, signal) => { await next(); return await tree.read(paths, options, signal) },
     readDirectories: async (directories, options, signal) => { await next(); return await tree.readDirectories(directories, options, signal) },
     openFile: async (at, signal) => { await next(); return await tree.openFile(at, signal) },
     keepOpen: async keep => tree.keepOpen(keep),

@@ -10,7 +10,7 @@ use crate::sys::{file_type, stat};
 use crate::tree::{TREES, Tree, split};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 #[napi(object, object_from_js = false)]
 pub struct Looks {
@@ -33,7 +33,7 @@ pub struct Metadatas {
 /// A batch with so much is full.
 const ENOUGH: usize = 1024 * 1024;
 
-fn paths(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn paths(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = packed;
     std::iter::from_fn(move || {
         let (&length, behind) = rest.split_first_chunk::<2>()?;
@@ -44,26 +44,26 @@ fn paths(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// What no path leads to (any more).
-fn is_gone(errno: Errno) -> bool {
+pub fn is_gone(errno: Errno) -> bool {
     matches!(errno.0, libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::EINVAL | libc::ESTALE | libc::EXDEV)
 }
 
 /// The directory of the path before, which mostly is that of the next one.
 #[derive(Default)]
-struct Parent<'a>(Option<(&'a [u8], OwnedFd)>);
+pub struct Parent<'a>(Option<(&'a [u8], OwnedFd)>);
 
 impl<'a> Parent<'a> {
-    /// Opens the directory of a path; its last step.
-    fn of(&mut self, tree: &Tree, path: &'a [u8]) -> Result<(i32, &'a [u8])> {
+    /// Opens the directory of a path; its path, and the last step.
+    pub fn of(&mut self, tree: &Tree, path: &'a [u8]) -> Result<(RawFd, &'a [u8], &'a [u8])> {
         let (directory, name) = split(path);
         if self.0.as_ref().is_none_or(|(before, _)| *before != directory) {
             self.close(tree);
             self.0 = Some((directory, tree.directory(directory)?));
         }
-        Ok((self.0.as_ref().map_or(-1, |(_, fd)| fd.as_raw_fd()), name))
+        Ok((self.0.as_ref().map_or(-1, |(_, fd)| fd.as_raw_fd()), directory, name))
     }
 
-    fn close(&mut self, tree: &Tree) {
+    pub fn close(&mut self, tree: &Tree) {
         if let Some((_, fd)) = self.0.take() {
             tree.close(fd);
         }
@@ -77,7 +77,7 @@ pub fn look_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Looks>> {
         let (mut page, mut present, mut parent) = (Vec::new(), Vec::new(), Parent::default());
         for path in paths(&packed) {
             let before = page.len();
-            let answer = parent.of(&tree, path).and_then(|(dir, name)| {
+            let answer = parent.of(&tree, path).and_then(|(dir, _, name)| {
                 let found = stat(dir, name)?;
                 encode_found(&tree, dir, name, &found, false, &mut Vec::new(), &mut page)
             });
@@ -104,7 +104,7 @@ pub fn read_metadata_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Meta
         let (mut out, mut ends, mut seen, mut parent) = (Vec::new(), Vec::new(), Vec::new(), Parent::default());
         for path in paths(&packed) {
             let before = out.len();
-            let answer = parent.of(&tree, path).and_then(|(dir, name)| one(&tree, dir, (path, name), &mut out));
+            let answer = parent.of(&tree, path).and_then(|(dir, _, name)| one(&tree, dir, (path, name), &mut out));
             let (state, found) = match answer {
                 Ok((true, found)) => (1, Some(found)),
                 Ok((false, found)) => (2, Some(found)),

@@ -1,8 +1,9 @@
-//! Objects of a source tree as operations that create them: many entries of a directory in one batch.
+//! Objects of a source tree as operations that create them, many in one batch.
 use crate::background::{Background, background};
 use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{encode_metadata, facts};
+use crate::looks::{Parent, is_gone, paths};
 use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
 use crate::sys::{file_type, next_data, read_at, read_link, stat, sync_range};
 use crate::tree::{TREES, Tree, open_looked_at};
@@ -242,23 +243,24 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Reads entries of one directory. `names` are packed: u8 length, name. Stops before the batch has over `max_bytes`, but not before one entry.
+/// Reads what is at the paths, packed as those of looks.rs. Stops before the batch has over `max_bytes`, but not before one entry.
 #[napi]
-pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f64, max_bytes: u32, clean: bool) -> AsyncTask<Background<Read>> {
+pub fn read_entries(tree: u32, packed: Buffer, small_bytes: f64, max_bytes: u32, clean: bool) -> AsyncTask<Background<Read>> {
     background(move || {
         let tree = TREES.get(tree)?;
-        let dir = tree.directory(&directory)?;
-        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &directory, small_bytes as u64, room());
+        let mut parent = Parent::default();
+        let mut reading = Reading::new(&tree, -1, b"", small_bytes as u64, room());
         reading.clean = clean;
         let mut taken = 0;
-        let mut rest: &[u8] = &names;
-        while let Some((&length, behind)) = rest.split_first() {
-            let (name, behind) = behind.split_at_checked(length.into()).ok_or(Errno(libc::EINVAL))?;
+        for path in paths(&packed) {
             let before = (reading.out.len(), reading.unread.len(), reading.large.len());
             if before.0 >= max_bytes as usize {
                 break;
             }
-            let answer = reading.entry(taken, name, None);
+            let answer = parent.of(&tree, path).map_err(|errno| if is_gone(errno) { Errno(libc::ENOENT) } else { errno }).and_then(|(dir, directory, name)| {
+                (reading.dir, reading.directory) = (dir, directory);
+                reading.entry(taken, name, None)
+            });
             if reading.out.len() > BATCH_MAX && before.0 > 0 {
                 reading.out.truncate(before.0);
                 reading.unread.truncate(before.1);
@@ -271,10 +273,9 @@ pub fn read_entries(tree: u32, directory: Buffer, names: Buffer, small_bytes: f6
                 reading.unread.push(Unread { index: taken, errno: errno.0, offset: 0.0, length: 0.0 });
             }
             taken += 1;
-            rest = behind;
         }
         let (batch, large, unread) = (reading.out.into(), reading.large, reading.unread);
-        tree.close(dir);
+        parent.close(&tree);
         Ok(Read { batch, taken, large, unread })
     })
 }
