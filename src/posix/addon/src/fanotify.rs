@@ -24,6 +24,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// What one reading of the queue may do before others get the set: bounds how long `pending` waits.
 const READS_PER_TURN: usize = 64;
 
+/// How long the reading thread lets events gather that it was woken by: waking for each costs the source more than reading it. Whoever takes
+/// reads the queue first, and 16384 events, the least that a queue holds, do not come in that time.
+const NAP_MS: libc::c_int = 5;
 /// Of the limit: what the ranges of files may take, where they are known.
 const PAGES_SHARE: usize = 3;
 
@@ -286,6 +289,8 @@ impl Watch {
                 locked(&self.set).lost(since, now_ms());
                 return;
             }
+            // SAFETY: one record that outlives the call.
+            unsafe { libc::poll(&raw mut ready[1], 1, NAP_MS) };
         }
     }
 }
