@@ -10,7 +10,7 @@ import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
-import { forEachAtOnce, openToRead, stillNames, unreadable, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAtAll, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
@@ -36,6 +36,15 @@ export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal
 /** The metadata as it is now; beside a mirror, which may be interrupted, with the times from before the file was read. */
 async function endOf(of: VolumeReplication, before: OperationBatch | undefined, file: SourceFile, signal: AbortSignal): Promise<OperationBatch> {
   return of.besideMirror && before !== undefined ? await metadataToEnd(before, file, signal) : await file.metadata(signal)
+}
+
+/** As endOf, of several: most are still what their paths name, and seen with one call. */
+async function endsOf(of: VolumeReplication, files: readonly { path: RelPath, inode: bigint, file: SourceFile, before: OperationBatch | undefined }[], signal: AbortSignal): Promise<OperationBatch[]> {
+  const seen = of.besideMirror ? [] : await of.tree.readMetadataAll(files.map(({ path }) => path), signal)
+  return await forEachAtOnce([...files.entries()], async ([at, { inode, file, before }]) => {
+    const one = seen[at]
+    return one?.inode === inode && one.batch !== undefined ? one.batch : await endOf(of, before, file, signal)
+  })
 }
 
 /** A file that is made equal in place. */
@@ -75,7 +84,7 @@ interface Piece extends DataRange { file: SourceFile, path: RelPath }
  */
 async function updateOpened(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
   await using open = new AsyncDisposableStack()
-  const settled = await forEachAtOnce(files, async ({ path, inode, ranges = [EVERYWHERE] }) => {
+  const opened = await forEachAtOnce(files, async ({ path, inode, ranges = [EVERYWHERE] }) => {
     const file = await openToRead(of, path, signal)
     if (file === undefined) return undefined
     if (open.disposed) {
@@ -84,10 +93,11 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
       return undefined
     }
     open.use(file)
-    const before = of.besideMirror ? await file.metadata(signal) : undefined
-    return await stillNames(of, path, inode, signal) ? { path, ranges, file, before, ...await file.settleRanges(ranges, signal) } : undefined
+    return { path, inode, ranges, file, before: of.besideMirror ? await file.metadata(signal) : undefined }
   })
-  const sent = settled.filter(one => one !== undefined)
+  const found = await lookAtAll(of.tree, files.map(({ path }) => path), signal)
+  const named = opened.map((one, at) => one !== undefined && found[at]?.inode === one.inode ? one : undefined)
+  const sent = await forEachAtOnce(named.filter(one => one !== undefined), async one => ({ ...one, ...await one.file.settleRanges(one.ranges, signal) }))
   const compared: Piece[] = []
   for (const { path, ranges, file, sizeBytes, extents } of sent) {
     await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
@@ -100,8 +110,8 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
     await of.sender.applied(signal)
     await sendDifferingBlocks(of, compared, signal)
   }
-  for (const batch of await forEachAtOnce(sent, async ({ file, before }) => endOf(of, before, file, signal))) await of.sender.add(batch, signal)
-  return settled.map(one => one !== undefined)
+  for (const batch of await endsOf(of, sent, signal)) await of.sender.add(batch, signal)
+  return named.map(one => one !== undefined)
 }
 
 /** The hashes of both sides of a window; the source's are missing when it cannot be read. */
