@@ -168,10 +168,12 @@ async function replicateUnder({ say, signal }: Bench, volumes: Volumes, place: s
   const did = await runLoad(place, load, signal)
   const ms = performance.now() - from
   const after = cpu()
-  const drained = replication.drain(false)
   const seen = await probe.stop(PROBE_DEADLINE_MS)
-  const outcome = { load: did, probe: seen, agentCpuShare: (after.agent - before.agent) / ms, receiverCpuShare: (after.receiver - before.receiver) / ms, drained: await drained, bytesReplicated: (await drained).bytesSent - replication.mirrored.bytesSent }
-  return { ...outcome, agentCpuMs: processCpuMs(replication.agentPid) - before.agent, differences: await differences(volumes.source, target) }
+  // until the last stamp has come, as that of others is taken: the drain also looks at everything once more
+  const agentCpuMs = cpu().agent - before.agent
+  const drained = await replication.drain(false)
+  const outcome = { load: did, probe: seen, agentCpuShare: (after.agent - before.agent) / ms, receiverCpuShare: (after.receiver - before.receiver) / ms, agentCpuMs, drained, bytesReplicated: drained.bytesSent - replication.mirrored.bytesSent }
+  return { ...outcome, differences: await differences(volumes.source, target) }
 }
 
 function latencies({ drained, probe }: Outcome, mostP99?: number): Figure[] {
