@@ -32,14 +32,14 @@ const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELO
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
 
 /** Translates a refusal; `gone` answers for what is not there. For the typed faces of this folder. */
-export async function call<T>(work: Promise<T>, attempted: string, codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
+export async function call<T>(work: Promise<T>, attempted: string | (() => string), codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
   try {
     return await work
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === undefined) throw error
     if (gone !== undefined && GONE.has(errno)) return gone()
-    throw new AppError(codeFor(errno), `cannot ${attempted}: ${errno}`, { cause: error })
+    throw new AppError(codeFor(errno), `cannot ${typeof attempted === 'string' ? attempted : attempted()}: ${errno}`, { cause: error })
   }
 }
 
@@ -184,12 +184,12 @@ export async function readDirectories(tree: TreeHandle, directories: readonly Re
 
 /** The `metadata` operation of what is at path; undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
 export async function readMetadata(tree: TreeHandle, path: RelPath): Promise<Buffer | undefined> {
-  return await call(native.readMetadata(tree, path), `read the metadata of ${display(path)}`, unreadable, () => null) ?? undefined
+  return await call(native.readMetadata(tree, path), () => `read the metadata of ${display(path)}`, unreadable, () => null) ?? undefined
 }
 
 /** Opens a regular file for reading. @throws {AppError} SOURCE_MISSING, SOURCE_UNREADABLE */
 export async function openFile(tree: TreeHandle, path: RelPath): Promise<{ fd: number, sizeBytes: number }> {
-  const { fd, size } = await call(native.openFile(tree, path), `open ${display(path)}`, unreadable)
+  const { fd, size } = await call(native.openFile(tree, path), () => `open ${display(path)}`, unreadable)
   return { fd, sizeBytes: size }
 }
 
@@ -200,7 +200,7 @@ export function closeFile(tree: TreeHandle, fd: number): void {
 
 /** Reads up to lengthBytes at offset; fewer only at the end. `path` is for the message. @throws {AppError} SOURCE_UNREADABLE */
 export async function readFile(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<Buffer> {
-  return await call(native.readFile(fd, offset, lengthBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return await call(native.readFile(fd, offset, lengthBytes), () => `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** What a `write` operation takes besides its path and its data. */
@@ -211,19 +211,19 @@ export const WRITE_HEAD_BYTES = 20
  * Resolves with its length: 0 at the end of the file. @throws {AppError} SOURCE_UNREADABLE
  */
 export async function readWrite(fd: number, path: RelPath, offset: number, lengthBytes: number, into: Buffer): Promise<number> {
-  return await call(native.readWrite(fd, path, offset, lengthBytes, into), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return await call(native.readWrite(fd, path, offset, lengthBytes, into), () => `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** Runs of data of an open file, in order. @throws {AppError} SOURCE_UNREADABLE */
 export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: number, lengthBytes: number }[]> {
-  const pairs = await call(native.dataRanges(fd), `find the data of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  const pairs = await call(native.dataRanges(fd), () => `find the data of ${display(path)}`, () => 'SOURCE_UNREADABLE')
   return Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 }))
 }
 
 /** Writes the ranges' dirty pages back, then tells the size and the runs of data in them, in order. @throws {AppError} SOURCE_UNREADABLE */
 export async function settleRanges(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[]): Promise<{ sizeBytes: number, extents: { offset: number, lengthBytes: number }[] }> {
   const flat = ranges.flatMap(({ offset, lengthBytes }) => [offset, lengthBytes])
-  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat), `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat), () => `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
   return { sizeBytes, extents: Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 })) }
 }
 
@@ -234,7 +234,7 @@ export function hashBlocks(data: Buffer, blockBytes: number): Buffer {
 
 /** BLAKE3 of each block of the range that the file has, 16 bytes each. @throws {AppError} SOURCE_UNREADABLE */
 export async function blockHashes(fd: number, path: RelPath, offset: number, lengthBytes: number, blockBytes: number): Promise<Buffer> {
-  return await call(native.blockHashes(fd, offset, lengthBytes, blockBytes), `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return await call(native.blockHashes(fd, offset, lengthBytes, blockBytes), () => `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** The same of the regular file at path, empty when there is none. @throws {AppError} REPLICA_WRITE when it cannot be read */
@@ -244,12 +244,12 @@ export async function blockHashesAt(tree: TreeHandle, path: RelPath, offset: num
 
 /** Writes the range's dirty pages back and waits. @throws {AppError} SOURCE_UNREADABLE */
 export async function cleanRange(fd: number, path: RelPath, offset: number, lengthBytes: number): Promise<void> {
-  await call(native.cleanRange(fd, offset, lengthBytes), `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  await call(native.cleanRange(fd, offset, lengthBytes), () => `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** The `metadata` operation of an open file, for path. @throws {AppError} SOURCE_UNREADABLE */
 export async function fileMetadata(tree: TreeHandle, fd: number, path: RelPath): Promise<Buffer> {
-  return await call(native.fileMetadata(tree, fd, path), `read the metadata of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return await call(native.fileMetadata(tree, fd, path), () => `read the metadata of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
 /** Applies a batch; see NativeApplied for what ended it. @throws {AppError} FRAME_INVALID when the bytes are no operations: nothing was applied */

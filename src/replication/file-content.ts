@@ -98,14 +98,16 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
   const found = await lookAtAll(of.tree, files.map(({ path }) => path), signal)
   const named = opened.map((one, at) => one !== undefined && found[at]?.inode === one.inode ? one : undefined)
   const sent = await forEachAtOnce(named.filter(one => one !== undefined), async one => ({ ...one, ...await one.file.settleRanges(one.ranges, signal) }))
+  const sure: Piece[] = []
   const compared: Piece[] = []
   for (const { path, ranges, file, sizeBytes, extents } of sent) {
     await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
     const plan = sortOut(ranges, extents, sizeBytes)
     for (const hole of plan.holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)
-    await sendPieces(of, plan.sure.map(run => ({ ...run, file, path })), signal)
+    for (const run of plan.sure) sure.push({ ...run, file, path })
     for (const window of plan.compared) compared.push({ ...window, file, path })
   }
+  await sendPieces(of, sure, signal)
   if (compared.length > 0) {
     await of.sender.applied(signal)
     await sendDifferingBlocks(of, compared, signal)
