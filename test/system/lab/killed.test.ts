@@ -6,7 +6,7 @@ import type { JobView } from '../../../src/domain/job.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
 import { JOB, migrate } from '../../lab/migrate.ts'
 
-const LIMIT_MS = 560_000
+const LIMIT_MS = 1_100_000
 
 async function until<T>(what: string, signal: AbortSignal, look: () => Promise<T | undefined>): Promise<T> {
   for (;;) {

@@ -57,12 +57,12 @@ async function commandLine(disk: string): Promise<string> {
   }
 }
 
-t.test('GRUB on a btrfs names its files from the top', { skip: skipReason(), timeout: 600_000 }, async t => {
+t.test('GRUB on a btrfs names its files from the top', { skip: skipReason(), timeout: 1_100_000 }, async t => {
   const { workload, layout } = readSource('btrfs', SOURCE)
   const plan = planReplica({ jobId: 'btrfs', workload, options: options({ layout }), places: places() })
   const uuid = plan.volumes[0]?.volume.fileSystem.uuid ?? ''
   using disks = makeLoopDisks(plan.disks.map(d => d.sizeBytes))
-  const signal = AbortSignal.timeout(600_000)
+  const signal = AbortSignal.timeout(1_000_000)
   const runner = new ExecaRunner()
   const stack = new LinuxVolumeStack({ runner, stateDirectory: join(disks.directory, 'state'), devicesBySerial: join(disks.directory, 'by-serial') })
   const device = await stack.deviceOf(disks.diskUuids[0] ?? '', signal)

@@ -68,7 +68,7 @@ async function prepare(): Promise<Fixture & Disposable> {
   const plan = planReplica({ jobId: 'boot', workload, options: options(), places: places() })
   const disks = makeLoopDisks(plan.disks.map(d => d.sizeBytes))
   try {
-    const signal = AbortSignal.timeout(600_000)
+    const signal = AbortSignal.timeout(1_000_000)
     const runner = new ExecaRunner()
     const stack = new LinuxVolumeStack({ runner, stateDirectory: join(disks.directory, 'state'), devicesBySerial: join(disks.directory, 'by-serial') })
     const device = await stack.deviceOf(disks.diskUuids[0] ?? '', signal)
@@ -88,7 +88,7 @@ async function prepare(): Promise<Fixture & Disposable> {
   }
 }
 
-t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 600_000 }, async t => {
+t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_100_000 }, async t => {
   using f = await prepare()
   const { runner, stack, workload, mounted, device, signal, disks } = f
   const [root = '', boot = ''] = mounted.map(m => m.mountPoint)

@@ -14,7 +14,7 @@ const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['INTERRUPTIONS'] ?? 6)
 const MIB = 1024 * 1024
 const BIG_BYTES = 192 * MIB
-const signal = AbortSignal.timeout(560_000)
+const signal = AbortSignal.timeout(1_000_000)
 
 async function churned(directory: string, seed: number, operations: number): Promise<void> {
   await using changes = churn(directory, seed, operations, 0)

@@ -26,7 +26,7 @@ import { mirrorBetween } from '../../zoo/mirror-between.ts'
 
 const SOURCE = '/mnt'
 const runner = new ExecaRunner()
-const signal = AbortSignal.timeout(400_000)
+const signal = AbortSignal.timeout(800_000)
 const tool = (name: string, ...args: string[]): string => execFileSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 const at = (path: string): string => join(SOURCE, path)
 const report = (): void => undefined

@@ -10,7 +10,7 @@ import { runInSmallGuest } from '../../zoo/small-guest.ts'
 const MIB = 1 << 20
 const PROGRAMS = ['sh', 'mount', 'umount', 'mkfs.vfat', 'fatlabel', 'fsck.vfat', 'blkid', 'wipefs', 'blockdev', 'partx']
 
-t.test('a FAT of the replica is what the source\'s is, and nothing is sent twice', { skip: noLoopDisks(), timeout: 600_000 }, async t => {
+t.test('a FAT of the replica is what the source\'s is, and nothing is sent twice', { skip: noLoopDisks(), timeout: 1_100_000 }, async t => {
   const directory = mkdtempSync(join(tmpdir(), 'landfall-fat-'))
   try {
     const root = join(directory, 'root.img')
@@ -18,7 +18,7 @@ t.test('a FAT of the replica is what the source\'s is, and nothing is sent twice
     const output = await runInSmallGuest({
       programs: [], modules: ['ext4', 'crc32c_generic', 'vfat', 'nls_cp437', 'nls_ascii', 'nls_utf8'], diskSizesBytes: [32 * MIB, 32 * MIB], root, timeoutMs: 540_000, files: {},
       script: 'node /code/test/system/storage/fat-guest-program.js\n',
-    }, AbortSignal.timeout(580_000))
+    }, AbortSignal.timeout(1_000_000))
     const told = output.split('\n').filter(line => line.startsWith('@ ')).map(line => line.slice(2))
     t.same(told, [
       'properties {"fatBits":"16","sectsz":"512","clusterSectors":"8","reservedSectors":"6","tables":"2","rootEntries":"256"}',

@@ -23,7 +23,7 @@ import { SOURCE } from './lvm-source.ts'
 
 const DEVICES = [['/dev/vda', '/dev/vdb'], ['/dev/vdc', '/dev/vdd']] as const
 const LINKS = '/tmp/by-serial'
-const signal = AbortSignal.timeout(300_000)
+const signal = AbortSignal.timeout(700_000)
 
 /** Disks that hang on the appliance already. */
 class Attached extends MemoryHypervisor {

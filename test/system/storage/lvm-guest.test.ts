@@ -16,7 +16,7 @@ import { runInSmallGuest } from '../../zoo/small-guest.ts'
 import { SOURCE } from './lvm-source.ts'
 
 const MIB = 1 << 20
-const signal = AbortSignal.timeout(600_000)
+const signal = AbortSignal.timeout(1_000_000)
 const PROGRAMS = [
   'sh', 'chroot', 'mount', 'umount', 'mkdir', 'cat', 'mknod', 'sync', 'lvm', 'pvs', 'lvs', 'vgs', 'vgck', 'pvcreate', 'vgcfgrestore', 'vgchange', 'dmsetup', 'blkid', 'wipefs', 'swapon', 'swapoff', 'sfdisk', 'partx', 'blockdev',
   'mkfs.ext4', 'tune2fs', 'e2fsck', 'mkswap',
@@ -29,7 +29,7 @@ function run(...steps: readonly string[]): string {
   return `LANDFALL_LOG_LEVEL=warn node /code/test/system/storage/lvm-guest-program.js ${steps.join(' ')}`
 }
 
-t.test('clones live side by side through a crash and end as their source is', { skip: noLoopDisks(), timeout: 600_000 }, async t => {
+t.test('clones live side by side through a crash and end as their source is', { skip: noLoopDisks(), timeout: 1_100_000 }, async t => {
   const directory = mkdtempSync(join(tmpdir(), 'landfall-lvm-'))
   t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
   const { workload, layout } = readSource('clone', SOURCE)
