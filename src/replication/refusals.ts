@@ -4,7 +4,6 @@ import { isInLimbo } from '../domain/limbo.ts'
 import { parentOf, parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { mayHelpToSendAgain, refusedFinding } from '../tree/refused.ts'
 import type { AppliedFailure } from '../wire/messages.ts'
-import { keyOf } from './path-key.ts'
 
 /** After so many refusals in a row a path is reported and looked at again only when it changes. */
 const MAX_REFUSALS = 8
@@ -15,31 +14,13 @@ const MAX_REFUSALS = 8
 const TOLD_AT = 4
 /** Paths whose refusals are remembered; past it the memory starts afresh, which only costs attempts. */
 const MAX_REMEMBERED = 50_000
-/** what the replica says of a path above which it lacks a directory */
-const WITHOUT_PLACE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 
 export interface Refused {
-  /** to be looked at again: `path`, which is what is above it, ever higher, where it was refused itself, too */
+  /** to be looked at again: `path`, which is what is above it where it was refused itself, too */
   again: { volume: number, path: RelPath, from: RelPath, isLink: boolean, attributesOnly: boolean }[]
   /** nobody knows what the replica has there from now on */
   forever: { volume: number, path: RelPath }[]
   findings: Finding[]
-}
-
-/** So many steps above the path, but never the root: what is wrong there may be what refuses it, and waits to be looked at for longer than the path has patience. */
-function above(path: RelPath, steps: number): RelPath {
-  const parent = parentOf(path)
-  return steps === 0 || parent.length === 0 ? path : above(parent, steps - 1)
-}
-
-function keyIn(volume: number, path: RelPath): string {
-  return `${String(volume)}/${keyOf(path)}`
-}
-
-/** Something above the path is sent again, with all that is below it. */
-function isBelow(volume: number, path: RelPath, keys: ReadonlySet<string>): boolean {
-  for (let at = parentOf(path); at.length > 0; at = parentOf(at)) if (keys.has(keyIn(volume, at))) return true
-  return false
 }
 
 export class Refusals {
@@ -56,14 +37,13 @@ export class Refusals {
   see(failures: readonly AppliedFailure[]): Refused {
     const refused: Refused = { again: [], forever: [], findings: [] }
     // a file of many pieces is refused many times: once is enough
-    const once = [...new Map(failures.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()].map(failure => ({ failure, path: parseRelPath(Buffer.from(failure.path, 'base64')) }))
-    const sentAgain = new Set(once.filter(({ failure }) => failure.operation !== 'rename' && mayHelpToSendAgain(failure)).map(({ failure, path }) => keyIn(failure.volume, path)))
-    for (const { failure, path } of once) if (!WITHOUT_PLACE.has(failure.errno) || !isBelow(failure.volume, path, sentAgain)) this.#one(failure, path, refused)
+    for (const failure of new Map(failures.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()) this.#one(failure, refused)
     return refused
   }
 
-  #one(failure: AppliedFailure, path: RelPath, { again, forever, findings }: Refused): void {
+  #one(failure: AppliedFailure, { again, forever, findings }: Refused): void {
     const { volume } = failure
+    const path = parseRelPath(Buffer.from(failure.path, 'base64'))
     // the metadata that follows a move is refused, too, and has the object sent
     if (failure.operation === 'rename' || isInLimbo(path)) return
     if (!mayHelpToSendAgain(failure)) {
@@ -82,7 +62,7 @@ export class Refusals {
       forever.push({ volume, path })
       return
     }
-    again.push({ volume, path: count % 2 === 0 ? above(path, 2 ** (count / 2 - 1)) : path, from: path, isLink: failure.operation === 'link', attributesOnly: false })
+    again.push({ volume, path: count % 2 === 0 && parentOf(path).length > 0 ? parentOf(path) : path, from: path, isLink: failure.operation === 'link', attributesOnly: false })
   }
 
   /** How often that of the object has been refused by now: what stays refused is told once. */

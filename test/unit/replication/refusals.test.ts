@@ -33,19 +33,3 @@ t.test('a name that the replica cannot hold is told at once', async t => {
   const { again, findings, forever } = refusals.see([long])
   t.strictSame([again.length, findings.length, forever.length], [0, 0, 1])
 })
-
-t.test('what is refused again and again has what is above it looked at, ever higher, and is told in the end', async t => {
-  const refusals = new Refusals()
-  const deep = failure({ operation: 'link', errno: 'ELOOP', what: '', partial: false, path: Buffer.from('a/b/c/d/e/f').toString('base64') })
-  const looked = Array.from({ length: 8 }, () => {
-    const { again, findings } = refusals.see([deep])
-    return [again.map(({ path }) => path.toString()).join(), findings.length]
-  })
-  t.strictSame(looked, [['a/b/c/d/e/f', 0], ['a/b/c/d/e', 0], ['a/b/c/d/e/f', 0], ['a/b/c/d', 0], ['a/b/c/d/e/f', 0], ['a/b', 0], ['a/b/c/d/e/f', 0], ['', 1]])
-})
-
-t.test('of what has no place because a directory above it was refused, the directory alone is sent again', async t => {
-  const refused = (path: string, errno = 'ENOENT'): AppliedFailure => failure({ operation: 'file', errno, what: '', partial: false, path: Buffer.from(path).toString('base64') })
-  const { again } = new Refusals().see([refused('a/b/c/d'), refused('a/b/e'), refused('a/b'), refused('a/bc'), refused('a/b/io', 'EIO')])
-  t.strictSame(again.map(({ path }) => path.toString()), ['a/b', 'a/bc', 'a/b/io'])
-})
