@@ -44,6 +44,7 @@ mod newborn;
 mod operate;
 mod operation;
 mod origins;
+mod packed_paths;
 mod pending;
 mod place;
 mod ranges;

@@ -1,16 +1,17 @@
-//! Many paths in one call: what is there, and its metadata. Paths are packed: u16 length, path.
+//! What is at paths, and its metadata: of many in one call (packed_paths.rs).
 use crate::background::{Background, background};
 use crate::batch::Batch;
 use crate::errno::{Errno, Result};
 use crate::fat::is_mark_file;
 use crate::listing::{LIMBO, encode_found};
 use crate::operation::{METADATA, begin, end};
+use crate::packed_paths::{Parent, is_gone, paths};
 use crate::read::Reading;
 use crate::sys::{file_type, stat};
-use crate::tree::{TREES, Tree, split};
+use crate::tree::{TREES, Tree};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 
 #[napi(object, object_from_js = false)]
 pub struct Looks {
@@ -32,43 +33,6 @@ pub struct Metadatas {
 
 /// A batch with so much is full.
 const ENOUGH: usize = 1024 * 1024;
-
-pub fn paths(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = packed;
-    std::iter::from_fn(move || {
-        let (&length, behind) = rest.split_first_chunk::<2>()?;
-        let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into())?;
-        rest = behind;
-        Some(path)
-    })
-}
-
-/// What no path leads to (any more).
-pub fn is_gone(errno: Errno) -> bool {
-    matches!(errno.0, libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::EINVAL | libc::ESTALE | libc::EXDEV)
-}
-
-/// The directory of the path before, which mostly is that of the next one.
-#[derive(Default)]
-pub struct Parent<'a>(Option<(&'a [u8], OwnedFd)>);
-
-impl<'a> Parent<'a> {
-    /// Opens the directory of a path; its path, and the last step.
-    pub fn of(&mut self, tree: &Tree, path: &'a [u8]) -> Result<(RawFd, &'a [u8], &'a [u8])> {
-        let (directory, name) = split(path);
-        if self.0.as_ref().is_none_or(|(before, _)| *before != directory) {
-            self.close(tree);
-            self.0 = Some((directory, tree.directory(directory)?));
-        }
-        Ok((self.0.as_ref().map_or(-1, |(_, fd)| fd.as_raw_fd()), directory, name))
-    }
-
-    pub fn close(&mut self, tree: &Tree) {
-        if let Some((_, fd)) = self.0.take() {
-            tree.close(fd);
-        }
-    }
-}
 
 #[napi]
 pub fn look_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Looks>> {
@@ -93,6 +57,29 @@ pub fn look_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Looks>> {
         }
         parent.close(&tree);
         Ok(Looks { page: page.into(), present: present.into() })
+    })
+}
+
+/// The `metadata` operation of what is at `path`; null when it is gone.
+#[napi]
+pub fn read_metadata(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
+    background(move || {
+        let tree = TREES.get(tree)?;
+        let (dir, name) = match tree.parent(&path) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
+            other => other?,
+        };
+        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &path, 0, Vec::new());
+        let start = begin(&mut reading.out, METADATA, 0, &path, b"");
+        let answer = stat(reading.dir, name).and_then(|found| reading.metadata_of(name, &found));
+        end(&mut reading.out, start);
+        let batch = reading.out;
+        tree.close(dir);
+        match answer {
+            Ok(()) => Ok(Some(batch.into())),
+            Err(Errno(libc::ENOENT)) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     })
 }
 

@@ -3,8 +3,8 @@ use crate::background::{Background, background};
 use crate::batch::{Batch, room};
 use crate::errno::{Errno, Result};
 use crate::listing::{encode_metadata, facts};
-use crate::looks::{Parent, is_gone, paths};
-use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, METADATA, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
+use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
+use crate::packed_paths::{Parent, is_gone, paths};
 use crate::sys::{file_type, next_data, read_at, read_link, stat, sync_range};
 use crate::tree::{TREES, Tree, open_looked_at};
 use crate::xattr::Object;
@@ -243,7 +243,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Reads what is at the paths, packed as those of looks.rs. Stops before the batch has over `max_bytes`, but not before one entry.
+/// Reads what is at the paths, packed (packed_paths.rs). Stops before the batch has over `max_bytes`, but not before one entry.
 #[napi]
 pub fn read_entries(tree: u32, packed: Buffer, small_bytes: f64, max_bytes: u32, clean: bool) -> AsyncTask<Background<Read>> {
     background(move || {
@@ -277,28 +277,5 @@ pub fn read_entries(tree: u32, packed: Buffer, small_bytes: f64, max_bytes: u32,
         let (batch, large, unread) = (reading.out.into(), reading.large, reading.unread);
         parent.close(&tree);
         Ok(Read { batch, taken, large, unread })
-    })
-}
-
-/// The `metadata` operation of what is at `path`; null when it is gone.
-#[napi]
-pub fn read_metadata(tree: u32, path: Buffer) -> AsyncTask<Background<Option<Buffer>>> {
-    background(move || {
-        let tree = TREES.get(tree)?;
-        let (dir, name) = match tree.parent(&path) {
-            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(None),
-            other => other?,
-        };
-        let mut reading = Reading::new(&tree, dir.as_raw_fd(), &path, 0, Vec::new());
-        let start = begin(&mut reading.out, METADATA, 0, &path, b"");
-        let answer = stat(reading.dir, name).and_then(|found| reading.metadata_of(name, &found));
-        end(&mut reading.out, start);
-        let batch = reading.out;
-        tree.close(dir);
-        match answer {
-            Ok(()) => Ok(Some(batch.into())),
-            Err(Errno(libc::ENOENT)) => Ok(None),
-            Err(errno) => Err(errno),
-        }
     })
 }
