@@ -5,7 +5,7 @@ use blake3::IncrementCounter;
 use blake3::platform::Platform;
 
 /// What is kept of a hash.
-pub const HASH_BYTES: usize = 16;
+const HASH_BYTES: usize = 16;
 const BLOCK: usize = 4096;
 const CHUNK: usize = 1024;
 const CHUNKS: usize = BLOCK / CHUNK;

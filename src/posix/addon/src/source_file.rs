@@ -101,7 +101,7 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
     let mut out = Vec::new();
     let zeros = vec![0u8; block as usize];
     let mut zero_hash = Vec::new();
-    hash_each(&zeros, zeros.len(), &mut zero_hash);
+    hash_each(&zeros, block as usize, &mut zero_hash);
     let mut data = Vec::new();
     let mut at = offset;
     let mut run = next_data(fd, at, end)?;
@@ -116,7 +116,7 @@ fn hash_blocks(fd: RawFd, offset: u64, length: u64, block: u64) -> Result<Vec<u8
         }
         if from >= stop || to <= at {
             // the block is all hole
-            if stop - at == block { out.extend_from_slice(&zero_hash) } else { hash_each(&zeros[..(stop - at) as usize], zeros.len(), &mut out) }
+            if stop - at == block { out.extend_from_slice(&zero_hash) } else { hash_each(&zeros[..(stop - at) as usize], block as usize, &mut out) }
             at = stop;
             continue;
         }
