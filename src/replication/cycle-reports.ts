@@ -1,5 +1,6 @@
 /** Tells of the figures and findings of cycles: findings at once, figures alone at a pace. */
-import type { Cycles, ReplicatorOptions } from './cycles.ts'
+import type { Cycles } from './cycles.ts'
+import type { ReplicatorOptions } from './replicator-options.ts'
 
 const REPORT_MS = 500
 

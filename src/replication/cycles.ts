@@ -2,40 +2,18 @@
  * The cycles of one replicator: takes the changes, brings them to the replica volume by volume, remembers what is on the way, and looks
  * again at what the replica refused.
  */
-import type { Change, ChangeSource } from '../capture/change-source.ts'
-import type { Clock } from '../clock/clock.ts'
+import type { Change } from '../capture/change-source.ts'
 import type { Finding } from '../domain/finding.ts'
 import { MAX_DEGRADATIONS } from '../domain/degradation.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
-import type { SourceTree } from '../tree/source-tree.ts'
-import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
-import type { OperationStream } from '../wire/operation-stream.ts'
+import { EVERYTHING } from '../tree/volume-rules.ts'
 import { InFlight } from './in-flight.ts'
 import { Refusals } from './refusals.ts'
+import type { ReplicatorOptions } from './replicator-options.ts'
 import { Rescans } from './rescans.ts'
 import { changesSince } from './rescan.ts'
 import { SafePoint } from './safe-point.ts'
 import { VolumeCycles, type CycleOptions } from './volume-cycles.ts'
-
-export interface ReplicatorOptions {
-  /** by the index on the wire */
-  volumes: ReadonlyMap<number, SourceTree>
-  /** the rules of each volume, as its tree and the changes obey them; left out: everything belongs to the replica */
-  rules?: ReadonlyMap<number, VolumeRules>
-  /** began before the mirror's first read */
-  changes: ChangeSource
-  stream: OperationStream
-  report: (progress: ReplicationProgress, findings: readonly Finding[]) => void
-  clock: Clock
-  /** up to when everything is durable on the replica, kept by whoever outlives the connection; left out: nobody asks */
-  safe?: SafePoint
-  /** called within long cycles, too */
-  moved?: () => void
-  /** whether names that vanish are left on the replica; asked again for each of them */
-  keepsDeleted?: (() => boolean) | undefined
-  /** a mirror is under way, and `changes` are only what it has passed (tree/mirror-front.ts) */
-  besideMirror?: boolean
-}
 
 /** How often a cycle begins while replication runs. */
 export const CYCLE_MS = 200
@@ -93,16 +71,12 @@ export class Cycles {
       for (let taking = 0; taking < takings; taking++) {
         await this.#part(taking === 0, options, signal)
         while (changes.hasMore()) {
-          await this.#askForFlush(signal)
-          await this.#makeRoom(signal)
+          await this.#betweenParts(signal)
           await this.#part(false, options, signal)
         }
       }
       await changes.looksEnded(signal)
-      await this.#rescans.goOn(mayBegin, options, async () => {
-        await this.#askForFlush(signal)
-        await this.#makeRoom(signal)
-      }, signal)
+      await this.#rescans.goOn(mayBegin, options, async () => { await this.#betweenParts(signal) }, signal)
     } catch (error) {
       this.#safe.hold()
       for (const of of this.#volumes.values()) of.breakOff()
@@ -113,6 +87,12 @@ export class Cycles {
     if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
     this.#inFlight.durable(stream.durable)
     await this.#askForFlush(signal)
+  }
+
+  /** What was sent becomes durable while more is looked at, and does not pile up. */
+  async #betweenParts(signal: AbortSignal): Promise<void> {
+    await this.#askForFlush(signal)
+    await this.#makeRoom(signal)
   }
 
   /** A replica flushes by itself when nothing comes for a moment, which under a steady load may be seldom. One flush is asked for at a time. */
@@ -175,8 +155,7 @@ export class Cycles {
       const at = options.frozen ? sinceNs : await changes.settle(volume, signal)
       for await (const chunk of changesSince(changes, volume, sinceNs, { frozen: options.frozen, atMs: clock.now() }, signal)) {
         await of.once(chunk, [], { ...options, thorough: true }, signal)
-        await this.#askForFlush(signal)
-        await this.#makeRoom(signal)
+        await this.#betweenParts(signal)
       }
       this.#safe.scanned(volume, at, stream.sent)
       // its looks were none that the capture knows of

@@ -6,7 +6,8 @@ import { isAppError } from '../errors/app-error.ts'
 import type { MirrorFront } from '../tree/mirror-front.ts'
 import { ChangesBesideMirror } from './changes-beside-mirror.ts'
 import { CycleReports } from './cycle-reports.ts'
-import { CYCLE_MS, Cycles, type ReplicatorOptions } from './cycles.ts'
+import { CYCLE_MS, Cycles } from './cycles.ts'
+import type { ReplicatorOptions } from './replicator-options.ts'
 
 /**
  * Replicates until `signal` aborts, and resolves when all changes that are not durable are back at their source. It ends earlier when it must

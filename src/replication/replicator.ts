@@ -13,10 +13,11 @@
 import type { ReplicationProgress } from '../domain/progress.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CycleReports } from './cycle-reports.ts'
-import { CYCLE_MS, Cycles, type ReplicatorOptions } from './cycles.ts'
+import { CYCLE_MS, Cycles } from './cycles.ts'
 import type { Frozen } from './freezer.ts'
+import type { ReplicatorOptions } from './replicator-options.ts'
 
-export type { ReplicatorOptions } from './cycles.ts'
+export type { ReplicatorOptions } from './replicator-options.ts'
 
 export interface DrainOptions {
   /** Brings applications to rest, when most is on the replica and before the volumes are frozen. */
