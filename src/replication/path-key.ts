@@ -10,7 +10,7 @@ export function pathOfKey(key: string): RelPath {
 }
 
 /** Whether a directory above path is in the set. */
-export function isBelowOneOf(path: RelPath, set: ReadonlyMap<string, RelPath>): boolean {
+export function isBelowOneOf(path: RelPath, set: Pick<ReadonlySet<string>, 'has'>): boolean {
   const key = keyOf(path)
   for (let at = key.lastIndexOf('/'); at > 0; at = key.lastIndexOf('/', at - 1)) {
     if (set.has(key.slice(0, at))) return true

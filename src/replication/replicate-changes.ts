@@ -12,7 +12,7 @@ import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import { updateFile, updateFiles, type InPlace } from './file-content.ts'
 import type { Placed } from './moving.ts'
-import { keyOf, pathOfKey } from './path-key.ts'
+import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
 import { settleLinks } from './settle-links.ts'
 import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
@@ -89,8 +89,7 @@ function contentOf(of: VolumeReplication, { from, path, inode, linkCount, isFile
 
 /** Names above before those below: these may go with them. What does not lie below one another is seen to together. */
 async function replaceEntries(of: VolumeReplication, changes: readonly EntryChange[], signal: AbortSignal): Promise<void> {
-  const byDirectory = new Map<string, RelPath[]>()
-  for (const { path } of changes) if (path.length > 0) addTo(byDirectory, keyOf(parentOf(path)), path)
+  const byDirectory = Map.groupBy(changes.map(({ path }) => path).filter(path => path.length > 0), directoryKey)
   let together: RelPath[] = []
   let keys = new Set<string>()
   const replace = async (): Promise<void> => {
@@ -99,10 +98,11 @@ async function replaceEntries(of: VolumeReplication, changes: readonly EntryChan
     keys = new Set()
   }
   for (const key of [...byDirectory.keys()].sort()) {
-    const directory = key === '' ? ROOT_PATH : pathOfKey(key)
-    if (isAtOrBelow(directory, keys)) await replace()
-    if (of.coverage.covers(directory)) continue
-    for (const path of byDirectory.get(key) ?? []) {
+    const paths = byDirectory.get(key) ?? []
+    const [first] = paths
+    if (first !== undefined && isBelowOneOf(first, keys)) await replace()
+    if (of.coverage.covers(key === '' ? ROOT_PATH : pathOfKey(key))) continue
+    for (const path of paths) {
       together.push(path)
       keys.add(keyOf(path))
     }
@@ -111,22 +111,15 @@ async function replaceEntries(of: VolumeReplication, changes: readonly EntryChan
   await replace()
 }
 
-function isAtOrBelow(path: RelPath, keys: ReadonlySet<string>): boolean {
-  for (let at = path; at.length > 0; at = parentOf(at)) if (keys.has(keyOf(at))) return true
-  return false
-}
-
-function addTo(map: Map<string, RelPath[]>, key: string, path: RelPath): void {
-  const paths = map.get(key)
-  if (paths === undefined) map.set(key, [path])
-  else paths.push(path)
+function directoryKey(path: RelPath): string {
+  return keyOf(parentOf(path))
 }
 
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
 async function sendData(of: VolumeReplication, changes: readonly DataChange[], metadata: NamedObject[], signal: AbortSignal): Promise<DataChange[]> {
   const entries = await lookAtAll(of.tree, changes.map(({ path }) => path), signal)
   const looked = changes.map((change, i) => ({ change, entry: entries[i] }))
-  const small = new Map<string, RelPath[]>()
+  const small: RelPath[] = []
   const inPlace: InPlace[] = []
   const rangesOf = rangesByInode(looked)
   const postponed: DataChange[] = []
@@ -144,7 +137,7 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
       inPlace.push({ path, inode: entry.inode, ranges: rangesOf(entry.inode) })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
-      addTo(small, keyOf(parentOf(path)), path)
+      small.push(path)
       touchParent(of, path)
     } else if (change.ranges !== undefined || of.pace.may(path)) {
       inPlace.push({ path, inode: entry.inode, ranges: change.ranges })
@@ -154,7 +147,8 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
     }
     of.seen.add(entry.inode)
   }
-  await sendPaths(of, [...small.values()].flat(), signal)
+  // those of one directory together
+  await sendPaths(of, [...Map.groupBy(small, directoryKey).values()].flat(), signal)
   // what is known to be little need not wait for its turn
   const known = inPlace.filter(({ ranges }) => ranges !== undefined)
   const updated = await updateFiles(of, known, signal)
