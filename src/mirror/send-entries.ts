@@ -73,14 +73,15 @@ export class EntrySender {
     const { tree, tally } = this.#volume
     this.touched.add(directory)
     const entries = pairs.flatMap(p => p.source === undefined ? [] : [p.source])
+    const paths = entries.map(({ name }) => joinRelPath(directory, name))
     for (let at = 0; at < entries.length;) {
       const rest = entries.slice(at)
-      const result = await tree.read(rest.map(({ name }) => joinRelPath(directory, name)), READ_OPTIONS, signal)
+      const result = await tree.read(paths.slice(at), READ_OPTIONS, signal)
       await this.#sender.add(result.batch, signal)
       tally.finding(...result.findings)
       for (const index of result.large) {
-        const entry = rest[index]
-        if (entry !== undefined) await this.#sendLarge(joinRelPath(directory, entry.name), entry, signal)
+        const [entry, path] = [rest[index], paths[at + index]]
+        if (entry !== undefined && path !== undefined) await this.#sendLarge(path, entry, signal)
       }
       const large = new Set(result.large)
       for (const [index, entry] of rest.slice(0, result.taken).entries()) if (!large.has(index)) tally.done(entry)
