@@ -48,9 +48,14 @@ export function keyOf(name: Buffer): string {
 /** A whole tree; `root` is its root directory. */
 export class MemoryNodes {
   #lastInode = 1n
-  /** a clock of its own, so that what is written never has a time that a source file has */
-  #ticks = 0n
-  readonly root: MemoryNode = this.#make({ type: 'directory' })
+  /** a clock of its own: the same writes have the same times in every tree that starts at the same time */
+  #ticks: bigint
+  readonly root: MemoryNode
+
+  constructor(startNs: bigint) {
+    this.#ticks = startNs
+    this.root = this.#make({ type: 'directory' })
+  }
 
   /** What is at path, or undefined. */
   find(path: RelPath): MemoryNode | undefined {

@@ -18,8 +18,13 @@ const BLOCK_BYTES = 4096
 const WHOLE_ENTRIES = 256
 
 export class MemoryTree implements SourceTree, TargetTree {
-  readonly #nodes = new MemoryNodes()
+  readonly #nodes: MemoryNodes
   #mark: string | undefined
+
+  /** @param startNs what its clock shows when it is made; two trees written apart start apart, or a write on each may have the same time */
+  constructor(startNs = 0n) {
+    this.#nodes = new MemoryNodes(startNs)
+  }
 
   async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
     signal.throwIfAborted()

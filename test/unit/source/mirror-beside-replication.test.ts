@@ -54,6 +54,9 @@ const BASE: readonly FileOperation[] = [
   { kind: 'link', path: path('b/y'), existing: path('a/y') }, { kind: 'link', path: path('d/y'), existing: path('a/y') }, { kind: 'link', path: path('b/x/q'), existing: path('c/y') },
 ]
 
+/** when the replica was written, so that nothing on it has by chance the time of a write on the source */
+const EARLIER_NS = 1n << 40n
+
 /** As they were before: files that were written since then have other times. */
 function older(operation: SourceOperation): SourceOperation {
   return 'metadata' in operation ? { ...operation, metadata: { ...operation.metadata, mtimeNs: 3n } } : operation
@@ -69,7 +72,7 @@ let besides = 0
 
 async function mirrored(first: readonly SourceOperation[], earlier: readonly SourceOperation[], meanwhile: readonly SourceOperation[], request: MirrorRequest, abortAt: number, turns: readonly number[]): Promise<{ source: LiveSource, replica: MemoryTree, findings: string[] }> {
   const source = new LiveSource()
-  const replica = new MemoryTree()
+  const replica = new MemoryTree(EARLIER_NS)
   for (const operation of [...BASE, ...first]) if (operation.kind !== 'exchange') await source.tree.apply(encodeOperation(operation), SIGNAL)
   // what an earlier mirror has left, of a source that was another one then
   for (const operation of earlier) if (operation.kind !== 'exchange') await replica.apply(encodeOperation(older(operation) as FileOperation), SIGNAL)
