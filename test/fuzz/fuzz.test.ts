@@ -2,8 +2,8 @@ import t from 'tap'
 import { MOUNT_SKIP } from '../zoo/loop-file-system.ts'
 import { fuzz } from './fuzz.ts'
 import { TARGETS } from './targets.ts'
+import { SEED } from '../seed.ts'
 
-const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const SECONDS = 4
 
 for (const target of TARGETS) {

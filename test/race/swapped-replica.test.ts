@@ -14,8 +14,8 @@ import { directory, fifo, file, link, metadata, METADATA, rel, remove, rename, s
 import { describeCanary, inodesOf, makeCanary, SECRET } from './canary.ts'
 import { randomNumbers } from './random-numbers.ts'
 import { startSwapping } from './swapping.ts'
+import { SEED } from '../seed.ts'
 
-const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const RUN_MS = 4000
 const signal = new AbortController().signal
 

@@ -8,9 +8,9 @@ import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { MOUNT_SKIP } from '../zoo/loop-file-system.ts'
 import { randomNumbers } from './random-numbers.ts'
 import { apply, directory, fifo, file, link, metadata, remove, rename, symlink, write } from '../zoo/tree-pair.ts'
+import { SEED } from '../seed.ts'
 
 const signal = new AbortController().signal
-const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const RUN_MS = 4000
 
 /** Swaps d for a link to `outside` and back as fast as it can, until it is told to stop. */

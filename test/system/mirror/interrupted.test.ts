@@ -8,8 +8,8 @@ import { Ends, type MirrorTask } from '../../interrupted/ends.ts'
 import { changeTree, fillTree, Random } from '../../interrupted/random.ts'
 import { mountLoop, MOUNT_SKIP, type LoopFileSystem } from '../../zoo/loop-file-system.ts'
 import { buildZoo, differences, tameZoo } from '../../zoo/zoo.ts'
+import { SEED } from '../../seed.ts'
 
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 /** fewer to look at something quickly */
 const INTERRUPTIONS = Number(process.env['INTERRUPTIONS'] ?? 100)
 const LANES = 2

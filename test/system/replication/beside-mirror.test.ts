@@ -12,8 +12,8 @@ import { TreeStream } from '../../tree-stream.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { churn } from './churn.ts'
 import { drainedFrozen } from './drained-frozen.ts'
+import { SEED } from '../../seed.ts'
 
-const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
 const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1000)
 /** directories of the same few files, so that the mirror takes as long as the churn */

@@ -5,8 +5,8 @@ import { startReplication } from '../../lab/transfer.ts'
 import { differences } from '../../oracle.ts'
 import { prepareWorkloads, runWorkloads, WORKLOADS } from '../../workloads/workloads.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
+import { SEED } from '../../seed.ts'
 
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const SECONDS = Number(process.env['EQUALITY_SECONDS'] ?? 10)
 /** names of workloads, to look at some alone */
 const ONLY = process.env['WORKLOADS']?.split(',')

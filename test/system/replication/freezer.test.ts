@@ -8,9 +8,9 @@ import t from 'tap'
 import { freeze } from '../../../src/replication/freezer.ts'
 import { randomNumbers } from '../../race/random-numbers.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
+import { SEED } from '../../seed.ts'
 
 const signal = AbortSignal.timeout(120_000)
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['ROUNDS'] ?? 1)
 const HOLDER = fileURLToPath(new URL('frozen-process.ts', import.meta.url))
 

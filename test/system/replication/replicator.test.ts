@@ -12,8 +12,8 @@ import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
 import { churn } from './churn.ts'
 import { drainedFrozen } from './drained-frozen.ts'
+import { SEED } from '../../seed.ts'
 
-const SEED = Number(process.env['CHURN_SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['CHURN_ROUNDS'] ?? 1)
 const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1500)
 const signal = AbortSignal.timeout(300_000)

@@ -16,9 +16,9 @@ import { randomNumbers } from '../../race/random-numbers.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { churn } from '../replication/churn.ts'
 import { spawnAgent, until, type Places } from './restarting.ts'
+import { SEED } from '../../seed.ts'
 
 const APPLIANCE = fileURLToPath(new URL('appliance-process.ts', import.meta.url))
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const HOLD_MS = 4000
 /** the hold time, and what a busy machine needs */
 const THAWED_MS = HOLD_MS + 20_000

@@ -9,8 +9,8 @@ import { randomNumbers } from '../../race/random-numbers.ts'
 import { MOUNT_SKIP, mountLoop, type LoopType } from '../../zoo/loop-file-system.ts'
 import { churn } from '../replication/churn.ts'
 import { Protection, until } from './restarting.ts'
+import { SEED } from '../../seed.ts'
 
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const ROUNDS = Number(process.env['INTERRUPTIONS'] ?? 6)
 const MIB = 1024 * 1024
 const BIG_BYTES = 192 * MIB

@@ -8,6 +8,7 @@ import { asOperationBatch, encodeOperations } from '../../../src/wire/operation-
 import { operation as anyOperation } from '../../unit/wire/arbitrary.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { apply, describeTree, METADATA, openMemoryPair, openPosixPair, rel } from '../../zoo/tree-pair.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const signal = new AbortController().signal
 
@@ -46,8 +47,8 @@ void t.test('any operations leave the same tree in memory and on a file system, 
     const on = async (pair: typeof memory, result: typeof expected): Promise<string> => JSON.stringify({ tree: await describeTree(pair.source), failed: failed(result) }, null, 1)
     const [onDisk, inMemory] = [await on(posix, found), await on(memory, expected)]
     if (onDisk !== inMemory) throw new Error(`on disk ${onDisk}\nin memory ${inMemory}\n${found.failures.map(f => f.message).join('\n')}`)
-    // one seed unless another is asked for: the twin still differs from a file system in rare sequences, which FC_SEED finds
-  }), { numRuns: 150, seed: Number(process.env['FC_SEED'] ?? 42) })
+    // one seed unless another is asked for: the twin still differs from a file system in rare sequences, which EQUIVALENCE_SEED finds
+  }), propertyRuns(150, Number(process.env['EQUIVALENCE_SEED'] ?? 42)))
 })
 
 void t.test('both sides refuse the same bytes', { skip: MOUNT_SKIP }, async t => {
@@ -74,6 +75,6 @@ void t.test('both sides refuse the same bytes', { skip: MOUNT_SKIP }, async t =>
     const expected = await verdict(memory.target, bytes)
     counts[expected] = (counts[expected] ?? 0) + 1
     return await verdict(posix.target, bytes) === expected
-  }), { numRuns: 500 })
+  }), propertyRuns(500))
   t.ok((counts['operations'] ?? 0) > 50 && (counts['FRAME_INVALID'] ?? 0) > 50, JSON.stringify(counts))
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { joinRanges, type ChangedRange } from '../../../src/capture/changed-range.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const BLOCK = 4096
 
@@ -25,7 +26,7 @@ void t.test('joined ranges hold what both hold, in order and without overlaps', 
     }
     for (let block = 0; block < 70; block++) if (stateOf(joined, block) !== stateOf([...a, ...b], block)) return false
     return joined.every(({ offset }, i) => i === 0 || offset >= (joined[i - 1]?.offset ?? 0) + (joined[i - 1]?.lengthBytes ?? 0))
-  }))
+  }), propertyRuns())
 })
 
 void t.test('very many ranges become fewer that hold them all and are to be compared', async t => {

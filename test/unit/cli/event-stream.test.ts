@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { readEvents, type ServerSentEvent } from '../../../src/cli/event-stream.ts'
+import { propertyRuns } from '../../seed.ts'
 
 async function* chunksOf(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
   let at = 0
@@ -37,5 +38,5 @@ t.test('however the bytes are cut, the events are the same', async t => {
   t.equal(whole.length, 3)
   await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 20 }), async sizes => {
     t.same(await collect(text, sizes), whole)
-  }), { numRuns: 50 })
+  }), propertyRuns(50))
 })

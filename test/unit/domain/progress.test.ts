@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { mirrorShare, NO_MIRROR_PROGRESS, percent, remaining, type MirrorProgress } from '../../../src/domain/progress.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const at = (changes: Partial<MirrorProgress>): MirrorProgress => ({ ...NO_MIRROR_PROGRESS, ...changes })
 
@@ -39,7 +40,7 @@ t.test('the share never goes back by more than what was newly found', async () =
       before = share
     }
     return true
-  }))
+  }), propertyRuns())
 })
 
 t.test('a percentage is 100 only for 1', async t => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { checkRules, MAX_RULES, type Rule } from '../../../src/domain/rule.ts'
 import { matchesName, parsePattern, type Glob } from '../../../src/domain/rule-pattern.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const globs = (pattern: string): readonly Glob[] => {
   const [step] = parsePattern(pattern).steps
@@ -47,7 +48,7 @@ function naive(pattern: string, name: string): boolean {
 
 t.test('matching answers as the naive definition does', async () => {
   const text = (alphabet: readonly string[], most: number): fc.Arbitrary<string> => fc.array(fc.constantFrom(...alphabet), { minLength: 1, maxLength: most }).map(all => all.join(''))
-  fc.assert(fc.property(text(['a', 'b', '*', '?'], 8), text(['a', 'b'], 10), (pattern, name) => (pattern === '**' ? true : matches(pattern, name) === naive(pattern, name))), { numRuns: 5000 })
+  fc.assert(fc.property(text(['a', 'b', '*', '?'], 8), text(['a', 'b'], 10), (pattern, name) => (pattern === '**' ? true : matches(pattern, name) === naive(pattern, name))), propertyRuns(5000))
 })
 
 t.test('a pattern made to be slow is not', async t => {
@@ -63,5 +64,5 @@ t.test('any text is a pattern or is refused with the code', async () => {
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'RULE_INVALID')) throw error
     }
-  }), { numRuns: 3000 })
+  }), propertyRuns(3000))
 })

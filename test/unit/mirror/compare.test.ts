@@ -2,6 +2,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { joinListings, judge } from '../../../src/mirror/compare.ts'
 import { encodeListing, listingEntries, type ListedObject, type ListingEntry, type ListingPage } from '../../../src/wire/listing-codec.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const object = (name: string, change: Partial<ListedObject> = {}): ListedObject => ({
   name: Buffer.from(name), inode: 1n, linkCount: 1, allocatedBytes: 4096, ctimeNs: 5n, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0,
@@ -70,5 +71,5 @@ t.test('joining two listings pairs equal names and keeps the others, however the
     const all = [...new Set([...left, ...right])].sort()
     const expected = all.map(n => [left.includes(n) ? n : undefined, right.includes(n) ? n : undefined])
     return JSON.stringify(seen) === JSON.stringify(expected)
-  }))
+  }), propertyRuns())
 })

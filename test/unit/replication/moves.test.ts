@@ -7,6 +7,7 @@ import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, LARGE_BYTES, LiveSource, metadata, path, SIGNAL, type SourceOperation } from './live-source.ts'
+import { propertyRuns } from '../../seed.ts'
 
 class CountingStream extends TreeStream {
   readonly counts = new Map<string, number>()
@@ -149,7 +150,7 @@ void t.test('for any tree and any changes between and within cycles the replica 
       assert.deepStrictEqual(await describe(world.replica), await describe(world.source.tree))
       assert.deepStrictEqual(world.findings, [])
       renames += world.stream.count('rename')
-    }), { numRuns: Number(process.env['FC_RUNS'] ?? 1000), ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
+    }), propertyRuns(1000))
   t.comment(`${String(renames)} renames`)
   t.ok(renames > 0)
 })

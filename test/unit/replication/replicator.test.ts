@@ -8,6 +8,7 @@ import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL } from './live-source.ts'
+import { propertyRuns } from '../../seed.ts'
 
 t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
   await fc.assert(fc.asyncProperty(
@@ -55,7 +56,7 @@ t.test('for any tree and any changes, taken at once, in parts or given up for a 
       await make(cyclesClock(Infinity).clock).drain({}, SIGNAL)
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
       assert.deepStrictEqual(findings, [])
-    }), { numRuns: 1500, ...(process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']) }) })
+    }), propertyRuns(1500))
 })
 
 t.test('a change that comes while links are settled is not lost when the run is aborted then', async t => {

@@ -10,9 +10,7 @@ import type { MirrorRequest } from '../../../src/wire/messages.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL, type SourceOperation } from '../replication/live-source.ts'
-
-const RUNS = Number(process.env['FC_RUNS'] ?? 150)
-const SEED = process.env['FC_SEED'] === undefined ? {} : { seed: Number(process.env['FC_SEED']), ...process.env['FC_PATH'] === undefined ? {} : { path: process.env['FC_PATH'] } }
+import { propertyRuns } from '../../seed.ts'
 
 /** Lets others run for so many turns, by a list that begins anew. */
 function pauses(turns: readonly number[]): () => Promise<void> {
@@ -123,7 +121,7 @@ t.test('for any tree and any changes between any two looks of the mirror and the
     async (first, meanwhile, abortAt, turns) => {
       const { source, replica } = await mirrored(first, [], meanwhile, { compare: 'none', orphans: 'delete' }, abortAt, turns)
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
-    }), { numRuns: RUNS, ...SEED })
+    }), propertyRuns(150))
   t.comment({ besides })
   t.ok(besides > 0, 'replication has brought changes over beside the mirror')
 })
@@ -134,5 +132,5 @@ t.test('the same for a mirror onto what an earlier one has left', async () => {
     async (first, earlier, meanwhile, request, abortAt, turns) => {
       const { source, replica } = await mirrored(first, [...BASE, ...earlier], meanwhile, { ...request, orphans: 'delete' }, abortAt, turns)
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
-    }), { numRuns: RUNS, ...SEED })
+    }), propertyRuns(150))
 })

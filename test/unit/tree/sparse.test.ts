@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { SparseData } from '../../../src/tree/sparse.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const SIZE = 64
 const step = fc.oneof(
@@ -28,7 +29,7 @@ void t.test('any writes, holes and sizes read as they would in a plain buffer', 
       if (sparse.sizeBytes !== plain.length || !sparse.read(0, 1000).equals(plain)) return false
     }
     return sparse.ranges().every((r, i, all) => r.lengthBytes > 0 && (i === 0 || (all[i - 1]?.offset ?? 0) + (all[i - 1]?.lengthBytes ?? 0) < r.offset))
-  }))
+  }), propertyRuns())
   t.pass()
 })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { parseRelPath, ROOT_PATH, type RelPath } from '../../../src/domain/rel-path.ts'
 import type { Rule } from '../../../src/domain/rule.ts'
 import { compileRules, type Place } from '../../../src/tree/volume-rules.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const path = (text: string): RelPath => parseRelPath(Buffer.from(text))
 const include = (pattern: string, recursive = true): Rule => ({ kind: 'include', pattern, recursive })
@@ -108,7 +109,7 @@ t.test('the compiled rules answer as the definition does', async () => {
     const included = includes.length === 0 || includes.some(one => naivelyCovers(one, steps, isDirectory))
     if (excluded) return place === 'excluded'
     return included ? place === 'inside' : place === 'unmatched' || (isDirectory && place === 'way')
-  }), { numRuns: 20_000 })
+  }), propertyRuns(20_000))
 })
 
 t.test('what a directory says of what is below it is true, and whatever is inside has a way to it', async () => {
@@ -124,5 +125,5 @@ t.test('what a directory says of what is below it is true, and whatever is insid
       if (place === 'inside' && depth > 0 && !['inside', 'way'].includes(compiled.placeOf(directory, true))) return false
     }
     return true
-  }), { numRuns: 20_000 })
+  }), propertyRuns(20_000))
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { isAppError } from '../../../src/errors/app-error.ts'
 import { asListingPage, encodeListing, isSameContent, listingEntries, type ListedObject, type ListingEntry } from '../../../src/wire/listing-codec.ts'
 import { listing } from './arbitrary.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const object: ListedObject = {
   name: Buffer.from('a'), inode: 7n, linkCount: 1, allocatedBytes: 4096, ctimeNs: 1_700_000_000_000_000_001n, type: 'file', sizeBytes: 10, deviceMajor: 0, deviceMinor: 0, symlinkTarget: Buffer.alloc(0),
@@ -27,7 +28,7 @@ t.test('any listing survives encoding and reading', async t => {
       if (core?.mtimeNs !== e.mtimeNs || core.mode !== e.mode || core.uid !== e.uid || core.gid !== e.gid) return false
     }
     return encodeListing(back).equals(page) && back.length === objects.length
-  }), { numRuns: 300 })
+  }), propertyRuns(300))
   t.pass()
 })
 
@@ -39,14 +40,14 @@ t.test('arbitrary and damaged bytes are refused with FRAME_INVALID or read', asy
       return isAppError(error, 'FRAME_INVALID')
     }
   }
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => reads(Buffer.from(bytes))), { numRuns: 1000 })
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => reads(Buffer.from(bytes))), propertyRuns(1000))
   fc.assert(fc.property(listing, fc.nat(), fc.integer({ min: 0, max: 255 }), fc.boolean(), (objects, where, value, cut) => {
     const bytes = Buffer.from(encodeListing(objects))
     if (bytes.length === 0) return true
     if (cut) return reads(bytes.subarray(0, where % bytes.length))
     bytes[where % bytes.length] = value
     return reads(bytes)
-  }), { numRuns: 1000 })
+  }), propertyRuns(1000))
 })
 
 t.test('the bytes of an entry are the documented ones', async t => {

@@ -7,6 +7,7 @@ import { decodeMessage, encodeMessage } from '../../../src/wire/message-codec.ts
 import type { Message } from '../../../src/wire/messages.ts'
 import { encodeOperations } from '../../../src/wire/operation-codec.ts'
 import { listing, operation, path } from './arbitrary.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
 const volume = fc.integer({ min: 0, max: 65535 })
@@ -33,7 +34,7 @@ t.test('any message survives encoding and decoding unchanged', async t => {
   fc.assert(fc.property(message, m => {
     const back = decodeMessage(frameOf(m))
     return JSON.stringify(sorted(back)) === JSON.stringify(sorted(m)) && encodeMessage(m).sizeBytes === encodeMessage(m).head.length + encodeMessage(m).body.length
-  }), { numRuns: 500 })
+  }), propertyRuns(500))
   t.pass()
 })
 
@@ -49,7 +50,7 @@ t.test('arbitrary bodies are refused with FRAME_INVALID or decode', async () => 
     } catch (error) {
       return isAppError(error, 'FRAME_INVALID')
     }
-  }), { numRuns: 2000 })
+  }), propertyRuns(2000))
 })
 
 const control = (text: string): Message => decodeMessage({ type: 'control', volume: 0, body: Buffer.from(text) })

@@ -5,6 +5,7 @@ import { parseRelPath, ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import { isAppError } from '../../../src/errors/app-error.ts'
 import { asOperationBatch, countOperations, decodeOperations, encodeOperation, encodeOperations, joinBatches, operationOverheadBytes } from '../../../src/wire/operation-codec.ts'
 import { operation } from './arbitrary.ts'
+import { propertyRuns } from '../../seed.ts'
 
 const plain: FileMetadata = { mode: 0o644, uid: 0, gid: 0, flags: 0, projectId: 0, mtimeNs: 0n, atimeNs: 0n, xattrs: [] }
 const at = (text: string) => parseRelPath(Buffer.from(text))
@@ -15,7 +16,7 @@ t.test('any operations survive encoding and decoding unchanged', async () => {
     const batch = encodeOperations(operations)
     const back = decode(batch)
     return countOperations(batch) === operations.length && encodeOperations(back).equals(batch) && JSON.stringify(back, big) === JSON.stringify(operations, big)
-  }), { numRuns: 300 })
+  }), propertyRuns(300))
 })
 
 function big(_: string, value: unknown): unknown {
@@ -23,7 +24,7 @@ function big(_: string, value: unknown): unknown {
 }
 
 t.test('arbitrary bytes are refused with FRAME_INVALID or decode, and nothing else happens', async () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => refusesOrDecodes(Buffer.from(bytes))), { numRuns: 2000 })
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => refusesOrDecodes(Buffer.from(bytes))), propertyRuns(2000))
 })
 
 t.test('a valid batch with any byte changed or cut is refused with FRAME_INVALID or decodes', async () => {
@@ -33,7 +34,7 @@ t.test('a valid batch with any byte changed or cut is refused with FRAME_INVALID
     if (cut) return refusesOrDecodes(bytes.subarray(0, i))
     bytes[i] = value
     return refusesOrDecodes(bytes)
-  }), { numRuns: 1000 })
+  }), propertyRuns(1000))
 })
 
 function refusesOrDecodes(bytes: Buffer): boolean {

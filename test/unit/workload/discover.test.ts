@@ -6,6 +6,7 @@ import { AppError } from '../../../src/errors/app-error.ts'
 import type { Runner } from '../../../src/command/runner.ts'
 import { Workload } from '../../../src/domain/workload.ts'
 import { discoverWorkload } from '../../../src/workload/discover.ts'
+import { propertyRuns } from '../../seed.ts'
 
 /** Answers every tool with the same text. */
 const answering = (text: string): Runner => ({ run: async () => ({ stdout: text, stderr: '', exitCode: 0, durationMs: 0 }) })
@@ -56,7 +57,7 @@ t.test('whatever stands in files and tools\' answers, there is a valid descripti
       writeFileSync(path, contents[i] ?? '')
     }
     Workload.parse(await discoverWorkload({ ...where, runner: answering(text), signal: AbortSignal.timeout(30_000) }))
-  }), { numRuns: 60 })
+  }), propertyRuns(60))
 })
 
 t.test('directories, loops and pipes where files should be do no harm', async t => {
