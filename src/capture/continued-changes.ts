@@ -7,10 +7,12 @@ export interface Continued {
   startedAtNs: bigint
   /** what the earlier one left, and the rescans that find what was missed */
   missed: readonly Change[]
+  /** how often it was written down */
+  kept: number
 }
 
 /** Disposing disposes of the source. */
-export function continuedChanges(changes: ChangeSource, { epoch, startedAtNs, missed }: Continued): ChangeSource {
+export function continuedChanges(changes: ChangeSource, { epoch, startedAtNs, missed }: Omit<Continued, 'kept'>): ChangeSource {
   changes.putBack(missed)
   return {
     epoch, startedAtNs, partSize: changes.partSize,

@@ -61,5 +61,5 @@ export function describeDegradation({ kind }: Degradation): string {
 
 /** Whether the replica must not be believed to follow the source until this is over. Pure. */
 export function isMirrorRequired(degraded: readonly Degradation[]): boolean {
-  return degraded.some(({ kind }) => kind === 'agent-crashed')
+  return degraded.some(({ kind }) => kind === 'agent-crashed' || kind === 'volume-rolled-back')
 }

@@ -32,6 +32,10 @@ export const AgentLoad = z.object({
 })
 export type AgentLoad = z.infer<typeof AgentLoad>
 
+/** How far a capture has come (`source/capture-count.ts`): of two of one epoch the later is more, by `kept` first. */
+export const CapturePosition = z.object({ kept: z.number().int().nonnegative(), step: z.number().int().nonnegative() })
+export type CapturePosition = z.infer<typeof CapturePosition>
+
 export const ReplicationProgress = z.object({
   /** changes waiting at the source */
   queued: count,
@@ -46,6 +50,7 @@ export const ReplicationProgress = z.object({
   /** what the waiting changes take in the source's memory, and on its disk */
   queueBytes: count.optional(), diskQueueBytes: count.optional(),
   agent: AgentLoad.optional(),
+  position: CapturePosition.optional(),
   /** what of the capture is less than it should be right now; left out: nothing */
   degraded: z.array(Degradation).max(MAX_DEGRADATIONS).optional(),
 })

@@ -12,7 +12,8 @@ import { placedGroups, type MountedVolume } from '../storage/volume-stack.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import { SourceHold } from './hold-source.ts'
 import type { JobEvent } from './job-state.ts'
-import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import { OpenTargets, planned, remountReplica } from './open-replica.ts'
+import { prepareSource } from './prepare-source.ts'
 import { closePhase, openPhase } from './phases.ts'
 import { finishSource, giveUpReplica, proveBoot } from './prove-boot.ts'
 import { isCurrent, rehearse } from './rehearse.ts'
@@ -71,7 +72,7 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
   const findings = new CollectedFindings(job.record.findings)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const source = await connectedSource(seams, job, seams.times.connectMs, signal)
-  const prepare = async (): Promise<{ captureEpoch: string }> => await source.prepare(job.record.id, volumeRoots(planned(job).plan), job.record.options.rules, signal)
+  const prepare = async (): Promise<{ captureEpoch: string }> => await prepareSource(job, source, signal)
   const { captureEpoch } = await prepare()
   if (captureEpoch !== job.record.captureEpoch) {
     await job.update({ captureEpoch: undefined })

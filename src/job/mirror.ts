@@ -5,7 +5,8 @@ import { NO_MIRROR_PROGRESS } from '../domain/progress.ts'
 import type { MirrorRequest } from '../wire/messages.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
-import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import { OpenTargets, remountReplica } from './open-replica.ts'
+import { prepareSource } from './prepare-source.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { transmitting } from './transmitting.ts'
 import { withSource } from './with-source.ts'
@@ -14,12 +15,11 @@ import { withSource } from './with-source.ts'
 export async function mirror(
   seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'bootId'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
-  const roots = volumeRoots(planned(job).plan)
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
   return await withSource<JobEvent>(seams, job, 'mirroring', async source => {
-    const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
+    const { captureEpoch } = await prepareSource(job, source, signal)
     if (captureEpoch === job.record.captureEpoch) {
       await job.note('mirror-current', 'the replica is complete and the source kept every change since: no new mirror is needed')
       return 'mirror-complete'

@@ -2,7 +2,8 @@
 import { isAppError } from '../errors/app-error.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
-import { OpenTargets, planned, remountReplica, volumeRoots } from './open-replica.ts'
+import { OpenTargets, remountReplica } from './open-replica.ts'
+import { prepareSource } from './prepare-source.ts'
 import { withRehearsals } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { makeTest, withTest } from './test-cutover.ts'
@@ -24,13 +25,12 @@ export async function protect(seams: ProtectSeams, job: JobHandle, signal: Abort
 
 /** After a lost link replication goes on when the source kept capturing; else, or after an overflow, a new mirror is asked for. Ends on abort. */
 async function replicate(seams: ProtectSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent | undefined> {
-  const roots = volumeRoots(planned(job).plan)
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)
   const findings = new CollectedFindings(job.record.findings)
   await noteInterruptedTasks(job)
   return await withSource<JobEvent | undefined>(seams, job, PROTECTING, async source => {
-    const { captureEpoch } = await source.prepare(job.record.id, roots, job.record.options.rules, signal)
+    const { captureEpoch } = await prepareSource(job, source, signal)
     if (captureEpoch !== job.record.captureEpoch) return await needMirror(job, 'the agent was restarted and may have missed changes')
     await job.update({ mirrorBootId: seams.bootId })
     if (cutsOverByItself(job)) return 'cutover'

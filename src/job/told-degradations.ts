@@ -28,6 +28,7 @@ export class ToldDegradations {
     for (const kind of before) if (!now.has(kind)) this.#note(kind === 'agent-crashed' ? 'mirror-made-good' : `capture-${kind}-over`, `over: ${describeDegradation({ kind, sinceMs: 0 })}`)
     if (now.size === 0) return before.size === 0 ? {} : { health: 'ok', activity: PROTECTING }
     const [first] = now.values()
+    if (now.has('volume-rolled-back')) return { health: 'warning', activity: 'mirror required: the source was set back to an earlier state, everything is compared' }
     if (isMirrorRequired(degraded)) return { health: 'warning', activity: 'mirror required: what changed since the agent or the source ended is compared' }
     return first === undefined ? {} : { health: 'warning', activity: `protecting; ${describeDegradation(first)}` }
   }

@@ -126,6 +126,12 @@ export class SafePoint {
     if (kind === 'clock-set-back') this.clockWasAt(lowestMs)
   }
 
+  /** What is on the replica is not known any more, until all was compared. */
+  nothing(): void {
+    this.#heldMs = 0
+    this.#safeMs = 0
+  }
+
   /** The clock was set back, and stood at this moment then. */
   clockWasAt(lowestMs: number): void {
     this.#heldMs = Math.min(this.#heldMs, lowestMs)

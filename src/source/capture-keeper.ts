@@ -7,6 +7,7 @@ import { ClockWatch } from '../capture/clock-watch.ts'
 import type { Continued } from '../capture/continued-changes.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { SafePoint } from '../replication/safe-point.ts'
+import type { CaptureCount } from './capture-count.ts'
 import { keptChange, MAX_KEPT_CHANGES, type CaptureFile, type ClockReading, type KeptCapture } from './kept-capture.ts'
 import { continuation } from './continuation.ts'
 
@@ -20,6 +21,9 @@ export interface KeeperSeams {
   everyMs?: number
 }
 
+/** How far it is. */
+interface Progress { safe: SafePoint, count: CaptureCount }
+
 /** What a kept capture is of. */
 export type Captured = Pick<KeptCapture, 'jobId' | 'roots' | 'rules' | 'epoch' | 'identities'>
 
@@ -29,7 +33,7 @@ const NS_PER_MS = 1_000_000n
 
 export class CaptureKeeper {
   readonly #seams: KeeperSeams
-  #of: { captured: Captured, safe: SafePoint, clock: ClockWatch } | undefined
+  #of: { captured: Captured, clock: ClockWatch } & Progress | undefined
   #writing: Promise<void> = Promise.resolve()
   #writtenMs: number | undefined
   /** the replica is complete: what is kept can be gone on with */
@@ -67,15 +71,16 @@ export class CaptureKeeper {
       return undefined
     }
     const { stopped, ...crashed } = kept
+    const count = kept.count + 1
     // before anything of it is used; where the clock was set back, by the time that it shows now
-    await file.write({ ...crashed, safeMs: going.safeMs, bootId, clock: now.clock, identities: [...wanted.identities] })
+    await file.write({ ...crashed, count, safeMs: going.safeMs, bootId, clock: now.clock, identities: [...wanted.identities] })
     log.info({ jobId: kept.jobId, orderly: stopped !== undefined, changes: stopped?.changes.length ?? 0, sinceMs: going.sinceMs }, 'the capture goes on with what the last agent left')
-    return { epoch: kept.epoch, startedAtNs: BigInt(Math.floor(going.safeMs)) * NS_PER_MS, missed: going.missed }
+    return { epoch: kept.epoch, startedAtNs: BigInt(Math.floor(going.safeMs)) * NS_PER_MS, missed: going.missed, kept: count }
   }
 
   /** This capture runs. Nothing is written before the replica is complete, but for a capture that goes on with one whose replica was. */
-  watch(captured: Captured, safe: SafePoint, goesOn: boolean): void {
-    this.#of = { captured, safe, clock: new ClockWatch() }
+  watch(captured: Captured, { safe, count }: Progress, goesOn: boolean): void {
+    this.#of = { captured, safe, count, clock: new ClockWatch() }
     this.#timers.push(setInterval(() => { this.#lookAtClock() }, CLOCK_MS).unref())
     if (goesOn) this.#keep()
   }
@@ -85,6 +90,11 @@ export class CaptureKeeper {
     if (this.#protecting || this.#of === undefined) return
     this.#keep()
     await this.#write()
+  }
+
+  /** What is kept is replaced at once, if anything is. */
+  async keepNow(): Promise<void> {
+    if (this.#protecting) await this.#write()
   }
 
   /** The source is about to be frozen: nothing is being written when it resolves, nor later, until `resume`. */
@@ -148,6 +158,7 @@ export class CaptureKeeper {
       if (this.#of !== of || this.#writtenMs === record.safeMs) return
       try {
         await this.#seams.file.write(record)
+        of.count.written(record.count)
         this.#writtenMs = record.safeMs
       } catch (error) {
         this.#seams.log.warn({ err: error }, 'how far the capture has come could not be kept')
@@ -156,8 +167,8 @@ export class CaptureKeeper {
     await this.#writing
   }
 
-  #record({ captured, safe }: { captured: Captured, safe: SafePoint }): KeptCapture {
+  #record({ captured, safe, count }: { captured: Captured } & Progress): KeptCapture {
     const { bootId, readClock } = this.#seams
-    return { version: 1, ...captured, bootId, safeMs: safe.safeMs, clock: readClock() }
+    return { version: 1, ...captured, bootId, safeMs: safe.safeMs, clock: readClock(), count: count.next }
   }
 }

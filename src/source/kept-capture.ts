@@ -59,6 +59,8 @@ export const KeptCapture = z.strictObject({
   /** what changed before is durable on the replica, and was on the source's own disk */
   safeMs: z.number(),
   clock: ClockReading,
+  /** how often it was written: source/capture-count.ts */
+  count: z.number().int().nonnegative().default(0),
   /** only after an orderly stop: when it was, and what of the changes before was not durable */
   stopped: z.strictObject({ atMs: z.number(), changes: z.array(KeptChange).max(MAX_KEPT_CHANGES) }).optional(),
 })

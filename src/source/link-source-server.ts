@@ -12,7 +12,7 @@ import type { Logger } from '../logging/logger.ts'
 import { MarkedTargets } from '../replication/marked-targets.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
-import type { Control, Message, MirrorRequest, QuiesceNote, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
+import type { Control, Message, MirrorRequest, QuiesceNote, Reached, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
 import { PacedReports } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
@@ -101,8 +101,8 @@ class LinkSourceServer implements SourceServer {
     return (await this.#channel.ask(id => ({ kind: 'describe', id }), 'workload', DESCRIBE_MS, signal)).workload
   }
 
-  async prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal): Promise<{ captureEpoch: string }> {
-    const { captureEpoch } = await this.#channel.ask(id => ({ kind: 'prepare', id, jobId, volumes: [...volumes], rules: [...rules] }), 'prepared', PREPARE_MS, signal)
+  async prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal, { reached }: { reached?: Reached | undefined } = {}): Promise<{ captureEpoch: string }> {
+    const { captureEpoch } = await this.#channel.ask(id => ({ kind: 'prepare', id, jobId, volumes: [...volumes], rules: [...rules], ...reached === undefined ? {} : { reached } }), 'prepared', PREPARE_MS, signal)
     this.#captureEpoch = captureEpoch
     this.#capturingJobId = jobId
     return { captureEpoch }

@@ -17,8 +17,9 @@ import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
 import type { Quiesce } from '../domain/quiesce.ts'
-import type { QuiesceNote } from '../wire/messages.ts'
+import type { QuiesceNote, Reached } from '../wire/messages.ts'
 import type { Quiescer } from './quiescer.ts'
+import { CaptureCount } from './capture-count.ts'
 import type { CaptureKeeper } from './capture-keeper.ts'
 import { MAX_KEPT_CHANGES } from './kept-capture.ts'
 import { compileForVolumes } from './rules-of-volumes.ts'
@@ -47,6 +48,7 @@ export interface Capturing {
   readonly changes: ChangeSource
   /** up to when all is durable on the replica */
   readonly safe: SafePoint
+  readonly count: CaptureCount
 }
 
 /** how often within the hold time a source that holds itself does so */
@@ -98,10 +100,23 @@ export class SourceCapture implements AsyncDisposable {
       const continued = await keeper?.consume(captured)
       const changes = ruledChanges(continued === undefined ? opened : continuedChanges(opened, continued), rules)
       const safe = new SafePoint(changes.startedAtNs, { now: () => Date.now() })
-      keeper?.watch({ ...captured, epoch: changes.epoch }, safe, continued !== undefined)
-      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, safe, resources: opening.move() }
+      const count = new CaptureCount(continued?.kept ?? 0)
+      keeper?.watch({ ...captured, epoch: changes.epoch }, { safe, count }, continued !== undefined)
+      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, safe, count, resources: opening.move() }
       return this.#capturing
     })
+  }
+
+  /** Where this capture had come further once, the source was set back to an earlier state since: all of it is compared with the replica. */
+  async checkReached({ captureEpoch, position }: Reached): Promise<void> {
+    const { changes, count, roots, safe } = this.current
+    if (changes.epoch !== captureEpoch || !count.passes(position)) return
+    captureLog.warn({ reached: position }, 'this machine or its disk was set back to an earlier state; everything is compared')
+    safe.nothing()
+    const atMs = Date.now()
+    changes.putBack(roots.map(({ index: volume }) => ({ kind: 'rescan', volume, sinceMs: 0, atMs, why: ['volume-rolled-back'] })))
+    // what is told from now on is on the disk, so that an agent that is killed knows that it was seen to
+    await this.#seams.keeper?.keepNow()
   }
 
   /**

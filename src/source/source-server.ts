@@ -12,7 +12,7 @@ import type { Difference, VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Quiesce } from '../domain/quiesce.ts'
 import type { TargetTree } from '../tree/target-tree.ts'
-import type { MirrorRequest, QuiesceNote, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
+import type { MirrorRequest, QuiesceNote, Reached, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 
 /** Where the operations of each volume go, by the volume's index on the wire. */
 export type Targets = ReadonlyMap<number, TargetTree>
@@ -56,9 +56,10 @@ export interface SourceServer extends AsyncDisposable {
   describe(signal: AbortSignal): Promise<Workload>
   /**
    * Opens the volumes and starts the capture; when it runs for this job, these volumes and rules already, goes on with it.
+   * `reached`: how far it had come; where that is further than it says now, the source was set back, and all is compared again.
    * @throws {AppError} SOURCE_MISSING, SOURCE_UNSUPPORTED, CAPTURE_UNSUPPORTED, RULE_INVALID
    */
-  prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal): Promise<{ captureEpoch: string }>
+  prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal, options?: { reached?: Reached | undefined }): Promise<{ captureEpoch: string }>
   /**
    * Mirrors all prepared volumes; resolves when all is applied and flushed. What it has passed is replicated meanwhile.
    * @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE

@@ -20,6 +20,7 @@ import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
 import { Barriers } from './barrier.ts'
 import { mirrorBesideReplication } from './mirror-beside-replication.ts'
 import { ReportSender } from './report-sender.ts'
+import type { CaptureCount } from './capture-count.ts'
 import type { Capturing, SourceCapture } from './source-capture.ts'
 
 export interface SourceSessionOptions {
@@ -160,6 +161,7 @@ class SourceSession implements AsyncDisposable {
       case 'describe': return { kind: 'workload', id, workload: await describe(signal) }
       case 'prepare': {
         const { changes } = await capture.prepare(request.jobId, request.volumes, request.rules, signal)
+        if (request.reached !== undefined) await capture.checkReached(request.reached)
         return { kind: 'prepared', id, captureEpoch: changes.epoch }
       }
       case 'mirror': return await this.#flowOf('mirror', cancel, async () => await this.#mirror(request, signal))
@@ -191,7 +193,7 @@ class SourceSession implements AsyncDisposable {
   }
 
   async #mirror({ id, request, resume }: Extract<Request, { kind: 'mirror' }>, signal: AbortSignal): Promise<Answer> {
-    const { volumes, rules, changes } = this.#options.capture.current
+    const { volumes, rules, changes, count } = this.#options.capture.current
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
@@ -201,7 +203,7 @@ class SourceSession implements AsyncDisposable {
     try {
       const progress = await mirrorBesideReplication({
         volumes, rules, changes, stream: this.#stream, request, resume, clock: this.#options.clock, ratio: () => this.#ratio, keepsDeleted: () => this.#ignoresDeletes,
-        report: (p, f) => { reports.report(p, f) }, reportReplication: (p, f) => { replicated.report(this.#withLoad(p), f) },
+        report: (p, f) => { reports.report(p, f) }, reportReplication: (p, f) => { replicated.report(this.#withState(p, count), f) },
         reportOrphans: async orphans => { await this.#tell({ kind: 'mirror-orphans', id, orphans: [...orphans] }) },
       }, signal)
       await Promise.all([reports.finish(), replicated.finish()])
@@ -274,7 +276,7 @@ class SourceSession implements AsyncDisposable {
         volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock, keepsDeleted: () => this.#ignoresDeletes,
         report: (progress, findings) => {
           this.#barriers.noteSafe(this.#options.clock.now() - progress.recoveryPointLatencyMs)
-          this.#reports?.report(this.#withLoad(progress), findings)
+          this.#reports?.report(this.#withState(progress, capturing.count), findings)
         },
       })
       this.#replication = { capturing, replicator }
@@ -282,9 +284,9 @@ class SourceSession implements AsyncDisposable {
     return this.#replication.replicator
   }
 
-  #withLoad(progress: ReplicationProgress): ReplicationProgress {
+  #withState(progress: ReplicationProgress, count: CaptureCount): ReplicationProgress {
     const { load } = this.#options
-    return { ...progress, ...load === undefined ? {} : { agent: load() } }
+    return { ...progress, ...load === undefined ? {} : { agent: load() }, position: count.tell() }
   }
 
   async #flowOf(kind: Flow, cancel: AbortController, work: () => Promise<Answer>): Promise<Answer> {

@@ -30,7 +30,7 @@
 import { z } from 'zod'
 import { Finding } from '../domain/finding.ts'
 import { Orphan, OrphanPolicy } from '../domain/orphan.ts'
-import { MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import { CapturePosition, MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
 import { Quiesce } from '../domain/quiesce.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import { MAX_RULES, Rule } from '../domain/rule.ts'
@@ -89,6 +89,10 @@ export const AppliedFailure = z.object({
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
 const MAX_QUIESCE_NOTES = 65
+/** How far the capture of this epoch had come when the appliance was told last. */
+export const Reached = z.strictObject({ captureEpoch: label, position: CapturePosition })
+export type Reached = z.infer<typeof Reached>
+
 /** A line for the job's history about what came to rest on the source, or up again. */
 export const QuiesceNote = z.object({ kind: z.enum(['pre-script', 'services-stopped', 'services-started']), message: text })
 export type QuiesceNote = z.infer<typeof QuiesceNote>
@@ -101,7 +105,7 @@ export const Control = z.discriminatedUnion('kind', [
   control('barrier', { id }), control('passed', { id }),
   control('queue', { id }), control('queued', { id, queued: id, oldestMs: z.number().nonnegative() }),
   control('describe', { id }), control('workload', { id, workload: Workload }),
-  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot), rules: z.array(Rule).max(MAX_RULES) }), control('prepared', { id, captureEpoch: label }),
+  control('prepare', { id, jobId: z.string(), volumes: z.array(VolumeRoot), rules: z.array(Rule).max(MAX_RULES), reached: Reached.optional() }), control('prepared', { id, captureEpoch: label }),
   control('mirror', { id, request: MirrorRequest, resume: z.array(ResumePoint) }),
   control('mirror-progress', { id, progress: MirrorProgress, findings: z.array(SentFinding) }),
   control('mirror-orphans', { id, orphans: z.array(Orphan) }),

@@ -21,6 +21,8 @@ export interface LoopFileSystem extends Disposable {
   remount(option: 'ro' | 'rw'): void
   /** As when the power goes: what was not flushed is lost, the file system is then mounted again. Nothing may be open on it. `first`: called when the power is off. Not for btrfs. */
   powerLoss(first: () => Promise<void>): Promise<void>
+  /** Keeps a copy of its image as it is now; the answer sets the file system back to it. Nothing may be open on it, both times. */
+  snapshot(): () => void
 }
 
 /** Makes and mounts it, with these options; disposing unmounts and removes it. */
@@ -49,6 +51,16 @@ export function mountLoop(type: LoopType, sizeMiB = 512, options?: string, forma
       await first()
       execFileSync('umount', [path])
       execFileSync('mount', ['-o', 'loop', image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
+    },
+    snapshot: () => {
+      const copy = join(base, 'snapshot')
+      const offline = (from: string, to: string): void => {
+        execFileSync('umount', [path])
+        execFileSync('cp', ['--sparse=always', from, to])
+        execFileSync('mount', ['-o', 'loop', image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
+      }
+      offline(image, copy)
+      return () => { offline(copy, image) }
     },
     [Symbol.dispose]: () => {
       execFileSync('umount', [path])

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { storeIdentity } from '../../../src/agent/identity.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import type { DegradationKind } from '../../../src/domain/degradation.ts'
+import type { CapturePosition } from '../../../src/domain/progress.ts'
 import { isAppError } from '../../../src/errors/app-error.ts'
 import { linkLog } from '../../../src/logging/logger.ts'
 import { openLinkIdentity } from '../../../src/posix/linking.ts'
@@ -39,6 +40,8 @@ export class Protection implements AsyncDisposable {
   /** over all connections since the mirror, without what this one has sent */
   #sentBefore = 0
   #sent = 0
+  /** how far the agent has told that it is */
+  #position: CapturePosition | undefined
   readonly seen = new Set<DegradationKind>()
   #degraded: readonly DegradationKind[] = []
   /** figures of the connection now are there */
@@ -101,7 +104,8 @@ export class Protection implements AsyncDisposable {
     while (!isOver()) {
       try {
         const server = await this.#next(signal)
-        const { captureEpoch } = await server.prepare('job', [{ index: VOLUME, path: '/' }], [], signal)
+        const reached = this.#position === undefined ? undefined : { captureEpoch: this.#epoch, position: this.#position }
+        const { captureEpoch } = await server.prepare('job', [{ index: VOLUME, path: '/' }], [], signal, { reached })
         if (captureEpoch !== this.#epoch) {
           await server.mirror({ compare: 'attributes', orphans: 'delete' }, this.#targets, () => undefined, signal)
           this.mirrors++
@@ -110,7 +114,8 @@ export class Protection implements AsyncDisposable {
         this.#sentBefore += this.#sent
         this.#sent = 0
         const base = { bytes: -1 }
-        await server.replicate(this.#targets, ({ bytesSent, degraded = [] }) => {
+        await server.replicate(this.#targets, ({ bytesSent, position, degraded = [] }) => {
+          this.#position = position
           // the first report comes before anything is sent by this replication, but behind a mirror
           if (base.bytes < 0) base.bytes = bytesSent
           this.#sent = bytesSent - base.bytes

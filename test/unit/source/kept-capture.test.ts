@@ -16,7 +16,7 @@ const CHANGES: readonly Change[] = [
   { kind: 'data', volume: 1, path: PATH, object: { inode: 2n ** 60n, linkCount: 2 }, atMs: 7 }, { kind: 'object', volume: 1, inode: 9n, atMs: 8 },
   { kind: 'rescan', volume: 1, sinceMs: 3, atMs: 4, why: ['events-lost'] },
 ]
-const KEPT: KeptCapture = { version: 1, jobId: 'j', roots: ROOTS, rules: [], identities: ['i'], epoch: 'e', bootId: 'b', safeMs: 1000, clock: { wallMs: 5000, monotonicMs: 100 } }
+const KEPT: KeptCapture = { version: 1, jobId: 'j', roots: ROOTS, rules: [], identities: ['i'], epoch: 'e', bootId: 'b', safeMs: 1000, clock: { wallMs: 5000, monotonicMs: 100 }, count: 3 }
 const NOW = { bootId: 'b', clock: { wallMs: 6000, monotonicMs: 1100 }, identities: ['i'] }
 
 t.test('what is kept is read back as it was, paths that are no text included', async t => {

@@ -71,6 +71,22 @@ t.test('a capture whose volume was replaced is opened anew when it is prepared a
   t.equal(opened, 2)
 })
 
+t.test('a source that has come less far than it had is compared whole, once', async t => {
+  await using source = new TestSource()
+  const { changes, count, safe } = await source.capture.prepare('job-1', ROOTS, [], soon())
+  const { epoch: captureEpoch } = changes
+  const told = count.tell()
+  for (const position of [told, { kept: 0, step: 0 }]) await source.capture.checkReached({ captureEpoch, position })
+  await source.capture.checkReached({ captureEpoch: 'another', position: { kept: 9, step: 9 } })
+  t.same(changes.status().degraded, [], 'as far as it was told, or another capture')
+  const ahead = { captureEpoch, position: { kept: told.kept, step: told.step + 1 } }
+  await source.capture.checkReached(ahead)
+  t.match(await changes.take(soon()), [{ kind: 'rescan', volume: 1, sinceMs: 0, why: ['volume-rolled-back'] }])
+  t.equal(safe.safeMs, 0, 'an agent that ends before it is done compares all, too')
+  await source.capture.checkReached(ahead)
+  t.same(await changes.take(soon()), [], 'it was seen to')
+})
+
 t.test('freezing again thaws what was frozen before', async t => {
   await using source = new TestSource()
   await source.capture.prepare('job-1', ROOTS, [], soon())
