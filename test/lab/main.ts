@@ -61,7 +61,7 @@ async function main(args: readonly string[]): Promise<number> {
       }
       const result = await mirrorDirectories(options, signal)
       if (flags.json === true) print(result)
-      else say(`${String(result.files)} files, ${String(result.bytesSent)} bytes sent, ${String(result.bytesSkipped)} skipped, ${String(result.findings.length)} findings, ${String(result.durationMs)} ms`)
+      else say(`${String(result.files)} files, ${String(result.bytesSent)} bytes sent, ${String(result.bytesSkipped)} skipped, ${String(result.findingsTotal)} findings, ${String(result.durationMs)} ms`)
     })
 
   transferOptions(program.command('replicate').description('mirror SRC into DST, keep replicating while COMMAND runs, then drain: replicate SRC DST -- COMMAND...'))

@@ -18,6 +18,8 @@ export const Task = z.object({
   volumeId: z.string().optional(), mark: z.boolean().optional(),
   /** verify instead of mirroring; the report's file is absolute */
   verify: z.object({ by: VerifyBy, repair: z.boolean(), reportFile: z.string() }).optional(),
+  /** so many findings are kept; all are counted */
+  maxFindings: z.number(),
   /** tell how far it is */
   progress: z.boolean(),
   /** how data goes, each from so long after the beginning on */
@@ -31,13 +33,16 @@ export const Task = z.object({
 })
 export type Task = z.infer<typeof Task>
 
+/** the first of them, and how many there are */
+const Findings = { findings: z.array(Finding), findingsTotal: z.number() }
+
 export const ReceiverEvent = z.discriminatedUnion('event', [
   /** the agent can be started */
   z.object({ event: z.literal('listening') }),
   /** found since the last time */
   z.object({ event: z.literal('orphans'), orphans: z.array(Orphan) }),
   z.object({
-    event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSentCompressed: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(Finding),
+    event: z.literal('mirrored'), files: z.number(), bytesSent: z.number(), bytesSentCompressed: z.number(), bytesSkipped: z.number(), durationMs: z.number(), ...Findings,
     orphans: OrphanTotals,
     /** processor time that the whole machine spent meanwhile */
     machineCpuMs: z.number(),
@@ -46,11 +51,11 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
   }),
   z.object({ event: z.literal('progress'), progress: MirrorProgress }),
   z.object({ event: z.literal('verifying'), progress: VerifyProgress }),
-  z.object({ event: z.literal('verified'), verified: VerifyProgress, found: z.number(), repaired: z.number(), durationMs: z.number(), findings: z.array(Finding) }),
+  z.object({ event: z.literal('verified'), verified: VerifyProgress, found: z.number(), repaired: z.number(), durationMs: z.number(), ...Findings }),
   z.object({
     event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), bytesSent: z.number(),
     /** how long the source was frozen, when it was */
-    frozenMs: z.number().optional(), findings: z.array(Finding),
+    frozenMs: z.number().optional(), ...Findings,
   }),
   z.object({ event: z.literal('task'), script: z.string(), exitCode: z.number().nullable(), timedOut: z.boolean(), output: z.string() }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),

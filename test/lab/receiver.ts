@@ -28,11 +28,11 @@ import { openCertificateAuthority } from '../../src/trust/certificate-authority.
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
 import { openLinkIdentity } from '../../src/posix/linking.ts'
 import { acceptTlsLink } from '../../src/wire/tls-link.ts'
+import { KeptFindings } from './kept-findings.ts'
 import { openTarget } from './open-target.ts'
 import { machineCpuMs, peakBytes } from './processor-time.ts'
 import { Task, type ReceiverEvent } from './receiver-task.ts'
 
-const MAX_FINDINGS = 10_000
 const JOB = 'lab'
 /** the line that asks for a drain with the source frozen */
 const FREEZE = 'freeze'
@@ -63,15 +63,16 @@ async function receive(task: Task, scriptAsked: Promise<unknown>, drainAsked: Ab
   tell({ event: 'listening' })
   await using server = await arrival
   const targets = new Map([[0, target]])
-  const findings: Finding[] = []
-  const keep = (more: readonly Finding[]): void => { findings.push(...more.slice(0, MAX_FINDINGS - findings.length)) }
+  const findings = new KeptFindings(task.maxFindings)
   const startedAt = performance.now()
   const cpuBefore = machineCpuMs()
   const volumes = [{ index: 0, path: task.source, mountPoint: '/' }]
   await transmitAsTold(server, task, signal)
   await server.prepare(JOB, volumes, task.rules, signal)
+  let mirrorFindings = 0
   const mirroring = (progress: MirrorProgress, more: readonly Finding[], orphans: readonly Orphan[]): void => {
-    keep(more)
+    findings.add(more)
+    mirrorFindings = progress.findings
     if (orphans.length > 0) tell({ event: 'orphans', orphans: [...orphans] })
     else if (task.progress) tell({ event: 'progress', progress })
   }
@@ -80,20 +81,20 @@ async function receive(task: Task, scriptAsked: Promise<unknown>, drainAsked: Ab
       ...task.verify, repair: task.verify.repair ? task.request : undefined, volumes, clock: systemClock, repairing: mirroring,
       progress: progress => { if (task.progress) tell({ event: 'verifying', progress }) },
     }, signal)
-    tell({ event: 'verified', ...result, durationMs: Math.round(performance.now() - startedAt), findings: findings.splice(0) })
+    tell({ event: 'verified', ...result, durationMs: Math.round(performance.now() - startedAt), ...findings.take(mirrorFindings) })
     await server.release(signal)
     return
   }
   const report = await server.mirror(task.request, targets, mirroring, signal)
-  keep(report.findings)
+  findings.add(report.findings)
   const { progress } = report
   tell({
     event: 'mirrored', files: progress.filesFound, bytesSent: progress.bytesSent, bytesSentCompressed: progress.bytesSentCompressed ?? progress.bytesSent, bytesSkipped: progress.bytesSkipped, durationMs: Math.round(performance.now() - startedAt),
-    orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), findings: findings.splice(0),
+    orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), ...findings.take(progress.findings),
   })
   const failed = new AbortController()
   const inStream = runScript(server, task, scriptAsked, AbortSignal.any([signal, drainAsked]), failed)
-  if (task.replicate) await replicate(server, targets, keep, findings, drainAsked, AbortSignal.any([signal, failed.signal]))
+  if (task.replicate) await replicate(server, targets, findings, drainAsked, AbortSignal.any([signal, failed.signal]))
   await inStream
   await server.release(signal)
 }
@@ -136,16 +137,16 @@ async function withFolder(target: TargetTree, { target: path, orphansFolder }: T
   return new SetAsideTree({ target, replica, openFolder: async inner => await openAsideFolder(orphansFolder, systemClock.now(), inner) })
 }
 
-async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], keep: (more: readonly Finding[]) => void, findings: Finding[], drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
-  await server.replicate(targets, (_progress, more) => { keep(more) }, AbortSignal.any([drainAsked, signal]))
+async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], findings: KeptFindings, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
+  await server.replicate(targets, (_progress, more) => { findings.add(more) }, AbortSignal.any([drainAsked, signal]))
   signal.throwIfAborted()
   // where the source is not frozen, what is written during the drain may or may not arrive
   const freeze = drainAsked.reason === FREEZE
-  const drained = await server.drain({ freeze, holdMs: 60_000 }, targets, (_progress, more) => { keep(more) }, signal)
+  const drained = await server.drain({ freeze, holdMs: 60_000 }, targets, (_progress, more) => { findings.add(more) }, signal)
   const frozenMs = drained.frozenAtMs === undefined ? undefined : systemClock.now() - drained.frozenAtMs
   if (freeze) await server.thaw(signal)
   const figures: ReplicationProgress = drained.progress
-  tell({ event: 'drained', bytesSent: figures.bytesSent, frozenMs, changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, findings: findings.splice(0) })
+  tell({ event: 'drained', bytesSent: figures.bytesSent, frozenMs, changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, ...findings.take() })
 }
 
 const drain = new AbortController()

@@ -21,6 +21,8 @@ export interface TransferOptions extends TargetIdentity {
   rules?: readonly Rule[], orphansFolder?: string | undefined
   /** of `replicate` */
   capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined, script?: string | undefined
+  /** so many findings are told at most, of the mirror and of what follows it; all are counted */
+  maxFindings?: number
   /** told how far it is */
   progress?: ((event: ProgressEvent) => void) | undefined
 }
@@ -29,7 +31,9 @@ export type VerifyOptions = TransferOptions & { verify: { by: VerifyBy, repair: 
 
 type Findings = Extract<ReceiverEvent, { event: 'mirrored' }>['findings']
 export interface MirrorResult {
-  files: number, bytesSent: number, bytesSentCompressed: number, bytesSkipped: number, durationMs: number, findings: Findings
+  files: number, bytesSent: number, bytesSentCompressed: number, bytesSkipped: number, durationMs: number
+  /** the first of them, and how many there are */
+  findings: Findings, findingsTotal: number
   /** what DST has and SRC has not, all of it; of a preview: what would become of it */
   orphans: OrphanTotals & { preview: boolean, list: Orphan[] }
   /** processor time of the whole machine while it ran, and the most memory that each side had resident */
@@ -41,7 +45,7 @@ export interface VerifyResult {
   differences: number, moving: number
   /** that were there before it, and that it has mended */
   found: number, repaired: number
-  durationMs: number, findings: Findings, report: string
+  durationMs: number, findings: Findings, findingsTotal: number, report: string
 }
 export interface ReplicateResult extends MirrorResult {
   changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
@@ -54,6 +58,7 @@ export interface ReplicateResult extends MirrorResult {
 }
 type TaskResult = Omit<Extract<ReceiverEvent, { event: 'task' }>, 'event'>
 
+const MAX_FINDINGS = 10_000
 const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 
 /** @throws {AppError} SOURCE_MISSING, REPLICA_ROOT_MISSING, and what ended the mirror */
@@ -65,9 +70,9 @@ export async function mirrorDirectories(options: TransferOptions, signal: AbortS
 /** Compares instead of mirroring, and repairs when it is to. @throws {AppError} as mirrorDirectories; REPORT_NOT_WRITTEN */
 export async function verifyDirectories(options: VerifyOptions, signal: AbortSignal): Promise<VerifyResult> {
   await using pair = await startPair(options, false, signal)
-  const { verified, found, repaired, durationMs, findings } = await pair.next('verified')
+  const { verified, found, repaired, durationMs, findings, findingsTotal } = await pair.next('verified')
   const { filesFound, filesCompared, bytesCompared, differences, moving } = verified
-  return { files: filesFound, filesCompared, bytesCompared, differences, moving, found, repaired, durationMs, findings, report: resolve(options.verify.reportFile) }
+  return { files: filesFound, filesCompared, bytesCompared, differences, moving, found, repaired, durationMs, findings, findingsTotal, report: resolve(options.verify.reportFile) }
 }
 
 /** Replication that goes on until it is drained; disposing ends both processes. */
@@ -107,14 +112,14 @@ export async function replicateDirectories(options: TransferOptions, command: re
   signal.throwIfAborted()
   const task = options.script === undefined ? {} : { task: await pair.task() }
   pair.drain(false)
-  const { changes, latencyMsP50, latencyMsP99, drainMs, findings, bytesSent } = await pair.next('drained')
+  const { changes, latencyMsP50, latencyMsP99, drainMs, findings, findingsTotal, bytesSent } = await pair.next('drained')
   if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
-  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null, ...task }
+  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], findingsTotal: mirrored.findingsTotal + findingsTotal, changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null, ...task }
 }
 
 function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {
-  const { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, machineCpuMs } = mirrored
-  return { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, orphans: { ...mirrored.orphans, preview: request.orphansPreview === true, list: [...list] }, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
+  const { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, findingsTotal, machineCpuMs } = mirrored
+  return { files, bytesSent, bytesSentCompressed, bytesSkipped, durationMs, findings, findingsTotal, orphans: { ...mirrored.orphans, preview: request.orphansPreview === true, list: [...list] }, machineCpuMs, agentPeakBytes: peakBytes(agentPid), receiverPeakBytes: mirrored.peakBytes }
 }
 
 interface Pair extends AsyncDisposable {
@@ -145,7 +150,7 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
     const verify = options.verify === undefined ? undefined : { ...options.verify, reportFile: await reportPlace(options.verify.reportFile, source, target) }
     const task: Task = {
       source, target, request: options.request, rules: [...options.rules ?? []], orphansFolder: options.orphansFolder === undefined ? undefined : resolve(options.orphansFolder), volumeId: options.volumeId, mark: options.mark, verify,
-      transmissions: [...options.transmissions ?? []], progress: options.progress !== undefined, replicate, script: options.script === undefined ? undefined : resolve(options.script), stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
+      transmissions: [...options.transmissions ?? []], maxFindings: options.maxFindings ?? MAX_FINDINGS, progress: options.progress !== undefined, replicate, script: options.script === undefined ? undefined : resolve(options.script), stateDirectory: join(run.path, 'receiver'), agentStateDirectory,
     }
     await mkdir(task.stateDirectory)
     const receiver = execa(NODE, [RECEIVER, JSON.stringify(task)], {

@@ -1,8 +1,9 @@
 /** What one file system has and another one cannot hold: it is told by name, and everything else arrives. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { mirrorDirectories, verifyDirectories } from '../../lab/transfer.ts'
 import { MOUNT_SKIP, mountLoop, type LoopFileSystem, type LoopType } from '../../zoo/loop-file-system.ts'
 import { inShort, mirrorBetween } from '../../zoo/mirror-between.ts'
 import { differences } from '../../zoo/zoo.ts'
@@ -121,6 +122,18 @@ open('f', 'w').write('content')
   t.match(quoted(all), /ENAMETOOLONG/)
   t.equal(filesFound, 5, 'one walk: a second one would not help')
   t.same(differences(from, to).filter(line => !/longest|widest| differences$/.test(line)), [])
+})
+
+t.test('findings above the limit of what is told are counted', { skip: MOUNT_SKIP }, async t => {
+  const { from, to } = volumes(t, 'ext4', 'xfs')
+  for (let i = 0; i < 12; i++) symlinkSync('x'.repeat(2000), join(from, `too-long-${String(i)}`))
+  const request = { compare: 'attributes', orphans: 'keep' } as const
+  const few = await mirrorDirectories({ source: from, target: to, request, maxFindings: 5 }, AbortSignal.timeout(120_000))
+  t.same([few.findings.length, few.findingsTotal], [5, 12])
+  const { findings, findingsTotal } = await verifyDirectories({
+    source: from, target: to, request, maxFindings: 7, verify: { by: 'attributes', repair: true, reportFile: join(t.testdir(), 'report') },
+  }, AbortSignal.timeout(120_000))
+  t.same([findings.length, findingsTotal], [7, 12], 'of a repair')
 })
 
 t.test('project ids arrive on XFS, and where there are none they are named', { skip: MOUNT_SKIP }, async t => {
