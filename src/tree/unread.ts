@@ -7,7 +7,7 @@ const CAUSES = new Map<string, Pick<Finding, 'code' | 'severity' | 'message' | '
   ['ENOENT', { code: 'FILE_VANISHED', severity: 'warning', message: 'It was removed or replaced while it was read.', advice: 'Nothing: its removal is carried over like any other change.' }],
   ['EXDEV', { code: 'FILE_UNSUPPORTED', severity: 'warning', message: 'It is a mount point of another file system.', advice: 'Mirror that file system as a volume of its own if it is needed.' }],
   ['EFBIG', { code: 'FILE_UNSUPPORTED', severity: 'error', message: 'The file claims a size of 2^53 bytes or more.', advice: 'Make the file smaller or leave it out.' }],
-  ['E2BIG', { code: 'ATTRIBUTE_REFUSED', severity: 'warning', message: 'Its extended attributes are together over 1 MiB: the last ones by name were left out, everything else was copied.', advice: 'Remove attributes if the others are needed.' }],
+  ['E2BIG', { code: 'ATTRIBUTE_REFUSED', severity: 'warning', message: 'Its extended attributes are together over 1 MiB and the last ones by name were left out, or their names are over 64 KiB and all were; everything else was copied.', advice: 'Remove attributes if the others are needed.' }],
   ['EINVAL', { code: 'FILE_UNSUPPORTED', severity: 'warning', message: 'It is of a type that Linux file systems do not share.', advice: 'Leave it out.' }],
 ])
 

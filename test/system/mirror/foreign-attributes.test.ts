@@ -159,3 +159,27 @@ for name in ('d', 'f', 'd/child'):
   t.same(inShort(all), ['ATTRIBUTE_REFUSED d', 'ATTRIBUTE_REFUSED d/child', 'ATTRIBUTE_REFUSED f'])
   t.match(quoted(all), /project id 77/)
 })
+
+t.test('attributes over 1 MiB together, and names that the kernel cannot list, are told once each, and the content arrives', { skip: MOUNT_SKIP }, async t => {
+  const { from, to } = volumes(t, 'xfs', 'xfs')
+  python(`
+os.chdir(sys.argv[1])
+os.mkdir('whole')
+for directory in ('.', 'whole'):
+    for what in ('values', 'names'):
+        at = directory + '/' + what
+        open(at + '-small', 'w').write('content'); open(at + '-large', 'wb').write(os.urandom(3 << 20)); os.mkdir(at + '-d'); open(at + '-d/inside', 'w').write('inside')
+        for kind in ('-small', '-large', '-d'):
+            if what == 'values':
+                for i in range(20): os.setxattr(at + kind, 'user.v%02d' % i, b'V' * 61440)
+            else:
+                for i in range(300): os.setxattr(at + kind, 'user.%03d' % i + 'n' * 242, b'v')
+`, from)
+  const { all } = await mirrorBetween(from, to)
+  t.same(inShort(all), ['', 'whole/'].flatMap(directory => ['names', 'values'].flatMap(what => ['d', 'large', 'small'].map(kind => `ATTRIBUTE_REFUSED ${directory}${what}-${kind}`))).sort())
+  const held = (name: string): number => Number(python('print(len(os.listxattr(sys.argv[1])))', join(to, name)))
+  for (const name of ['values-small', 'values-large', 'values-d', 'whole/values-small', 'whole/values-large', 'whole/values-d']) t.equal(held(name), 17, name)
+  for (const name of ['names-small', 'names-large', 'names-d', 'whole/names-small', 'whole/names-large', 'whole/names-d']) t.equal(held(name), 0, name)
+  t.equal(run('rsync', '-niaHS', '--checksum', '--delete', `${from}/`, `${to}/`), '', 'all but the attributes is equal')
+  t.same((await mirrorBetween(from, to, { compare: 'data' })).all, [], 'what can be held is there')
+})

@@ -7,7 +7,7 @@ use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, NODE, PATH_MAX
 use crate::packed_paths::{Parent, is_gone, paths};
 use crate::sys::{file_type, next_data, read_at, read_link, stat, sync_range};
 use crate::tree::{TREES, Tree, open_looked_at};
-use crate::xattr::Object;
+use crate::xattr::{For, Object};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -91,6 +91,7 @@ impl<'a> Reading<'a> {
                 libc::S_IFREG if found.stx_size > SIZE_MAX => return Err(Errno(libc::EFBIG)),
                 libc::S_IFREG if found.stx_size > self.small => {
                     self.large.push(index);
+                    self.lacking = self.lacks_attributes(name);
                     return Ok(());
                 }
                 libc::S_IFREG => {
@@ -106,6 +107,14 @@ impl<'a> Reading<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether extended attributes of a large file will be left out, which reading it in pieces does not tell.
+    fn lacks_attributes(&mut self, name: &[u8]) -> bool {
+        let end = self.out.len();
+        let encoded = Object::Named(self.dir, name).encode(For::Operation, &mut self.scratch, &mut self.out);
+        self.out.truncate(end);
+        encoded == Ok(false)
     }
 
     fn other(&mut self, name: &[u8], found: &libc::statx) -> Result<()> {

@@ -138,13 +138,15 @@ impl Object<'_> {
     }
 
     /// Appends `u16 count | { u8 length | name | u32 length | value }` sorted by name. What would make them more than the wire takes is left
-    /// out: false then.
+    /// out, and all of them where their names are more than the kernel lists: false then.
     pub fn encode(&self, purpose: For, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool> {
-        self.list(scratch)?;
+        let listed = self.list(scratch);
         let start = out.len();
         out.extend_from_slice(&[0, 0]);
-        if scratch.is_empty() {
-            return Ok(true);
+        match listed {
+            Err(Errno(libc::E2BIG)) => return Ok(false),
+            Ok(()) if scratch.is_empty() => return Ok(true),
+            other => other?,
         }
         let wanted = |name: &[u8]| is_kept(name) && !(purpose == For::Listing && is_stored_acl(name));
         let mut names: Vec<&[u8]> = scratch.split(|&b| b == 0).filter(|n| !n.is_empty() && wanted(n)).collect();
