@@ -1,7 +1,7 @@
 /**
  * The limbo: a directory in the root of a replica in which objects are kept for a moment while they are moved. It is there only while a
  * cycle of replication moves something; no tree shows it in a listing, neither a replica's nor a source's, so a source cannot have
- * something of this name copied. What a crash leaves in it is removed when replication or a mirror begins.
+ * something of this name copied, and a finding tells when it has. What a crash leaves in it is removed when replication or a mirror begins.
  */
 import { parseRelPath, type RelPath } from './rel-path.ts'
 

@@ -20,3 +20,11 @@ export function tooLongBelow(directory: RelPath, count: number): Finding {
     advice: 'Move them nearer to the root of the volume, or give the directories above them shorter names.',
   }
 }
+
+/** `path`: a name that is ours (domain/limbo.ts), which the source has. */
+export function reservedName(path: RelPath): Finding {
+  return {
+    code: 'FILE_UNSUPPORTED', severity: 'warning', subject: display(path), message: 'The name is kept for replication: what has it on the source was not copied, nor what is below it.',
+    advice: 'Remove it if an earlier replication left it behind; give it another name if it is needed.',
+  }
+}

@@ -4,8 +4,10 @@
  * does not capture changes: what changes while it walks is replication's business, which must be capturing already.
  */
 import type { Clock } from '../clock/clock.ts'
+import { LIMBO } from '../domain/limbo.ts'
 import { parseRelPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { MirrorProgress } from '../domain/progress.ts'
+import { isAppError } from '../errors/app-error.ts'
 import { MirrorFront } from '../tree/mirror-front.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import { EVERYTHING, type VolumeRules } from '../tree/volume-rules.ts'
@@ -13,6 +15,7 @@ import type { AppliedFailure, MirrorRequest, ResumePoint } from '../wire/message
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { Arrivals } from './arrivals.ts'
 import { EdgeLinks } from './edge-links.ts'
+import { reservedName } from './findings.ts'
 import { LinkGroups } from './link-groups.ts'
 import { GroupMirror, type PendingDirectory, type VolumeMirror } from './mirror-group.ts'
 import { Orphans, type OrphanReporter } from './orphans.ts'
@@ -50,6 +53,7 @@ export async function mirrorVolumes(work: MirrorWork, signal: AbortSignal): Prom
   const { stream } = work
   const tally = new Tally(stream, work.clock, work.report)
   if (work.request.orphansPreview === true) return await preview(work, tally, signal)
+  for (const tree of work.volumes.values()) if (await hasLimbo(tree, signal)) tally.finding(reservedName(LIMBO))
   const { front = begun(work.volumes) } = work
   let refusals = await mirrorRound(work, front, tally, undefined, signal)
   tally.walked()
@@ -77,6 +81,16 @@ export function begun(volumes: ReadonlyMap<number, unknown>): MirrorFront {
 
 function begin(front: MirrorFront, volumes: ReadonlyMap<number, unknown>): void {
   for (const volume of volumes.keys()) front.begin(volume, ROOT_PATH)
+}
+
+/** Whether the source has something of the name that is ours, which no listing shows. */
+async function hasLimbo(tree: SourceTree, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await tree.readMetadata(LIMBO, signal) !== undefined
+  } catch (error) {
+    if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+    return true
+  }
 }
 
 /** Only looks for orphans. */

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { execa } from 'execa'
-import { appendFile, chmod, link, lutimes, mkdir, mkdtemp, open, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, link, lutimes, mkdir, mkdtemp, open, readdir, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import type { MirrorRequest } from '../../../src/wire/messages.ts'
 import { differences } from '../../oracle.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { mirrorBetween, type MirrorOutcome } from '../../zoo/mirror-between.ts'
+import { inShort, mirrorBetween, type MirrorOutcome } from '../../zoo/mirror-between.ts'
 
 interface Pair { source: string, replica: string, mirror: (request: Partial<MirrorRequest>) => Promise<MirrorOutcome> }
 
@@ -183,5 +183,19 @@ t.test('a directory with many entries is paged on both sides', async t => {
   await rm(join(replica, 'many', `name-013579-${'x'.repeat(80)}`))
   const again = await mirror({ compare: 'attributes' })
   t.equal(again.filesDone, 2, 'the lost link, and its directory for the times')
+  t.same(await differences(source, replica), [])
+})
+
+t.test('the name that is ours in the root of a source is told and not copied; below the root it is as any other', async t => {
+  const { source, replica, mirror } = await pair(t)
+  await mkdir(join(source, 'd/.landfall-limbo'), { recursive: true })
+  await writeFile(join(source, 'd/.landfall-limbo/file'), 'copied')
+  t.same((await mirror({})).all, [])
+  await mkdir(join(source, '.landfall-limbo'))
+  await writeFile(join(source, '.landfall-limbo/file'), 'not copied')
+  for (const compare of ['none', 'attributes'] as const) t.same(inShort((await mirror({ compare })).all), ['FILE_UNSUPPORTED .landfall-limbo'])
+  t.same(await readdir(replica), ['d'])
+  await rm(join(source, '.landfall-limbo'), { recursive: true })
+  t.same((await mirror({})).all, [])
   t.same(await differences(source, replica), [])
 })
