@@ -10,46 +10,51 @@ import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { apply, directory, file, refusals, rel, remove } from '../../zoo/tree-pair.ts'
 
 const signal = new AbortController().signal
+const TYPES = ['ext4', 'xfs', 'btrfs'] as const
 const ALL = { smallFileBytes: 1 << 20, maxBatchBytes: 1 << 20 }
 
-void t.test('what lies hidden below a mount point is seen, and the mount is not', { skip: MOUNT_SKIP }, async t => {
-  using volume = mountLoop('ext4')
-  const point = join(volume.path, 'point')
-  mkdirSync(point)
-  writeFileSync(join(point, 'hidden'), 'below')
-  chmodSync(point, 0o701)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'none', point])
-  try {
-    writeFileSync(join(point, 'on-the-mount'), 'above')
-    await using source = await openPosixSourceTree(volume.path, signal)
-    const names: string[] = []
-    for await (const page of source.list(rel('point'), signal)) for (const e of listingEntries(page)) names.push(e.name.toString())
-    t.same(names, ['hidden'])
-    const page = await source.look(rel('point'), signal)
-    t.same(page === undefined ? [] : [...listingEntries(page)].map(e => e.mode), [0o701])
-    await using target = await openPosixTargetTree(volume.path, signal)
-    await apply(target, remove('point'))
-    t.equal(readFileSync(join(point, 'on-the-mount'), 'utf8'), 'above')
-  } finally {
-    execFileSync('umount', [point])
-  }
-})
+for (const type of TYPES) {
+  void t.test(`what lies hidden below a mount point is seen, and the mount is not (${type})`, { skip: MOUNT_SKIP }, async t => {
+    using volume = mountLoop(type)
+    const point = join(volume.path, 'point')
+    mkdirSync(point)
+    writeFileSync(join(point, 'hidden'), 'below')
+    chmodSync(point, 0o701)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'none', point])
+    try {
+      writeFileSync(join(point, 'on-the-mount'), 'above')
+      await using source = await openPosixSourceTree(volume.path, signal)
+      const names: string[] = []
+      for await (const page of source.list(rel('point'), signal)) for (const e of listingEntries(page)) names.push(e.name.toString())
+      t.same(names, ['hidden'])
+      const page = await source.look(rel('point'), signal)
+      t.same(page === undefined ? [] : [...listingEntries(page)].map(e => e.mode), [0o701])
+      await using target = await openPosixTargetTree(volume.path, signal)
+      await apply(target, remove('point'))
+      t.equal(readFileSync(join(point, 'on-the-mount'), 'utf8'), 'above')
+    } finally {
+      execFileSync('umount', [point])
+    }
+  })
+}
 
-void t.test('access times stay as they are, of links and directories too', { skip: MOUNT_SKIP }, async t => {
-  using volume = mountLoop('ext4')
-  const paths = ['d', 'd/f', 'd/s'].map(p => join(volume.path, p))
-  mkdirSync(join(volume.path, 'd'))
-  writeFileSync(join(volume.path, 'd/f'), 'data')
-  symlinkSync('f', join(volume.path, 'd/s'))
-  for (const path of paths.toReversed()) (path.endsWith('/s') ? lutimesSync : utimesSync)(path, 1000, 2000)
-  await using source = await openPosixSourceTree(volume.path, signal)
-  for await (const page of source.list(rel('d'), signal)) t.ok(page.length > 0)
-  await source.read(['d/f', 'd/s'].map(rel), ALL, signal)
-  await source.read([rel('d')], ALL, signal)
-  await using target = await openPosixTargetTree(volume.path, signal)
-  for await (const page of target.list(rel('d'), signal)) t.ok(page.length > 0)
-  t.same(paths.map(path => lstatSync(path).atimeMs), [1_000_000, 1_000_000, 1_000_000])
-})
+for (const type of TYPES) {
+  void t.test(`access times stay as they are, of links and directories too (${type})`, { skip: MOUNT_SKIP }, async t => {
+    using volume = mountLoop(type)
+    const paths = ['d', 'd/f', 'd/s'].map(p => join(volume.path, p))
+    mkdirSync(join(volume.path, 'd'))
+    writeFileSync(join(volume.path, 'd/f'), 'data')
+    symlinkSync('f', join(volume.path, 'd/s'))
+    for (const path of paths.toReversed()) (path.endsWith('/s') ? lutimesSync : utimesSync)(path, 1000, 2000)
+    await using source = await openPosixSourceTree(volume.path, signal)
+    for await (const page of source.list(rel('d'), signal)) t.ok(page.length > 0)
+    await source.read(['d/f', 'd/s'].map(rel), ALL, signal)
+    await source.read([rel('d')], ALL, signal)
+    await using target = await openPosixTargetTree(volume.path, signal)
+    for await (const page of target.list(rel('d'), signal)) t.ok(page.length > 0)
+    t.same(paths.map(path => lstatSync(path).atimeMs), [1_000_000, 1_000_000, 1_000_000])
+  })
+}
 
 void t.test('blocks that cannot be read are a finding with their range, and the rest of the file is read', { skip: MOUNT_SKIP }, async t => {
   using volume = mountLoop('ext4', 64)

@@ -11,9 +11,9 @@ const signal = new AbortController().signal
 const flagsOf = (path: string): string => (execFileSync('lsattr', ['-d', path], { encoding: 'utf8' }).split(' ')[0] ?? '').replaceAll('-', '').replace('e', '')
 const IMMUTABLE = { flags: 0x10 }
 
-for (const type of ['ext4', 'xfs'] as const) {
+for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
   void t.test(`a full file system ends the batch with REPLICA_FULL and later goes on (${type})`, { skip: MOUNT_SKIP }, async t => {
-    using volume = mountLoop(type, type === 'xfs' ? 300 : 32)
+    using volume = mountLoop(type, type === 'ext4' ? 32 : 300)
     await using target = await openPosixTargetTree(volume.path, signal)
     const free = statfsSync(volume.path).bavail * statfsSync(volume.path).bsize
     writeFileSync(join(volume.path, 'ballast'), '')
