@@ -22,7 +22,7 @@ const print = (line: string): void => { process.stdout.write(`${line}\n`) }
 const program = new Command('soak').description('Replicates file systems under random workloads while agent, receiver and line fail at random; drains, compares, and begins again. Ends with 1 at the first difference. Run as root.')
   .option('--seconds <n>', 'how long: no round begins after it', whole, 3600)
   .option('--seed <n>', 'of the first round; each round has the next one', whole, Date.now() % 1_000_000)
-  .addOption(new Option('--fs <type...>', 'file systems, in turn').choices(TYPES).default(['ext4', 'xfs']))
+  .addOption(new Option('--fs <type...>', 'file systems, in turn').choices(TYPES).default(['ext4', 'xfs', 'btrfs']))
   .addOption(new Option('--faults <kind...>', 'only these').choices(FAULTS))
   .option('--no-faults', 'none')
   .parse()

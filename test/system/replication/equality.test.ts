@@ -7,14 +7,14 @@ import { prepareWorkloads, runWorkloads, WORKLOADS } from '../../workloads/workl
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { SEED } from '../../seed.ts'
 
-const SECONDS = Number(process.env['EQUALITY_SECONDS'] ?? 10)
+const SECONDS = Number(process.env['EQUALITY_SECONDS'] ?? 7)
 /** names of workloads, to look at some alone */
 const ONLY = process.env['WORKLOADS']?.split(',')
 const WANTED = WORKLOADS.filter(({ name }) => ONLY?.includes(name) ?? true)
 
 t.setTimeout(500_000)
 
-for (const type of ['ext4', 'xfs'] as const) {
+for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
   void t.test(`on ${type} a drained replica is equal after ${WANTED.map(({ name }) => name).join(', ')} (SEED=${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
     const signal = AbortSignal.timeout(480_000)
     using source = mountLoop(type, 2048)
