@@ -25,6 +25,16 @@ import { VolumeWalks } from './volume-walks.ts'
 const CTIME_TICK_NS = 20_000_000n
 const NS_PER_MS = 1_000_000n
 
+/** As if the kernel had less than it has: for tests. */
+export interface LesserKernel {
+  /** KiB of the buffer in which each processor records changed ranges */
+  traceKiB?: number
+  /** the queue of events has the kernel's limit (fs.fanotify.max_queued_events) */
+  boundedQueue?: boolean
+  /** it names neither the object of an event about an entry, nor both ends of a rename */
+  before517?: boolean
+}
+
 export interface FanotifyOptions {
   /** absolute path of each volume's root, by the volume's index on the wire */
   volumes: ReadonlyMap<number, string>
@@ -35,6 +45,7 @@ export interface FanotifyOptions {
   disk?: DiskQueue | undefined
   /** trace dirty pages where that can be done; left out: yes */
   pages?: boolean
+  lesser?: LesserKernel
 }
 
 /**
@@ -47,7 +58,7 @@ export async function openFanotifyChangeSource(options: FanotifyOptions, signal:
   const roots = [...options.volumes]
   if (options.disk !== undefined) await checkDiskQueue(options.disk, options.volumes.values())
   const shares = memoryShares(options.limitBytes)
-  const watch = openWatch(roots.map(([, path]) => path), shares.markBytes, options.pages ?? true)
+  const watch = openWatch(roots.map(([, path]) => path), shares.markBytes, options.pages ?? true, options.lesser)
   const untraced = watch.untraced()
   if (untraced.length > 0) captureLog.info({ untraced }, 'ranges of changed files are not known')
   const source = new FanotifyChangeSource(watch, roots, options.clock, shares)
@@ -94,9 +105,9 @@ const REASONS = new Map<string, string>([
   ['ESTALE', 'its file system does not open file handles'],
 ])
 
-function openWatch(paths: readonly string[], limitBytes: number, pages: boolean): NativeWatch {
+function openWatch(paths: readonly string[], limitBytes: number, pages: boolean, { traceKiB, boundedQueue = false, before517 = false }: LesserKernel = {}): NativeWatch {
   try {
-    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes, pages)
+    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes, pages, traceKiB ?? null, boundedQueue, before517)
   } catch (error) {
     const errno = errnoOf(error)
     const what = paths.join(', ')

@@ -33,7 +33,7 @@ export interface NativeWalk {
 }
 
 export interface NativeCapture {
-  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number, pages: boolean): NativeWatch }
+  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number, pages: boolean, traceKiB: number | null, boundedQueue: boolean, before517: boolean): NativeWatch }
   ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
 }
 

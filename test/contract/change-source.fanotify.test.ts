@@ -1,15 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openFanotifyChangeSource } from '../../src/capture/fanotify-change-source.ts'
+import { openFanotifyChangeSource, type LesserKernel } from '../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume, type LoopType } from '../zoo/loop-file-system.ts'
 import { changeSourceContract, type Captured } from './change-source.contract.ts'
 
-async function open(directory: string, dispose: () => void): Promise<Captured> {
+async function open(directory: string, dispose: () => void, lesser: LesserKernel = {}): Promise<Captured> {
   mkdirSync(join(directory, 'below'))
   writeFileSync(join(directory, 'old'), 'old')
   writeFileSync(join(directory, 'below', 'inner'), 'inner')
-  const source = await openFanotifyChangeSource({ volumes: new Map([[5, directory]]), clock: systemClock }, AbortSignal.timeout(60_000))
+  const source = await openFanotifyChangeSource({ volumes: new Map([[5, directory]]), clock: systemClock, lesser }, AbortSignal.timeout(60_000))
   return {
     directory, source,
     did: () => undefined,
@@ -41,3 +41,8 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const satisfies readonly LoopType
     return open(volume.path, () => { volume[Symbol.dispose]() })
   }, MOUNT_SKIP)
 }
+
+changeSourceContract('fanotify of a kernel before 5.17', async () => {
+  const volume = mountLoop('ext4', 64)
+  return open(volume.path, () => { volume[Symbol.dispose]() }, { before517: true })
+}, MOUNT_SKIP)

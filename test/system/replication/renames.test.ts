@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, chmodSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
+import { openFanotifyChangeSource, type LesserKernel } from '../../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
@@ -57,14 +57,14 @@ interface Running extends AsyncDisposable {
 }
 
 /** A mirrored volume that is replicated, past its first cycle. */
-async function replicating(type: LoopType, prepare: (root: string) => void): Promise<Running> {
+async function replicating(type: LoopType, prepare: (root: string) => void, lesser: LesserKernel = {}): Promise<Running> {
   const stack = new AsyncDisposableStack()
   const source = stack.use(mountLoop(type, 600))
   const target = stack.use(mountLoop(type, 600))
   const replica = join(target.path, 'replica')
   mkdirSync(replica)
   prepare(source.path)
-  const changes = stack.use(await openFanotifyChangeSource({ volumes: new Map([[0, source.path]]), clock: systemClock }, signal))
+  const changes = stack.use(await openFanotifyChangeSource({ volumes: new Map([[0, source.path]]), clock: systemClock, lesser }, signal))
   const from = stack.use(await openPosixSourceTree(source.path, signal))
   const to = stack.use(await openPosixTargetTree(replica, signal))
   await copyTree(from, to, signal)
@@ -136,8 +136,8 @@ for (const type of ['ext4', 'xfs'] as const) {
     t.same(world.findings, [])
   })
 
-  void t.test(`what changed in a renamed tree on ${type}, and what took its place, arrives as well`, { skip: MOUNT_SKIP }, async t => {
-    await using world = await replicating(type, root => { fill(join(root, 'tree'), 1000) })
+  for (const lesser of type === 'ext4' ? [{}, { before517: true }] : [{}]) void t.test(`what changed in a renamed tree on ${type}, and what took its place, arrives as well ${JSON.stringify(lesser)}`, { skip: MOUNT_SKIP }, async t => {
+    await using world = await replicating(type, root => { fill(join(root, 'tree'), 1000) }, lesser)
     const { source, stream } = world
     const before = stream.bytesSent
     renameSync(join(source, 'tree'), join(source, 'old'))
@@ -150,8 +150,8 @@ for (const type of ['ext4', 'xfs'] as const) {
     linkSync(join(source, 'old/d5/e5/f5'), join(source, 'tree/linked'))
     renameSync(join(source, 'old/large'), join(source, 'large'))
     await world.caughtUp()
-    // the new large file, and what is small
-    t.ok(stream.bytesSent - before < 6_000_000, `${String(stream.bytesSent - before)} bytes`)
+    // the new large file, and what is small; where nothing tells what an event is about, what moved is sent again
+    t.ok(stream.bytesSent - before < ('before517' in lesser ? 12_000_000 : 6_000_000), `${String(stream.bytesSent - before)} bytes`)
     await world.drain()
     t.same(await differences(source, world.replica), [])
     t.same(world.findings, [])

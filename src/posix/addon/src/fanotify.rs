@@ -71,10 +71,24 @@ pub fn now_ms() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1000.0).floor()
 }
 
-fn open_group() -> Result<OwnedFd> {
+/// A kernel that has less than this one, for tests.
+#[derive(Clone, Copy)]
+pub struct Lesser {
+    /// of the buffers of the trace, for each processor
+    trace_kib: Option<usize>,
+    /// the queue of events has a limit
+    bounded_queue: bool,
+    before_517: bool,
+}
+
+fn open_group(lesser: Lesser) -> Result<OwnedFd> {
+    let flags = if lesser.bounded_queue { INIT_FLAGS & !UNLIMITED_QUEUE } else { INIT_FLAGS };
     let open = |report: u32| {
+        if lesser.before_517 && report & REPORT_TARGET_FID != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
         // SAFETY: takes two numbers.
-        check(unsafe { libc::fanotify_init(INIT_FLAGS | report, (libc::O_RDONLY | libc::O_CLOEXEC) as u32) })
+        check(unsafe { libc::fanotify_init(flags | report, (libc::O_RDONLY | libc::O_CLOEXEC) as u32) })
     };
     // 5.17 names the object of an event about an entry too; 5.9 does with the name alone
     let fd = open(REPORT_FID | REPORT_DFID_NAME | REPORT_TARGET_FID).or_else(|_| open(REPORT_FID | REPORT_DFID_NAME))?;
@@ -100,10 +114,11 @@ fn file_system_id(fd: RawFd) -> Result<FileSystemId> {
 }
 
 /// Marks the file system that `root` is on; the id that its events carry.
-fn mark_file_system(fan: RawFd, root: RawFd) -> Result<FileSystemId> {
+fn mark_file_system(fan: RawFd, root: RawFd, lesser: Lesser) -> Result<FileSystemId> {
     // SAFETY: a null path marks the file system of the descriptor itself.
     let mark_wanted = |fd: RawFd, wanted: u64| check(unsafe { libc::fanotify_mark(fan, MARK_ADD_FILE_SYSTEM, wanted, fd, std::ptr::null()) });
-    let mark = |fd: RawFd| match mark_wanted(fd, WANTED_RENAME) {
+    let mark_renames = |fd: RawFd| if lesser.before_517 { Err(Errno(libc::EINVAL)) } else { mark_wanted(fd, WANTED_RENAME) };
+    let mark = |fd: RawFd| match mark_renames(fd) {
         Err(Errno(libc::EINVAL)) => mark_wanted(fd, WANTED_MOVED),
         marked => marked,
     };
@@ -120,8 +135,8 @@ fn mark_file_system(fan: RawFd, root: RawFd) -> Result<FileSystemId> {
 
 impl Watch {
     /// @param pages false: ranges are not asked for
-    fn open(roots: &[Vec<u8>], limit_bytes: usize, pages: bool) -> Result<Watch> {
-        let fan = open_group()?;
+    fn open(roots: &[Vec<u8>], limit_bytes: usize, pages: bool, lesser: Lesser) -> Result<Watch> {
+        let fan = open_group(lesser)?;
         let mut file_systems: Vec<FileSystemId> = Vec::new();
         let mut volumes = Vec::new();
         for path in roots {
@@ -129,7 +144,7 @@ impl Watch {
             // events name directories by handle: a file system that cannot open them again is of no use
             let handle = handle_of(root.as_raw_fd(), c"")?;
             drop(open_handle(root.as_raw_fd(), &handle, libc::O_PATH)?);
-            let id = mark_file_system(fan.as_raw_fd(), root.as_raw_fd())?;
+            let id = mark_file_system(fan.as_raw_fd(), root.as_raw_fd(), lesser)?;
             let index = file_systems.iter().position(|known| *known == id).unwrap_or_else(|| {
                 file_systems.push(id);
                 file_systems.len() - 1
@@ -137,7 +152,7 @@ impl Watch {
             let device = split_device(status(root.as_raw_fd())?.st_dev);
             volumes.push(Volume { root, device, file_system: u16::try_from(index).map_err(|_| Errno(libc::E2BIG))? });
         }
-        let trace = if pages { Trace::open(&volumes, limit_bytes / PAGES_SHARE) } else { Err(String::new()) };
+        let trace = if pages { Trace::open(&volumes, limit_bytes / PAGES_SHARE, lesser.trace_kib) } else { Err(String::new()) };
         for volume in volumes.iter().filter(|volume| trace.as_ref().is_ok_and(|(trace, _)| trace.follows(volume.file_system).is_some())) {
             // stores through mmap are in the trace, and sooner
             // SAFETY: a null path means the file system of the descriptor itself.
@@ -339,11 +354,13 @@ pub struct FanotifyWatch {
 
 #[napi]
 impl FanotifyWatch {
-    /// Marks the file systems of these directories and starts to read. Changes after this call are captured.
+    /// Marks the file systems of these directories and starts to read. Changes after this call are captured. The last three are as if the
+    /// kernel had less: KiB of trace for each processor (null: as much as is good), a queue with a limit, no names of both ends of a rename.
     #[napi(factory)]
-    pub fn open(roots: Vec<Buffer>, limit_bytes: f64, pages: bool) -> napi::Result<Self> {
+    pub fn open(roots: Vec<Buffer>, limit_bytes: f64, pages: bool, trace_kib: Option<u32>, bounded_queue: bool, before_517: bool) -> napi::Result<Self> {
+        let lesser = Lesser { trace_kib: trace_kib.map(|kib| kib as usize), bounded_queue, before_517 };
         let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.to_vec()).collect();
-        let watch = Arc::new(Watch::open(&roots, limit_bytes as usize, pages)?);
+        let watch = Arc::new(Watch::open(&roots, limit_bytes as usize, pages, lesser)?);
         let mut readers = FanotifyWatch { watch: Some(Arc::clone(&watch)), readers: Vec::new() };
         let traced = watch.trace.is_ok();
         for (name, run) in [("fanotify", Watch::run as fn(&Watch)), ("pages", Watch::run_trace)].into_iter().take(1 + usize::from(traced)) {

@@ -50,8 +50,9 @@ pub struct TakenTrace {
 
 impl Trace {
     /// Follows those file systems of the volumes that can be followed; why not is told for each other one.
-    pub fn open(volumes: &[Volume], limit_bytes: usize) -> std::result::Result<(Trace, Vec<String>), String> {
-        let instance = Instance::open().map_err(|refusal| format!("{} (errno {})", refusal.what, refusal.errno.0))?;
+    /// @param buffer_kib of each processor; left out: as much as is good
+    pub fn open(volumes: &[Volume], limit_bytes: usize, buffer_kib: Option<usize>) -> std::result::Result<(Trace, Vec<String>), String> {
+        let instance = Instance::open(buffer_kib).map_err(|refusal| format!("{} (errno {})", refusal.what, refusal.errno.0))?;
         let by_page = instance.format(DIRTY.events[0]).is_err();
         let mut reasons = Vec::new();
         let mut file_systems: Vec<Traced> = Vec::new();

@@ -105,8 +105,8 @@ fn sweep(instances: &OwnedFd) {
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 impl Instance {
-    /// A new instance that records nothing yet.
-    pub fn open() -> std::result::Result<Instance, Refusal> {
+    /// A new instance that records nothing yet. `buffer_kib`: of each processor, instead of what is good.
+    pub fn open(buffer_kib: Option<usize>) -> std::result::Result<Instance, Refusal> {
         let root = refused("mount tracefs", tracefs())?;
         let instances = refused("open the instances of tracefs", open_at(root.as_raw_fd(), c"instances", libc::O_RDONLY | libc::O_DIRECTORY))?;
         sweep(&instances);
@@ -134,19 +134,19 @@ impl Instance {
         };
         // from here on dropping it removes it
         let mut instance = Instance { instances, directory, name, pipes: Vec::new(), layout, page_bytes };
-        refused("set the tracing instance up", instance.set_up())?;
+        refused("set the tracing instance up", instance.set_up(buffer_kib))?;
         Ok(instance)
     }
 
-    fn set_up(&mut self) -> Result<()> {
+    fn set_up(&mut self, buffer_kib: Option<usize>) -> Result<()> {
         self.write("tracing_on", "0")?;
         let cpus: Vec<String> = std::fs::read_dir(format!("/proc/self/fd/{}/per_cpu", self.directory.as_raw_fd()))
             .map_err(|error| io(&error))?
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
-        let share = (BUFFERS_KIB / cpus.len().max(1)).clamp(LEAST_KIB, MOST_KIB);
-        self.write("buffer_size_kb", &share.to_string())?;
+        let share = || (BUFFERS_KIB / cpus.len().max(1)).clamp(LEAST_KIB, MOST_KIB);
+        self.write("buffer_size_kb", &buffer_kib.unwrap_or_else(share).to_string())?;
         // the newest records stay, and a page tells that older ones were lost
         self.write("options/overwrite", "1")?;
         // what older kernels lack of these only costs a little
