@@ -38,10 +38,7 @@ export class EntrySender {
 
   /** Sends the metadata of the touched directories, and everything added. */
   async finishDirectories(signal: AbortSignal): Promise<void> {
-    for (const path of this.touched) {
-      const metadata = await this.#volume.tree.readMetadata(path, signal)
-      if (metadata !== undefined) await this.#sender.add(metadata, signal)
-    }
+    for (const path of this.touched) await this.addMetadata(path, signal)
     await this.flush(signal)
   }
 

@@ -116,6 +116,23 @@ t.test('a directory that cannot be read is told, and what the replica has in it 
   t.throws(() => lstatSync(join(replica.path, 'good/a name that is rather long 7')), { code: 'ENOENT' })
 })
 
+t.test('objects whose attributes cannot be read are told, and the mirror goes on in and behind them', { skip: MOUNT_SKIP }, async t => {
+  const [source, replica] = [mounted(t, 'ext4', 64), mounted(t, 'ext4', 64)]
+  writeFileSync(join(source.path, 'file'), 'file')
+  mkdirSync(join(source.path, 'directory'))
+  for (const path of ['file', 'directory']) run('setfattr', '-n', 'user.long', '-v', path.repeat(50), join(source.path, path))
+  for (const path of ['directory/inside', 'other']) writeFileSync(join(source.path, path), path)
+  t.same((await mirrorBetween(source.path, replica.path)).all, [])
+  for (const path of ['directory/inside', 'directory/new', 'other', 'zzz']) writeFileSync(join(source.path, path), `${path} now`)
+  unmounted(source, image => {
+    const blockBytes = Number(/Block size:\s+(\d+)/.exec(run('dumpe2fs', '-h', image))?.[1])
+    for (const path of ['file', 'directory']) spoil(image, Number(/File ACL: ([1-9]\d*)/.exec(run('debugfs', '-R', `stat /${path}`, image))?.[1]) * blockBytes, 32)
+  })
+  const { all } = await mirrorBetween(source.path, replica.path)
+  t.same([...new Set(inShort(all))], ['FILE_UNREADABLE directory', 'FILE_UNREADABLE file'])
+  t.same(['file', 'directory/inside', 'directory/new', 'other', 'zzz'].map(path => readFileSync(join(replica.path, path), 'utf8')), ['file', 'directory/inside now', 'directory/new now', 'other now', 'zzz now'])
+})
+
 t.test('a tree far deeper than any path is copied as far as it can be addressed, again and again, and removed', { skip: MOUNT_SKIP }, async t => {
   for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
     const [source, replica] = [mounted(t, type), mounted(t, type)]
