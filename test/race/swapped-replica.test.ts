@@ -1,12 +1,16 @@
 /** Directories and files of a replica turn into links to the outside, FIFOs and devices while everything that a source may ask for is done there. */
-import { readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { FileOperation } from '../../src/domain/file-operation.ts'
 import { isAppError } from '../../src/errors/app-error.ts'
 import { readMark, VOLUME_MARK, writeMark } from '../../src/posix/marks.ts'
 import { closeTree, openTree } from '../../src/posix/posix.ts'
+import { openAsideFolder } from '../../src/tree/posix-aside-folder.ts'
+import { openPosixSourceTree } from '../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
+import { SetAsideTree } from '../../src/tree/set-aside-tree.ts'
 import { listingEntries } from '../../src/wire/listing-codec.ts'
 import { encodeOperations } from '../../src/wire/operation-codec.ts'
 import { MOUNT_SKIP, mountLoop } from '../zoo/loop-file-system.ts'
@@ -18,6 +22,16 @@ import { SEED } from '../seed.ts'
 
 const RUN_MS = 4000
 const signal = new AbortController().signal
+
+/** Files below; what of the canary is in one of them, or in an attribute, is noted in `seen`. Takes them away. */
+function takeMoved(folder: string, seen: string[]): number {
+  // Node's recursive readdir goes through links
+  const files = execFileSync('find', [folder, '-type', 'f', '-print0'], { encoding: 'utf8' }).split('\0').filter(path => path !== '')
+  for (const path of files) if (readFileSync(path, 'latin1').includes(`${SECRET} `)) seen.push(`moved ${path}`)
+  if (execFileSync('getfattr', ['-Rhd', '--absolute-names', folder], { encoding: 'utf8' }).includes('user.canary')) seen.push('moved an attribute')
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true })
+  return files.length
+}
 
 for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
   void t.test(`nothing outside is touched or read while names are exchanged under the receiver: ${type} (SEED=${String(SEED)})`, { skip: MOUNT_SKIP }, async t => {
@@ -42,13 +56,29 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
       () => directory('d'), () => directory('d/e'), () => directory('d/e/e'), () => metadata('', { mode: 0o755 }),
     ]
     const seen: string[] = []
-    let [applied, failed, pages, hashes] = [0, 0, 0, 0]
+    const aside = join(volume.path, 'aside')
+    mkdirSync(aside)
+    let [applied, failed, pages, hashes, moved, stuck] = [0, 0, 0, 0, 0, 0]
     const end = performance.now() + RUN_MS
     const operate = async (): Promise<void> => {
       while (performance.now() < end) {
         const { operations, failures } = await target.apply(encodeOperations(Array.from({ length: 60 }, () => (kinds[random(kinds.length)] ?? (() => remove('x')))())), signal)
         applied += operations - failures.length
         failed += failures.length
+      }
+    }
+    const movable = ['d', 'd/a', 'd/b', 'd/e', 'd/e/a', 'd/e/b', 'd/e/e', 'x']
+    // each time with a tree of its own: what could not be moved is stuck for good in one
+    const moveAside = async (): Promise<void> => {
+      while (performance.now() < end) {
+        {
+          await using moving = new SetAsideTree({
+            target: await openPosixTargetTree(inside, signal), replica: await openPosixSourceTree(inside, signal), openFolder: async inner => await openAsideFolder(aside, Date.now(), inner),
+          })
+          const batch = encodeOperations(Array.from({ length: 6 }, () => ({ kind: 'set-aside', path: rel(movable[random(movable.length)] ?? 'd') })))
+          stuck += (await moving.apply(batch, signal)).failures.filter(({ partial }) => !partial).length
+        }
+        moved += takeMoved(aside, seen)
       }
     }
     const ask = async (): Promise<void> => {
@@ -73,15 +103,16 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
     }
     await using spied = await openPosixTargetTree(outside, signal)
     const forbidden = new Set([(await spied.blockHashes(rel('a'), 0, 65536, 4096, signal)).subarray(0, 16).toString('hex')])
-    await Promise.all([operate(), ask(), ask()])
+    await Promise.all([operate(), moveAside(), ask(), ask()])
     const swaps = await swapping.stop()
     closeTree(marked)
-    t.comment(`${String(swaps)} swaps, ${String(applied)} applied, ${String(failed)} refused, ${String(pages)} pages, ${String(hashes)} bytes of hashes`)
+    t.comment(`${String(swaps)} swaps, ${String(applied)} applied, ${String(failed)} refused, ${String(pages)} pages, ${String(hashes)} bytes of hashes, ${String(moved)} files moved, ${String(stuck)} times not`)
     t.ok(swaps > 200, `${String(swaps)} swaps`)
     t.ok(applied > 500 && failed > 100, `${String(applied)} operations applied, ${String(failed)} refused`)
     t.ok(pages > 100 && hashes > 1000, 'listings and hashes were answered')
+    t.ok(moved > 20, `${String(moved)} files moved`)
     t.same(seen, [], 'nothing of the outside was told')
     t.same(describeCanary(outside), before, 'nothing of the outside was changed')
-    t.same(readdirSync(volume.path).sort().filter(n => n !== 'lost+found'), ['inside', 'outside', 'parking'], 'nothing appeared beside the root')
+    t.same(readdirSync(volume.path).sort().filter(n => n !== 'lost+found'), ['aside', 'inside', 'outside', 'parking'], 'nothing appeared beside the root')
   })
 }

@@ -54,6 +54,20 @@ t.test('a verification writes nothing to the replica, which may be read-only, an
   }
 })
 
+t.test('every one of 20,000 missing names has a line in the report', { skip: MOUNT_SKIP }, async t => {
+  const { source, replica, report } = trees(t)
+  const names = Array.from({ length: 20_000 }, (_, i) => `missing-${String(i).padStart(5, '0')}`)
+  for (const name of names) writeFileSync(join(source, name), '')
+  execFileSync('touch', ['-r', source, replica.path])
+  const found = await lab('mirror', source, replica.path, '--verify', 'attributes', '--report', report, '--json')
+  t.equal(found.exitCode, 7, found.stderr)
+  t.equal(Verified.parse(JSON.parse(found.stdout)).differences, names.length)
+  const told = lines(report)
+  t.match([told[0], told.at(-1)], [{ record: 'start' }, { record: 'end', status: 'complete', differences: names.length }])
+  const missing = told.slice(1, -1).map(line => line.record === 'difference' && line['round'] === 1 ? `${String(line['path'])} ${JSON.stringify(line['aspects'])}` : line.record)
+  t.ok(missing.sort().join('\n') === names.map(name => `${name} [{"what":"missing"}]`).join('\n'), 'each name once, and nothing else')
+})
+
 t.test('what a repair mends is proven by a second look, and orphans are its business only when they are to go', { skip: MOUNT_SKIP }, async t => {
   const { source, replica, report } = trees(t)
   mkdirSync(join(source, 'dir'))

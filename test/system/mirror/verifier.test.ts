@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, chmodSync, lchownSync, linkSync, mkdirSync, mkdtempSync, openSync, closeSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { appendFileSync, chmodSync, lchownSync, linkSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { systemClock, type Clock } from '../../../src/clock/clock.ts'
 import { display, ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import type { Difference, VerifyBy, VerifyProgress } from '../../../src/domain/verification.ts'
@@ -10,19 +10,25 @@ import { mirrorVolumes } from '../../../src/mirror/mirrorer.ts'
 import { verifyVolumes } from '../../../src/mirror/verifier.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
-import { mountLoop, MOUNT_SKIP } from '../../zoo/loop-file-system.ts'
+import { mountLoop, MOUNT_SKIP, type LoopType } from '../../zoo/loop-file-system.ts'
 import { buildZoo, tameZoo } from '../../zoo/zoo.ts'
 import { TreeStream } from '../../tree-stream.ts'
 
-interface Pair { source: string, replica: string, mirror: () => Promise<void>, verify: (by: VerifyBy, meanwhile?: () => void) => Promise<{ found: string[], moving: string[], progress: VerifyProgress, all: Difference[] }> }
+interface Pair { source: string, replica: string, sourceVolume: string, mirror: () => Promise<void>, verify: (by: VerifyBy, meanwhile?: () => void) => Promise<{ found: string[], moving: string[], progress: VerifyProgress, all: Difference[] }> }
 
-function pair(t: Test): Pair {
-  const volume = mountLoop('ext4', 256)
-  t.teardown(() => { tameZoo(volume.path); volume[Symbol.dispose]() })
-  const [source, replica] = ['source', 'replica'].map(name => mkdtempSync(join(volume.path, `${name}-`))) as [string, string]
+/** Two directories of one volume, or of two that are `apart`. */
+function pair(t: Test, type: LoopType = 'ext4', apart = false): Pair {
+  const mounted = (): string => {
+    const volume = mountLoop(type, type === 'xfs' ? 320 : 256, undefined, type === 'ext4' ? ['-b', '4096'] : [])
+    t.teardown(() => { tameZoo(volume.path); volume[Symbol.dispose]() })
+    return volume.path
+  }
+  const sourceVolume = mounted()
+  const source = mkdtempSync(join(sourceVolume, 'source-'))
+  const replica = mkdtempSync(join(apart ? mounted() : sourceVolume, 'replica-'))
   const signal = AbortSignal.timeout(60_000)
   return {
-    source, replica,
+    source, replica, sourceVolume,
     mirror: async () => {
       await using from = await openPosixSourceTree(source, signal)
       await using to = await openPosixTargetTree(replica, signal)
@@ -184,4 +190,62 @@ t.test('what changes on the source meanwhile is moving, not a difference', { ski
   t.same(moving, ['changed: size mtime', 'created: missing', 'removed: extra', 'renamed/below/file: missing', 'renamed/below: missing', 'renamed: missing', 'tree/below/file: extra', 'tree/below: extra', 'tree: extra'])
   t.equal(progress.differences, 1)
   t.equal(progress.moving, moving.length)
+})
+
+t.test('on XFS another project is named', { skip: MOUNT_SKIP }, async t => {
+  const { source, replica, mirror, verify } = pair(t, 'xfs')
+  for (const name of ['same', 'project']) {
+    writeFileSync(join(source, name), 'data')
+    execFileSync('xfs_io', ['-c', 'chproj 42', join(source, name)])
+  }
+  await mirror()
+  t.same((await verify('attributes')).found, [])
+  execFileSync('xfs_io', ['-c', 'chproj 43', join(replica, 'project')])
+  const { found, all } = await verify('attributes')
+  t.same(found, ['project: project'])
+  t.same(all[0]?.aspects, [{ what: 'project', source: '42', replica: '43' }])
+})
+
+t.test('on btrfs a directory where the source has a subvolume is named', { skip: MOUNT_SKIP }, async t => {
+  const { source, replica, mirror, verify } = pair(t, 'btrfs')
+  for (const name of ['same', 'plain']) execFileSync('btrfs', ['-q', 'subvolume', 'create', join(source, name)])
+  await mirror()
+  t.same((await verify('attributes')).found, [])
+  execFileSync('btrfs', ['-q', 'subvolume', 'delete', join(replica, 'plain')])
+  mkdirSync(join(replica, 'plain'))
+  for (const name of ['plain', '.']) execFileSync('touch', ['-r', join(source, name), join(replica, name)])
+  const { found, all } = await verify('attributes')
+  t.same(found, ['plain: flags'])
+  t.match(all[0]?.aspects, [{ what: 'flags', source: '0x1000000', replica: '0x0' }])
+})
+
+t.test('a file whose data cannot be read is named, and the others are compared', { skip: MOUNT_SKIP }, async t => {
+  const { source, replica, sourceVolume, mirror, verify } = pair(t, 'ext4', true)
+  writeFileSync(join(source, 'bad'), randomBytes(65_536))
+  // a hole can be read whatever happens to the image
+  writeFileSync(join(source, 'wrong'), '')
+  truncateSync(join(source, 'wrong'), 5000)
+  await mirror()
+  patch(join(replica, 'wrong'), 4500, Buffer.from('X'))
+  execFileSync('touch', ['-r', join(source, 'wrong'), join(replica, 'wrong')])
+  execFileSync('sync', ['-f', source])
+  // the last block of the file lies behind the end of the image
+  const map = execFileSync('filefrag', ['-v', '-b4096', join(source, 'bad')], { encoding: 'utf8' })
+  const lastBlock = Math.max(...Array.from(map.matchAll(/^\s+\d+:\s+\d+\.\.\s*\d+:\s+\d+\.\.\s*(\d+):/gm), ([, last]) => Number(last)))
+  t.ok(lastBlock > 0, map)
+  const image = join(dirname(sourceVolume), 'image')
+  const rest = readFileSync(image).subarray(lastBlock * 4096)
+  truncateSync(image, lastBlock * 4096)
+  writeFileSync('/proc/sys/vm/drop_caches', '3')
+  try {
+    const { found, moving, progress } = await verify('data')
+    t.same({ found, moving }, { found: ['bad: unreadable', 'wrong: content'], moving: [] })
+    t.equal(progress.differences, 2)
+  } finally {
+    const fd = openSync(image, 'r+')
+    writeSync(fd, rest, 0, rest.length, lastBlock * 4096)
+    closeSync(fd)
+  }
+  writeFileSync('/proc/sys/vm/drop_caches', '3')
+  t.same((await verify('data')).found, ['wrong: content'])
 })

@@ -238,6 +238,18 @@ void t.test('a source that fills the disk, or uses up all inodes, ends its own j
   t.ok(own.bavail - statfsSync('/').bavail < 256 * 1024 * 1024 / own.bsize, 'the appliance keeps its space')
 })
 
+void t.test('what is to be set aside where there is no folder for it is refused by name, and stays', { skip: MOUNT_SKIP }, async t => {
+  await withCanary(t, async (evil, inside) => {
+    t.same(await evil.operate(directory('d'), file('d/f', 'mine'), symlink('up', '../outside')), [])
+    const failed = await evil.operate(...['d/f', 'd', 'up', 'up/a', '', 'nowhere'].map((path): FileOperation => ({ kind: 'set-aside', path: rel(path) })), file('after', 'x'))
+    t.same(failed.map(({ errno, operation, path }) => `${operation} ${Buffer.from(path, 'base64').toString()} ${errno}`), [
+      'set-aside d/f EOPNOTSUPP', 'set-aside d EOPNOTSUPP', 'set-aside up EOPNOTSUPP', 'set-aside up/a EOPNOTSUPP', 'set-aside  EINVAL', 'set-aside nowhere EOPNOTSUPP',
+    ])
+    t.same(readdirSync(inside).sort(), ['after', 'd', 'up'])
+    t.equal(readFileSync(join(inside, 'd/f'), 'utf8'), 'mine')
+  })
+})
+
 void t.test('what was not asked for ends the connection', { skip: MOUNT_SKIP }, async t => {
   const batch = encodeOperations([file('evil', 'x')])
   const cases: Record<string, Message[]> = {
