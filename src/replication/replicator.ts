@@ -103,6 +103,8 @@ class ChangeReplicator implements Replicator {
         const began = clock.now()
         await this.#cycles.once({ thorough: false, frozen: false }, signal)
         if (!this.#cycles.isRescanning && (clock.now() >= scanAtMs || this.#cycles.wantsScan)) {
+          // a clock that was set is shown before the walk that makes it good
+          if (this.#cycles.wantsScan) this.#reports.report(true)
           const scanBegan = clock.now()
           await this.#cycles.scan({ thorough: false, frozen: false }, signal)
           scanAtMs = clock.now() + Math.max(SCAN_MS, (clock.now() - scanBegan) * SCAN_SHARE)

@@ -26,7 +26,8 @@ export interface SafePointParts {
 export class SafePoint {
   readonly #now: () => number
   readonly #monotonic: () => number
-  readonly #startedAtNs: bigint
+  /** as #scanned, of a volume that no walk has passed yet */
+  #startedAtNs: bigint
   /** per volume: what is older was found by a walk, or changed before the capture began (ns) */
   readonly #scanned = new Map<number, bigint>()
   /** when the last taking began, by both clocks */
@@ -137,6 +138,7 @@ export class SafePoint {
     this.#heldMs = Math.min(this.#heldMs, lowestMs)
     this.#safeMs = Math.min(this.#safeMs, lowestMs)
     const lowestNs = BigInt(Math.floor(lowestMs)) * NS_PER_MS
+    if (this.#startedAtNs > lowestNs) this.#startedAtNs = lowestNs
     for (const [volume, ns] of this.#scanned) if (ns > lowestNs) this.#scanned.set(volume, lowestNs)
   }
 

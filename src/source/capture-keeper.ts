@@ -80,7 +80,8 @@ export class CaptureKeeper {
 
   /** This capture runs. Nothing is written before the replica is complete, but for a capture that goes on with one whose replica was. */
   watch(captured: Captured, { safe, count }: Progress, goesOn: boolean): void {
-    this.#of = { captured, safe, count, clock: new ClockWatch() }
+    const { readClock } = this.#seams
+    this.#of = { captured, safe, count, clock: new ClockWatch({ now: () => readClock().wallMs, monotonic: () => readClock().monotonicMs }) }
     this.#timers.push(setInterval(() => { this.#lookAtClock() }, CLOCK_MS).unref())
     if (goesOn) this.#keep()
   }
