@@ -38,6 +38,20 @@ t.test('the tier of the capture is shown in words, with what is only seen later'
   t.match(out, /^Seen later: +chattr; mmap$/m)
 })
 
+t.test('the better tiers are shown with what they tell, and why it is not the best', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('GET /sources/web1', { status: 200, body: source })
+  for (const [capture, shown] of [
+    [{ tier: 'A', reason: '', unseen: ['chattr'] }, /^Capture: +tier A: names, attributes and ranges of data as they change$/m],
+    [{ tier: 'B', reason: 'dirty pages cannot be followed', unseen: ['chattr'] }, /^Capture: +tier B: names, attributes and files as they change; ranges by checksum \(dirty pages cannot be followed\)$/m],
+  ] as const) {
+    appliance.on('GET /sources/web1/workload', { status: 200, body: { ...workload, capture } })
+    const { out } = await run(appliance, ['server', 'show', 'web1'])
+    t.match(out, shown)
+    t.match(out, /^Seen later: +chattr$/m)
+  }
+})
+
 t.test('a source that is away is shown without asking it', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('GET /sources/web1', { status: 200, body: { ...source, status: 'disconnected' } })
