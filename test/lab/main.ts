@@ -75,7 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
         say(`error: the command ${command[0] ?? ''} ${result.commandExitCode === null ? 'was ended by a signal' : `exited ${String(result.commandExitCode)}`}; what it wrote was replicated`)
         exitCode = CODES.TOOL_FAILED.exitCode
       }
-      if (flags.json !== true) say(`${String(result.changes)} changes, latency median ${String(result.latencyMsP50)} ms, 99 % ${String(result.latencyMsP99)} ms, drained in ${String(result.drainMs)} ms`)
+      if (flags.json !== true) say(`${String(result.changes)} changes, latency median ${String(result.latencyMsP50)} ms, 99 % ${String(result.latencyMsP99)} ms, drained in ${String(result.drainMs)} ms${result.frozenMs === undefined ? '' : `, frozen for ${String(result.frozenMs)} ms`}`)
     })
 
   program.command('sweep').description('clean up what labs left behind whose process is gone').action(async () => {

@@ -1,5 +1,6 @@
 /** What transfer.ts and its receiver say to each other. */
 import { z } from 'zod'
+import { DegradationKind } from '../../src/domain/degradation.ts'
 import { Finding } from '../../src/domain/finding.ts'
 import { Orphan, OrphanTotals } from '../../src/domain/orphan.ts'
 import { MirrorProgress } from '../../src/domain/progress.ts'
@@ -53,10 +54,13 @@ export const ReceiverEvent = z.discriminatedUnion('event', [
   z.object({ event: z.literal('verifying'), progress: VerifyProgress }),
   z.object({ event: z.literal('verified'), verified: VerifyProgress, found: z.number(), repaired: z.number(), durationMs: z.number(), ...Findings }),
   z.object({
-    event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), bytesSent: z.number(),
-    /** how long the source was frozen, when it was */
+    event: z.literal('drained'), changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), latencyMsMax: z.number(), drainMs: z.number(), bytesSent: z.number(),
+    /** how long the source was frozen until it was drained, when it is; it stays so until standard input says to thaw it */
     frozenMs: z.number().optional(), ...Findings,
+    /** how changes were seen, and what of the capture was less than it should be at any time */
+    tier: z.string(), degradations: z.array(DegradationKind),
   }),
+  z.object({ event: z.literal('thawed') }),
   z.object({ event: z.literal('task'), script: z.string(), exitCode: z.number().nullable(), timedOut: z.boolean(), output: z.string() }),
   z.object({ event: z.literal('failed'), code: z.string(), message: z.string() }),
 ])

@@ -11,6 +11,7 @@ import { storeIdentity } from '../../src/agent/identity.ts'
 import { startWithoutMaglev } from '../../src/bin/no-maglev.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import { ExecaScriptRunner } from '../../src/command/execa-runner.ts'
+import type { DegradationKind } from '../../src/domain/degradation.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import { NO_ORPHANS, type Orphan } from '../../src/domain/orphan.ts'
 import type { MirrorProgress, ReplicationProgress } from '../../src/domain/progress.ts'
@@ -38,13 +39,18 @@ const JOB = 'lab'
 const FREEZE = 'freeze'
 /** the line that asks for the script in the stream */
 const TASK = 'task'
+/** the line that lets go what FREEZE has frozen */
+const THAW = 'thaw'
+const HOLD_MS = 60_000
 const TASK_MS = 300_000
 
 const tell = (event: ReceiverEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
 
 startWithoutMaglev() // as bin/appliance.ts
 
-async function receive(task: Task, scriptAsked: Promise<unknown>, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
+interface Asked { script: Promise<unknown>, drain: AbortSignal, thaw: AbortSignal }
+
+async function receive(task: Task, asked: Asked, signal: AbortSignal): Promise<void> {
   const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
   const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
   let arrived: (server: SourceServer) => void = () => undefined
@@ -93,8 +99,8 @@ async function receive(task: Task, scriptAsked: Promise<unknown>, drainAsked: Ab
     orphans: progress.orphans ?? NO_ORPHANS, machineCpuMs: machineCpuMs() - cpuBefore, peakBytes: peakBytes(process.pid), ...findings.take(progress.findings),
   })
   const failed = new AbortController()
-  const inStream = runScript(server, task, scriptAsked, AbortSignal.any([signal, drainAsked]), failed)
-  if (task.replicate) await replicate(server, targets, findings, drainAsked, AbortSignal.any([signal, failed.signal]))
+  const inStream = runScript(server, task, asked.script, AbortSignal.any([signal, asked.drain]), failed)
+  if (task.replicate) await replicate(server, targets, findings, asked, AbortSignal.any([signal, failed.signal]))
   await inStream
   await server.release(signal)
 }
@@ -137,30 +143,54 @@ async function withFolder(target: TargetTree, { target: path, orphansFolder }: T
   return new SetAsideTree({ target, replica, openFolder: async inner => await openAsideFolder(orphansFolder, systemClock.now(), inner) })
 }
 
-async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], findings: KeptFindings, drainAsked: AbortSignal, signal: AbortSignal): Promise<void> {
-  await server.replicate(targets, (_progress, more) => { findings.add(more) }, AbortSignal.any([drainAsked, signal]))
+async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], findings: KeptFindings, asked: Asked, signal: AbortSignal): Promise<void> {
+  const degradations = new Set<DegradationKind>()
+  const note = ({ degraded = [] }: ReplicationProgress, more: readonly Finding[]): void => {
+    findings.add(more)
+    for (const { kind } of degraded) degradations.add(kind)
+  }
+  const { tier } = (await server.describe(signal)).capture
+  await server.replicate(targets, note, AbortSignal.any([asked.drain, signal]))
   signal.throwIfAborted()
   // where the source is not frozen, what is written during the drain may or may not arrive
-  const freeze = drainAsked.reason === FREEZE
-  const drained = await server.drain({ freeze, holdMs: 60_000 }, targets, (_progress, more) => { findings.add(more) }, signal)
+  const freeze = asked.drain.reason === FREEZE
+  const drained = await server.drain({ freeze, holdMs: HOLD_MS }, targets, note, signal)
   const frozenMs = drained.frozenAtMs === undefined ? undefined : systemClock.now() - drained.frozenAtMs
-  if (freeze) await server.thaw(signal)
-  const figures: ReplicationProgress = drained.progress
-  tell({ event: 'drained', bytesSent: figures.bytesSent, frozenMs, changes: figures.changesApplied, latencyMsP50: figures.latencyMsP50, latencyMsP99: figures.latencyMsP99, drainMs: drained.drainMs, ...findings.take() })
+  const { bytesSent, changesApplied, latencyMsP50, latencyMsP99, latencyMsMax = latencyMsP99 } = drained.progress
+  tell({ event: 'drained', bytesSent, frozenMs, changes: changesApplied, latencyMsP50, latencyMsP99, latencyMsMax, drainMs: drained.drainMs, ...findings.take(), tier, degradations: [...degradations] })
+  if (!freeze) return
+  await heldUntil(asked.thaw, server, signal)
+  await server.thaw(signal)
+  tell({ event: 'thawed' })
+}
+
+/** @throws {AppError} SOURCE_THAWED when it has thawed before */
+async function heldUntil(over: AbortSignal, server: SourceServer, signal: AbortSignal): Promise<void> {
+  const isOver = (): boolean => over.aborted
+  while (!isOver()) {
+    if (!await server.hold(signal)) throw new AppError('SOURCE_THAWED', 'the source did not stay frozen')
+    await systemClock.sleep(HOLD_MS / 12, AbortSignal.any([over, signal])).catch(() => undefined)
+    signal.throwIfAborted()
+  }
 }
 
 const drain = new AbortController()
+const thaw = new AbortController()
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => { stop.abort(new AppError('LINK_LOST', 'the receiver was interrupted')) })
 const input = createInterface({ input: process.stdin })
 const script = Promise.withResolvers<undefined>()
 input.on('line', line => {
   if (line === TASK) script.resolve(undefined)
+  else if (line === THAW) thaw.abort()
   else drain.abort(line)
 })
-input.on('close', () => { drain.abort() })
+input.on('close', () => {
+  drain.abort()
+  thaw.abort()
+})
 try {
-  await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), script.promise, drain.signal, stop.signal)
+  await receive(Task.parse(JSON.parse(process.argv[2] ?? '')), { script: script.promise, drain: drain.signal, thaw: thaw.signal }, stop.signal)
 } catch (error) {
   tell({ event: 'failed', code: isAppError(error) ? error.code : 'INTERNAL', message: error instanceof Error ? error.message : String(error) })
   if (!isAppError(error)) linkLog.error({ err: error }, 'receiver failed')

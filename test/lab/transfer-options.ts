@@ -16,7 +16,7 @@ export interface TransferFlags {
   bandwidth: string[], compression: Compression, ignoreDeletes?: boolean
   volumeId?: string, mark?: boolean
   capture: NonNullable<TransferOptions['capture']>, watches?: number
-  task?: string
+  task?: string, freeze?: boolean
   json?: boolean
 }
 
@@ -43,12 +43,13 @@ export function transferOptions(command: Command): Command {
     .addOption(new Option('--capture <how>', 'replicate: how changes are seen; auto takes fanotify where it can be had').choices(['auto', 'fanotify', 'inotify']).default('fanotify'))
     .option('--watches <n>', 'replicate by inotify: directories that are watched at most', Number)
     .option('--task <script>', 'replicate: a script that runs in the stream, behind all that COMMAND has written; it and its directory writable for you alone')
+    .option('--freeze', 'replicate: freeze the file system of SRC (its mount point) for the drain, and thaw it when all is in DST')
     .option('--json', 'print one JSON object')
 }
 
 /** @throws {AppError} REQUEST_INVALID, RULE_INVALID */
 export function transferOf(source: string, target: string, flags: TransferFlags): TransferOptions {
-  const { compare, orphans, orphansFolder, orphansOlderThan, orphansPreview, removeOutside, volumeId, mark, capture, watches, task: script } = flags
+  const { compare, orphans, orphansFolder, orphansOlderThan, orphansPreview, removeOutside, volumeId, mark, capture, watches, task: script, freeze } = flags
   if (mark === true && volumeId === undefined) throw new AppError('REQUEST_INVALID', '--mark needs --volume-id')
   if ((orphans === 'move') !== (orphansFolder !== undefined)) throw new AppError('REQUEST_INVALID', '--orphans move needs --orphans-folder, and the other way round')
   const rules = rulesOf(flags)
@@ -59,7 +60,7 @@ export function transferOf(source: string, target: string, flags: TransferFlags)
     ...(orphansPreview === undefined ? {} : { orphansPreview }), ...(removeOutside === undefined ? {} : { removeOutside }),
   }
   if (watches !== undefined && !(Number.isInteger(watches) && watches > 0)) throw new AppError('REQUEST_INVALID', '--watches needs a whole number above 0')
-  return { source, target, transmissions: transmissionsOf(flags), request, rules, orphansFolder, volumeId, mark, capture, watches, script }
+  return { source, target, transmissions: transmissionsOf(flags), request, rules, orphansFolder, volumeId, mark, capture, watches, script, freeze }
 }
 
 /** @throws {AppError} REQUEST_INVALID */

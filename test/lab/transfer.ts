@@ -11,7 +11,7 @@ import type { MirrorRequest } from '../../src/wire/messages.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
 import type { TargetIdentity } from './open-target.ts'
 import { AGENT, NODE } from './paths.ts'
-import { peakBytes } from './processor-time.ts'
+import { peakBytes, processCpuMs } from './processor-time.ts'
 import { ReceiverEvent, type Task } from './receiver-task.ts'
 import { createRunDirectory, RUN_VARIABLE, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 
@@ -20,7 +20,7 @@ export interface TransferOptions extends TargetIdentity {
   transmissions?: Task['transmissions']
   rules?: readonly Rule[], orphansFolder?: string | undefined
   /** of `replicate` */
-  capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined, script?: string | undefined
+  capture?: 'auto' | 'fanotify' | 'inotify', watches?: number | undefined, script?: string | undefined, freeze?: boolean | undefined
   /** so many findings are told at most, of the mirror and of what follows it; all are counted */
   maxFindings?: number
   /** told how far it is */
@@ -48,7 +48,13 @@ export interface VerifyResult {
   durationMs: number, findings: Findings, findingsTotal: number, report: string
 }
 export interface ReplicateResult extends MirrorResult {
-  changes: number, latencyMsP50: number, latencyMsP99: number, drainMs: number
+  changes: number, latencyMsP50: number, latencyMsP99: number, latencyMsMax: number, drainMs: number
+  /** from the freeze until all was drained, where it was asked for */
+  frozenMs?: number | undefined
+  /** how changes were seen, and what of that was less than it should be at any time */
+  tier: string, degradations: readonly string[]
+  /** processor time of the agent since the mirror, the drain included */
+  agentCpuMs: number
   /** of `bytesSent` what was sent after the mirror */
   bytesReplicated: number
   /** of COMMAND; null when a signal ended it or it could not be run */
@@ -56,6 +62,7 @@ export interface ReplicateResult extends MirrorResult {
   /** the script in the stream, where there was one */
   task?: TaskResult
 }
+type Drained = Extract<ReceiverEvent, { event: 'drained' }>
 type TaskResult = Omit<Extract<ReceiverEvent, { event: 'task' }>, 'event'>
 
 const MAX_FINDINGS = 10_000
@@ -80,8 +87,8 @@ export interface Replication extends AsyncDisposable {
   readonly mirrored: MirrorResult
   readonly agentPid: number
   readonly receiverPid: number
-  /** Ends the replication. `freeze`: with the source's file system frozen for the last look, and thawed when it has answered. */
-  drain(freeze: boolean): Promise<Extract<ReceiverEvent, { event: 'drained' }>>
+  /** Ends the replication. `freeze`: with the source's file system frozen for the last look, and thawed when this resolves; `whileFrozen` is called before. */
+  drain(freeze: boolean, whileFrozen?: () => Promise<void>): Promise<Drained>
 }
 
 /** Mirrors; replicates when this resolves. @throws {AppError} as mirrorDirectories */
@@ -90,10 +97,7 @@ export async function startReplication(options: TransferOptions, signal: AbortSi
   try {
     return {
       mirrored: mirrorOf(await pair.next('mirrored'), pair, options), agentPid: pair.agentPid, receiverPid: pair.receiverPid,
-      drain: async (freeze) => {
-        pair.drain(freeze)
-        return await pair.next('drained')
-      },
+      drain: async (freeze, whileFrozen) => await pair.drain(freeze, whileFrozen),
       [Symbol.asyncDispose]: async () => { await pair[Symbol.asyncDispose]() },
     }
   } catch (error) {
@@ -106,15 +110,19 @@ export async function startReplication(options: TransferOptions, signal: AbortSi
 export async function replicateDirectories(options: TransferOptions, command: readonly string[], signal: AbortSignal): Promise<ReplicateResult> {
   await using pair = await startPair(options, true, signal)
   const mirrored = mirrorOf(await pair.next('mirrored'), pair, options)
+  const cpuMsBefore = processCpuMs(pair.agentPid)
   const [program = '', ...args] = command
   // its output is not part of the result
   const ran = await execa(program, args, { reject: false, stdin: 'ignore', stdout: process.stderr, stderr: process.stderr, cancelSignal: signal })
   signal.throwIfAborted()
   const task = options.script === undefined ? {} : { task: await pair.task() }
-  pair.drain(false)
-  const { changes, latencyMsP50, latencyMsP99, drainMs, findings, findingsTotal, bytesSent } = await pair.next('drained')
+  const { bytesSent, findings, findingsTotal, changes, latencyMsP50, latencyMsP99, latencyMsMax, drainMs, frozenMs, tier, degradations } = await pair.drain(options.freeze === true)
+  const agent = { agentCpuMs: processCpuMs(pair.agentPid) - cpuMsBefore, agentPeakBytes: peakBytes(pair.agentPid) }
   if (ran.code === 'ENOENT') throw new AppError('TOOL_MISSING', `the command ${program} is not installed`)
-  return { ...mirrored, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], findingsTotal: mirrored.findingsTotal + findingsTotal, changes, latencyMsP50, latencyMsP99, drainMs, commandExitCode: ran.exitCode ?? null, ...task }
+  return {
+    ...mirrored, ...agent, bytesSent, bytesReplicated: bytesSent - mirrored.bytesSent, findings: [...mirrored.findings, ...findings], findingsTotal: mirrored.findingsTotal + findingsTotal,
+    changes, latencyMsP50, latencyMsP99, latencyMsMax, drainMs, frozenMs, tier, degradations, commandExitCode: ran.exitCode ?? null, ...task,
+  }
 }
 
 function mirrorOf(mirrored: Extract<ReceiverEvent, { event: 'mirrored' }>, { agentPid, orphans: list }: Pair, { request }: TransferOptions): MirrorResult {
@@ -128,8 +136,8 @@ interface Pair extends AsyncDisposable {
   /** found so far */
   readonly orphans: readonly Orphan[]
   /** @throws {AppError} with the receiver's code when it failed instead, LINK_LOST when it or the agent ended */
-  next<E extends 'mirrored' | 'verified' | 'drained' | 'task'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
-  drain(freeze: boolean): void
+  next<E extends 'mirrored' | 'verified' | 'drained' | 'thawed' | 'task'>(event: E): Promise<Extract<ReceiverEvent, { event: E }>>
+  drain(freeze: boolean, whileFrozen?: () => Promise<void>): Promise<Drained>
   /** Runs the script when all that was captured until now is in DST. */
   task(): Promise<TaskResult>
 }
@@ -191,7 +199,16 @@ async function startPair(options: TransferOptions & Partial<VerifyOptions>, repl
         const { script, exitCode, timedOut, output } = await nextOf('task')
         return { script, exitCode, timedOut, output }
       },
-      drain: (freeze) => { receiver.stdin.end(freeze ? 'freeze\n' : 'drain\n') },
+      drain: async (freeze, whileFrozen) => {
+        if (freeze) receiver.stdin.write('freeze\n')
+        else receiver.stdin.end('drain\n')
+        const drained = await nextOf('drained')
+        if (!freeze) return drained
+        await whileFrozen?.()
+        receiver.stdin.end('thaw\n')
+        await nextOf('thawed')
+        return drained
+      },
       [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },
     }
   } catch (error) {

@@ -5,13 +5,16 @@ import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { differences } from '../../oracle.ts'
 import { NODE, PROJECT, RUNS, WRITER } from '../../lab/paths.ts'
+import { CODES } from '../../../src/errors/codes.ts'
+import { waitUntil } from '../../lab/process-identity.ts'
 import { tool } from '../../lab/tool.ts'
+import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 
 const MAIN = new URL('../../lab/main.ts', import.meta.url).pathname
 const LIMIT_MS = 120_000
 
 const Result = z.object({ files: z.number(), bytesSent: z.number(), bytesSkipped: z.number(), durationMs: z.number(), findings: z.array(z.object({ code: z.string(), subject: z.string() })) })
-const Replicated = Result.extend({ changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), drainMs: z.number(), commandExitCode: z.number().nullable() })
+const Replicated = Result.extend({ changes: z.number(), latencyMsP50: z.number(), latencyMsP99: z.number(), latencyMsMax: z.number(), drainMs: z.number(), tier: z.string(), degradations: z.array(z.string()), agentCpuMs: z.number(), agentPeakBytes: z.number(), commandExitCode: z.number().nullable() })
 
 /** Two directories on a disk beside the project: a tmpfs does not keep all that is tested. */
 async function directories(t: Test): Promise<{ source: string, target: string, beside: string }> {
@@ -65,8 +68,33 @@ t.test('what a command writes is replicated, and the result is equal when it has
   const result = Replicated.parse(JSON.parse(ran.stdout))
   t.ok(result.changes > 50)
   t.ok(result.latencyMsP99 >= result.latencyMsP50)
+  t.ok(result.latencyMsMax >= result.latencyMsP99)
+  t.ok(result.latencyMsMax > 0)
+  t.match(result.tier, /^[AB]$/)
+  t.strictSame(result.degradations, [])
+  t.ok(result.agentCpuMs > 0)
+  t.ok(result.agentPeakBytes > 1 << 20)
   t.equal(result.commandExitCode, 0)
   await assertEqual(t, source, target)
+})
+
+t.test('with --freeze the source is frozen for the drain and thaws, and what goes on writing loses nothing until then', { skip: MOUNT_SKIP }, async (t) => {
+  using source = mountLoop('ext4')
+  using target = mountLoop('ext4')
+  const replica = join(target.path, 'replica')
+  // goes on behind the command's end, and through the freeze
+  const ran = await lab('replicate', source.path, replica, '--json', '--freeze', '--', 'sh', '-c', `(for i in $(seq 500); do echo $i > ${source.path}/$i; sleep 0.02; done) >/dev/null 2>&1 & sleep 1`)
+  t.equal(ran.exitCode, 0, ran.stderr)
+  const { frozenMs } = Replicated.extend({ frozenMs: z.number() }).parse(JSON.parse(ran.stdout))
+  t.ok(frozenMs > 0)
+  t.comment({ frozenMs })
+  await writeFile(join(source.path, 'after'), 'it has thawed\n')
+  await waitUntil('the writer to end', 60_000, async () => (await readdir(source.path)).includes('500'))
+  const numbers = async (path: string): Promise<number[]> => (await readdir(path)).map(Number).filter(Number.isInteger).sort((a, b) => a - b)
+  const arrived = await numbers(replica)
+  t.ok(arrived.length > 0)
+  t.strictSame(arrived, (await numbers(source.path)).slice(0, arrived.length), 'all of one moment')
+  t.equal((await lab('replicate', join(source.path, 'lost+found'), join(target.path, 'other'), '--freeze', '--', 'true')).exitCode, CODES.FREEZE_FAILED.exitCode, 'a directory that is no mount point is refused')
 })
 
 t.test('a script in the stream runs when what the command wrote is there, and its output is told', async (t) => {
