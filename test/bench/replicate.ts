@@ -127,11 +127,14 @@ const MEASURES: Record<ReplicateWork, (bench: Bench) => Promise<ReplicateRow>> =
       await Promise.race([probe.runFor(bench.options.seconds * 1000, bench.signal), running])
       // its writes would block while the source is frozen
       const seen = await probe.stop(PROBE_DEADLINE_MS)
-      const drained = await Promise.race([replication.drain(true), pause(DRAIN_DEADLINE_MS, undefined, { ref: false })])
+      const found: string[] = []
+      // only while it is frozen are they to be equal
+      const compare = async (): Promise<void> => { found.push(...await differences(volumes.source, target)) }
+      const drained = await Promise.race([replication.drain(true, compare), pause(DRAIN_DEADLINE_MS, undefined, { ref: false })])
       if (drained === undefined) return { work: `${work}: it did not come down to a freeze`, raw: { probe: seen }, figures: [{ what: 'drain in all', value: DRAIN_DEADLINE_MS, unit: 'ms', most: 0 }] }
       return {
-        work, raw: { drained, probe: seen },
-        figures: [{ what: 'frozen', value: drained.frozenMs ?? Number.NaN, unit: 'ms', most: 2000 }, { what: 'drain in all', value: drained.drainMs, unit: 'ms' }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 }],
+        work, raw: { drained, probe: seen, differences: found },
+        figures: [{ what: 'frozen', value: drained.frozenMs ?? Number.NaN, unit: 'ms', most: 2000 }, { what: 'drain in all', value: drained.drainMs, unit: 'ms' }, { what: 'differences', value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 }],
       }
     } finally {
       over.abort()
