@@ -23,8 +23,8 @@ const AGENT = fileURLToPath(new URL('../../../src/bin/agent.ts', import.meta.url
 const SOURCE_ID = 'restarting'
 const VOLUME = 0
 
-/** linePort: where the agent reaches the appliance, when there is a line between them */
-export interface Places { base: string, source: string, replica: string, linePort?: number }
+/** linePort: where the agent reaches the appliance, when there is a line between them; ignoreDeletes: what vanishes stays on the replica */
+export interface Places { base: string, source: string, replica: string, linePort?: number, ignoreDeletes?: boolean }
 
 export class Protection implements AsyncDisposable {
   readonly #places: Places
@@ -104,6 +104,7 @@ export class Protection implements AsyncDisposable {
     while (!isOver()) {
       try {
         const server = await this.#next(signal)
+        if (this.#places.ignoreDeletes === true) await server.transmit({ compression: 'off', ignoreDeletes: true }, signal)
         const reached = this.#position === undefined ? undefined : { captureEpoch: this.#epoch, position: this.#position }
         const { captureEpoch } = await server.prepare('job', [{ index: VOLUME, path: '/' }], [], signal, { reached })
         if (captureEpoch !== this.#epoch) {
