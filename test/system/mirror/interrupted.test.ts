@@ -6,13 +6,13 @@ import t, { type Test } from 'tap'
 import { fillUp } from '../../interrupted/ballast.ts'
 import { Ends, type MirrorTask } from '../../interrupted/ends.ts'
 import { changeTree, fillTree, Random } from '../../interrupted/random.ts'
-import { mountLoop, MOUNT_SKIP, type LoopFileSystem } from '../../zoo/loop-file-system.ts'
+import { mountLoop, MOUNT_SKIP, type LoopFileSystem, type LoopType } from '../../zoo/loop-file-system.ts'
 import { buildZoo, differences, tameZoo } from '../../zoo/zoo.ts'
 import { SEED } from '../../seed.ts'
 
 /** fewer to look at something quickly */
 const INTERRUPTIONS = Number(process.env['INTERRUPTIONS'] ?? 100)
-const LANES = 2
+const LANES = ['ext4', 'xfs', 'btrfs'] as const
 /** interruptions that one mirror suffers, at most */
 const MAX_IN_A_ROW = 6
 const COMPARES = ['none', 'attributes', 'data'] as const
@@ -23,7 +23,7 @@ t.setTimeout(580_000)
 
 interface Lane { volume: LoopFileSystem, sources: LoopFileSystem, ends: Ends, random: Random }
 
-async function openLane(t: Test, type: 'ext4' | 'xfs', seed: number): Promise<Lane> {
+async function openLane(t: Test, type: LoopType, seed: number): Promise<Lane> {
   const base = mkdtempSync(join(tmpdir(), 'landfall-interrupted-'))
   t.teardown(() => { rmSync(base, { recursive: true }) })
   const sources = mountLoop('ext4', 512)
@@ -79,21 +79,24 @@ t.test(`a mirror ends equal whatever interrupts it (SEED=${String(SEED)})`, { sk
   const counts: Record<string, number> = {}
   let interruptions = 0
   let number = 0
-  const lane = async (type: 'ext4' | 'xfs', seed: number): Promise<void> => {
+  const lane = async (type: LoopType, seed: number): Promise<void> => {
     const lane = await openLane(t, type, seed)
     const { random, sources, volume } = lane
+    // btrfs has no way to lose its power
+    const kinds = KINDS.filter(kind => kind !== 'power' || type !== 'btrfs')
+    let [mirrors, powerlessEnds] = [0, 0]
     while (interruptions < INTERRUPTIONS) {
       const name = `round-${String(number++)}`
       const task: MirrorTask = { source: join(sources.path, name), target: join(volume.path, name), compare: random.pick(COMPARES) }
       mkdirSync(task.source)
       mkdirSync(task.target)
       mkdirSync(join(task.source, 'zoo'))
-      // what ext4 has and XFS lacks would be differences of their own
+      // what ext4 has and the others lack would be differences of their own
       if (type === 'ext4' && random.chance(0.3)) buildZoo(join(task.source, 'zoo'))
       fillTree(task.source, random)
       const happened: string[] = []
       for (let i = 0; i < MAX_IN_A_ROW; i++) {
-        const kind = random.pick(KINDS)
+        const kind = random.pick(kinds)
         const interrupted = await attempt(lane, task, kind, i === 0)
         if (interrupted === undefined) break
         happened.push(interrupted)
@@ -106,20 +109,27 @@ t.test(`a mirror ends equal whatever interrupts it (SEED=${String(SEED)})`, { sk
       }
       await complete(lane, task)
       await lane.ends.killReceiver()
-      if (random.chance(0.3)) {
+      // of each lane's first mirror for certain
+      if (type !== 'btrfs' && (powerlessEnds === 0 || random.chance(0.3))) {
         await volume.powerLoss(async () => undefined)
         happened.push('power when complete')
+        powerlessEnds++
       }
       t.same(differences(task.source, task.target), [], `${name}, ${type}, ${task.compare}: ${happened.join(', ')}`)
+      mirrors++
       for (const path of [task.source, task.target]) {
         tameZoo(path)
         rmSync(path, { recursive: true })
       }
     }
+    counts[`mirrors on ${type}`] = mirrors
+    if (type !== 'btrfs') counts[`power when complete on ${type}`] = powerlessEnds
   }
-  await Promise.all(Array.from({ length: LANES }, async (_, i) => { await lane(i === 0 ? 'ext4' : 'xfs', SEED + i) }))
+  await Promise.all(LANES.map(async (type, i) => { await lane(type, SEED + i) }))
   t.comment(JSON.stringify(counts))
   t.ok(interruptions >= INTERRUPTIONS)
+  for (const type of ['ext4', 'xfs']) t.ok((counts[`power when complete on ${type}`] ?? 0) > 0, `power when complete on ${type}`)
+  for (const type of LANES) t.ok((counts[`mirrors on ${type}`] ?? 0) > 0, `mirrors on ${type}`)
   if (INTERRUPTIONS >= 100) for (const kind of KINDS) t.ok((counts[kind] ?? 0) > 0, kind)
 })
 
