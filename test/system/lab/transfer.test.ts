@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -47,6 +48,25 @@ t.test('a directory with one of everything is mirrored as it is, and a second mi
   await assertEqual(t, source, target)
   const second = Result.parse(JSON.parse((await lab('mirror', source, target, '--compare', 'attributes', '--json')).stdout))
   t.ok(second.bytesSent < mirrored.bytesSent / 4, `${String(second.bytesSent)} of ${String(mirrored.bytesSent)} bytes`)
+})
+
+t.test('a mirror that was killed with all its processes goes on where it was when the command is given again', async (t) => {
+  const { source, target } = await directories(t)
+  const [files, sizeBytes] = [400, 100_000]
+  for (let i = 0; i < files; i++) await writeFile(join(source, String(i)), randomBytes(sizeBytes))
+  const killed = execa(NODE, [MAIN, 'mirror', source, target, '--bandwidth', '8000000'], { reject: false, stdin: 'ignore' })
+  t.teardown(() => { killed.kill('SIGKILL') })
+  await waitUntil('three quarters of the files', LIMIT_MS, async () => (await readdir(target)).length > files * 0.75)
+  killed.kill('SIGKILL')
+  t.equal((await killed).signal, 'SIGKILL')
+  // the next run ends the agent and the receiver that the killed one left
+  const again = await lab('mirror', source, target, '--compare', 'attributes', '--json')
+  t.equal(again.exitCode, 0, again.stderr)
+  const { bytesSent, bytesSkipped } = Result.parse(JSON.parse(again.stdout))
+  t.ok(bytesSent < files * sizeBytes / 2, `${String(bytesSent)} bytes`)
+  t.ok(bytesSent > 0)
+  t.ok(bytesSkipped > files * sizeBytes / 2, `${String(bytesSkipped)} bytes`)
+  await assertEqual(t, source, target)
 })
 
 t.test('orphans stay or go, as is asked', async (t) => {
