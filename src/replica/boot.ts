@@ -24,6 +24,7 @@ import { changedFiles, takeSnapshot } from './changed-files.ts'
 import type { AssembledReplica, FixUp, GuestOptions } from './fix-up.ts'
 import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
 import { ReplicaFiles } from './replica-files.ts'
+import { allocateSwapFiles } from './swap-files.ts'
 
 export interface BootRequest {
   jobId: string, plan: ReplicaPlan, workload: Workload, options: JobOptions, volumes: VolumeStack, mounted: readonly MountedVolume[]
@@ -58,10 +59,11 @@ export async function makeBootable(parts: BootParts, request: BootRequest, befor
   const places = placesOf(parts, request.jobId)
   const [disk] = await disksOf(request, signal)
   if (disk !== undefined) await keepBootArea(request.plan, disk, request.mounted, places.taken)
+  const findings = await allocateSwapFiles(parts.runner, request.mounted, request.workload, signal)
   await using layer = await FixUpLayer.make(parts.runner, places.layer, request.mounted, signal)
-  const findings = await fixLayer(parts, request, layer, false, signal)
+  const fixed = await fixLayer(parts, request, layer, false, signal)
   await bringLayer(parts.runner, layer.layered, places.taken, beforeChanges, signal)
-  return findings
+  return [...findings, ...fixed]
 }
 
 /**

@@ -71,7 +71,8 @@ function swapReference(source: string, references: DeviceReferences): Reference 
   return reference.kind === 'missing' && /^\/dev\/disk\/by-(?:id|path)\//.test(source) && only !== undefined && more.length === 0 ? { kind: 'renamed', to: `UUID=${only}` } : reference
 }
 
-function* localSwapFiles(text: string): Generator<string> {
+/** The swap files that an fstab names. Pure. */
+export function* localSwapFiles(text: string): Generator<string> {
   for (const line of text.split('\n')) {
     const fields = parse(line)
     if (fields?.type === 'swap' && fields.source.startsWith('/') && !fields.source.startsWith('/dev/')) yield fields.source

@@ -11,6 +11,7 @@ import { mountsBelow } from '../posix/mount-table.ts'
 import { mountBtrfs } from '../storage/mount-btrfs.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import type { Layered } from './bring-layer.ts'
+import { volumeHolding } from './volume-holding.ts'
 
 /** No cleverness of overlays that would be kept in attributes of the layer. */
 const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off', 'nosuid', 'nodev', 'noexec']
@@ -67,10 +68,9 @@ export class FixUpLayer implements AsyncDisposable {
 
   /** Room of the replica itself at a path: an overlay tells that of its layer. */
   async space(path: string): Promise<{ freeBytes: number, freeInodes: number }> {
-    const at = [...this.#below].filter(m => m.volume.volume.mountPoint !== undefined && `${path.replace(/\/$/, '')}/`.startsWith(`${m.volume.volume.mountPoint.replace(/\/$/, '')}/`))
-      .sort((a, b) => (b.volume.volume.mountPoint ?? '').length - (a.volume.volume.mountPoint ?? '').length)[0]
+    const at = volumeHolding(this.#below, path)
     if (at === undefined) throw new AppError('VOLUME_LAYOUT', `no volume of the job holds ${path}`)
-    const s = await statfs(at.mountPoint)
+    const s = await statfs(at.volume.mountPoint)
     return { freeBytes: s.bavail * s.bsize, freeInodes: s.files === 0 ? -1 : s.ffree }
   }
 

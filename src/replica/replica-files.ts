@@ -11,6 +11,8 @@ import { AppError } from '../errors/app-error.ts'
 const MAX_TEXT_BYTES = 8 << 20
 const MAX_LINKS = 40
 const COPY_BYTES = 1 << 20
+/** of `stat`, whatever the file system's are */
+const BLOCK_BYTES = 512
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 /** A place: an open directory and a name in it ('' is the directory itself). */
@@ -71,6 +73,30 @@ export class ReplicaFiles implements AsyncDisposable {
         await file.close()
       }
     })
+  }
+
+  /**
+   * Gives the holes of a regular file room of their own; its times stay. Nothing when there is no such file.
+   * @param allocate is given a path that leads to the open file, and its size
+   * @returns how many bytes more it takes on its disk
+   */
+  async fillHoles(path: ReplicaPath, allocate: (file: string, sizeBytes: number) => Promise<void>): Promise<number> {
+    await using place = await this.#find(path, 'follow')
+    const file = place === undefined ? undefined : await openFile(place, constants.O_RDWR)
+    if (file === undefined) return 0
+    try {
+      const before = await file.stat()
+      const { freeBytes } = await this.space(parent(path))
+      if (before.size - before.blocks * BLOCK_BYTES > freeBytes) throw new AppError('BOOT_FIXUP_FAILED', `there is no room for the holes of ${path} on the replica`)
+      await this.#attempt(`give ${path} its room`, async () => {
+        await allocate(`/proc/${String(process.pid)}/fd/${String(file.fd)}`, before.size)
+        await file.utimes(before.atimeMs / 1000, before.mtimeMs / 1000)
+        await file.sync()
+      })
+      return ((await file.stat()).blocks - before.blocks) * BLOCK_BYTES
+    } finally {
+      await file.close()
+    }
   }
 
   /** Makes a copy of a regular file beside it or elsewhere; replaces what is at `to`. */
