@@ -12,7 +12,6 @@ import type { Finding } from '../domain/finding.ts'
 import type { JobOptions } from '../domain/job.ts'
 import type { BuiltReplica, FixUpReport, FixUpResult, ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
-import { CODES } from '../errors/codes.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { jobLog } from '../logging/logger.ts'
 import { mountsApartFrom } from '../posix/mount-table.ts'
@@ -21,7 +20,7 @@ import { fixUpsOf } from './boot-fix-ups.ts'
 import { keepBootArea, putBootAreaBack } from './boot-area.ts'
 import { bringLayer, takeBack } from './bring-layer.ts'
 import { changedFiles, takeSnapshot } from './changed-files.ts'
-import type { AssembledReplica, FixUp, GuestOptions } from './fix-up.ts'
+import { findingsOf, type AssembledReplica, type FixUp, type GuestOptions } from './fix-up.ts'
 import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
 import { ReplicaFiles } from './replica-files.ts'
 import { allocateSwapFiles } from './swap-files.ts'
@@ -186,11 +185,6 @@ async function attempt(fixUp: FixUp, replica: AssembledReplica, signal: AbortSig
     if (!isAppError(error)) throw error
     return { messages: [error.message], error }
   }
-}
-
-function findingsOf({ id, title, outcome, messages }: FixUpResult): Finding[] {
-  if (outcome !== 'failed') return messages.map(message => ({ code: `BOOT_FIXUP_${id.toUpperCase()}`, severity: 'ok', subject: title, message, advice: '' }))
-  return [{ code: 'BOOT_FIXUP_FAILED', severity: 'warning', subject: title, message: messages.join('; '), advice: CODES.BOOT_FIXUP_FAILED.operator }]
 }
 
 /** The job's disks in the appliance, in the order of the plan; without `built`, those of the mounted volumes are all that is known. */

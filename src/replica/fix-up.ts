@@ -1,9 +1,11 @@
 /** The form of a boot fix-up: one row of the list in cutover.md. What it does to files shows in the report by itself. */
 import type { RunResult } from '../command/runner.ts'
+import type { Finding } from '../domain/finding.ts'
 import type { JobOptions } from '../domain/job.ts'
-import type { ReplicaPlan } from '../domain/replica.ts'
+import type { FixUpResult, ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError } from '../errors/app-error.ts'
+import { CODES } from '../errors/codes.ts'
 import type { ReplicaFiles } from './replica-files.ts'
 
 export interface GuestOptions { timeoutMs: number, input?: string, env?: Readonly<Record<string, string>>, allowedExitCodes?: readonly number[] }
@@ -39,4 +41,10 @@ export interface FixUp {
 /** For a fix-up that cannot succeed. */
 export function fixUpFailed(message: string, cause?: unknown): AppError<'BOOT_FIXUP_FAILED'> {
   return new AppError('BOOT_FIXUP_FAILED', message, cause === undefined ? {} : { cause })
+}
+
+/** What the job is told of a fix-up: each thing that was done, or that it failed. Pure. */
+export function findingsOf({ id, title, outcome, messages }: Pick<FixUpResult, 'id' | 'title' | 'outcome' | 'messages'>): Finding[] {
+  if (outcome !== 'failed') return messages.map(message => ({ code: `BOOT_FIXUP_${id.toUpperCase()}`, severity: 'ok', subject: title, message, advice: '' }))
+  return [{ code: 'BOOT_FIXUP_FAILED', severity: 'warning', subject: title, message: messages.join('; '), advice: CODES.BOOT_FIXUP_FAILED.operator }]
 }

@@ -7,14 +7,14 @@ import { allocate } from '../command/fallocate.ts'
 import type { Runner } from '../command/runner.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { Workload } from '../domain/workload.ts'
-import { CODES } from '../errors/codes.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { localSwapFiles } from './fix-fstab.ts'
+import { findingsOf } from './fix-up.ts'
 import { ReplicaFiles } from './replica-files.ts'
 import { volumeHolding } from './volume-holding.ts'
 
-const SUBJECT = 'give swap files their room'
+const ROW = { id: 'C09', title: 'give swap files their room' }
 
 /**
  * Of the files that the source swapped to and of those in its fstab. May be repeated.
@@ -29,11 +29,11 @@ export async function allocateSwapFiles(runner: Runner, mounted: readonly Mounte
     await using files = await ReplicaFiles.open(at.volume.mountPoint)
     try {
       const allocatedBytes = await files.fillHoles(at.path, async (file, sizeBytes) => { await allocate(runner, file, sizeBytes, signal) })
-      if (allocatedBytes > 0) findings.push({ code: 'BOOT_FIXUP_C09', severity: 'ok', subject: SUBJECT, message: `${path} has ${String(allocatedBytes)} bytes more of its disk, for its holes`, advice: '' })
+      if (allocatedBytes > 0) findings.push(...findingsOf({ ...ROW, outcome: 'done', messages: [`${path} has ${String(allocatedBytes)} bytes more of its disk, for its holes`] }))
     } catch (error) {
       signal.throwIfAborted()
       if (!isAppError(error)) throw error
-      findings.push({ code: 'BOOT_FIXUP_FAILED', severity: 'warning', subject: SUBJECT, message: error.message, advice: CODES.BOOT_FIXUP_FAILED.operator })
+      findings.push(...findingsOf({ ...ROW, outcome: 'failed', messages: [error.message] }))
     }
   }
   return findings
