@@ -33,18 +33,11 @@ async function world(type: LoopType): Promise<World> {
   const replica = join(target.path, 'replica')
   mkdirSync(replica)
   const protection = stack.use(await Protection.open({ base, source: source.path, replica }, signal))
-  const over = new AbortController()
-  const running = protection.run(over.signal)
-  running.catch(() => undefined)
-  stack.defer(async () => {
-    over.abort()
-    await running
-  })
+  const end = protection.keepRunning(stack)
   return {
     source: source.path, replica, protection,
     end: async () => {
-      over.abort()
-      await running
+      await end()
       await protection.drain(signal)
     },
     [Symbol.asyncDispose]: async () => { await stack.disposeAsync() },

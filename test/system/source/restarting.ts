@@ -131,6 +131,19 @@ export class Protection implements AsyncDisposable {
     }
   }
 
+  /** Runs until what this answers is called, or `stack` is disposed of; that resolves when it has ended. */
+  keepRunning(stack: AsyncDisposableStack): () => Promise<void> {
+    const over = new AbortController()
+    const running = this.run(over.signal)
+    running.catch(() => undefined)
+    const end = async (): Promise<void> => {
+      over.abort()
+      await running
+    }
+    stack.defer(end)
+    return end
+  }
+
   /** The agent that runs now replicates, and has made good what was missed. */
   get isProtecting(): boolean { return this.#reported && this.#degraded.length === 0 }
 

@@ -18,13 +18,7 @@ void t.test('a source whose disks are set back to an older image is compared who
   const replica = join(target.path, 'replica')
   mkdirSync(replica)
   const protection = stack.use(await Protection.open({ base, source, replica }, signal))
-  const over = new AbortController()
-  const running = protection.run(over.signal)
-  running.catch(() => undefined)
-  stack.defer(async () => {
-    over.abort()
-    await running
-  })
+  const end = protection.keepRunning(stack)
   const [quiet, kept] = [join(source, 'quiet'), join(base, 'state', 'capture.json')]
   writeFileSync(quiet, 'before')
   writeFileSync(join(source, 'removed later'), 'x')
@@ -57,8 +51,7 @@ void t.test('a source whose disks are set back to an older image is compared who
   protection.startAgent()
   await until('protection after a crash', () => protection.isProtecting)
   t.notOk(protection.seen.has('volume-rolled-back'), 'it is over')
-  over.abort()
-  await running
+  await end()
   await protection.drain(signal)
   t.same(await differences(source, replica), [])
   t.equal(protection.mirrors, 1)
