@@ -80,7 +80,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       const port = config.replicationPort ?? identity.replicationPort
       agentLog.info({ sourceId: identity.sourceId, appliance: `${host}:${String(port)}`, version: VERSION, descriptors: native.raiseDescriptorLimit(DESCRIPTORS) }, 'agent started')
       await resume(capture, signal)
-      const load = new OwnLoad(config.maxNice)
+      const load = new OwnLoad({ maxNice: config.maxNice, maxBehindMs: config.maxBehindSeconds * 1000 })
       const over = new AbortController()
       const watching = load.watch(clock, AbortSignal.any([signal, over.signal]))
       try {
@@ -88,7 +88,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
           clock, log: agentLog,
           serve: async (onWelcome, inner) => {
             await runSourceSession({
-              link: await dial(ours, host, port, inner), capture, describe, onWelcome, load: () => load.current, clock, log: linkLog, agentVersion: VERSION,
+              link: await dial(ours, host, port, inner), capture, describe, onWelcome, load, clock, log: linkLog, agentVersion: VERSION,
               powerOff: async (captured, off) => {
                 if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
                 else captured.holdItself()

@@ -48,6 +48,8 @@ export const AgentConfig = z.strictObject({
   scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
   /** how far the agent steps back (nice, 0 to 19) while the source is short of processor time; 0: not at all */
   maxNice: z.number().int().min(0).max(19).default(5),
+  /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward again, and does not step back */
+  maxBehindSeconds: z.number().int().min(1).max(86_400).default(10),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>

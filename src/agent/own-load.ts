@@ -1,6 +1,7 @@
 /**
  * What the agent costs the source, measured and held down: when the source is short of processor time the agent steps back by its priority
- * (nice, and with it the order of its reads), within a limit, and comes forward again when there is time. It never stops.
+ * (nice, and with it the order of its reads), within a limit, and comes forward again when there is time. It never stops. While replication
+ * is further behind than it may be, the agent is as it was started, however short the source is: what waits would only get more.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, getPriority, loadavg, setPriority } from 'node:os'
@@ -16,28 +17,53 @@ const NICE_STEP = 5
 const SHORT_PERCENT = 40
 const PLENTY_PERCENT = 5
 
-/** How nice the agent is from now on, after `nice`. Pure. @param waitingPercent how much of the time programs wait for a processor */
-export function nextNice(nice: number, waitingPercent: number, { lowest, highest }: { lowest: number, highest: number }): number {
+/** of the limit: what is behind has caught up when it is behind by less */
+const CAUGHT_UP_SHARE = 0.5
+
+/** How the agent stands to the rest of the source. */
+export interface Standing { nice: number, isBehind: boolean }
+
+/**
+ * How the agent stands from now on. Pure.
+ * @param found waitingPercent: how much of the time programs wait for a processor; behindMs: how far replication is behind
+ * @param limits lowest: as the agent was started; highest: the furthest back
+ */
+export function nextStanding(
+  { nice, isBehind }: Standing, { waitingPercent, behindMs }: { waitingPercent: number, behindMs: number }, { lowest, highest, maxBehindMs }: { lowest: number, highest: number, maxBehindMs: number },
+): Standing {
+  if (behindMs > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: Math.min(nice, lowest), isBehind: true }
+  return { nice: niceFor(waitingPercent, nice, { lowest, highest }), isBehind: false }
+}
+
+function niceFor(waitingPercent: number, nice: number, { lowest, highest }: { lowest: number, highest: number }): number {
   if (waitingPercent >= SHORT_PERCENT) return Math.max(nice, Math.min(highest, nice + NICE_STEP))
   if (waitingPercent <= PLENTY_PERCENT) return Math.min(nice, Math.max(lowest, nice - NICE_STEP))
   return nice
 }
 
 export class OwnLoad {
-  readonly #maxNice: number
-  readonly #lowest = getPriority()
-  #nice = this.#lowest
+  readonly #limits: { lowest: number, highest: number, maxBehindMs: number }
+  #standing: Standing
+  #behindMs: (() => number) | undefined
   #cpuPercent = 0
   #before = this.#now()
 
-  /** @param maxNice the agent never steps back further than this; 0 to 19 */
-  constructor(maxNice: number) {
-    this.#maxNice = maxNice
+  /** @param limits maxNice: the agent never steps back further, 0 to 19; maxBehindMs: it does not step back while replication is behind by more */
+  constructor({ maxNice, maxBehindMs }: { maxNice: number, maxBehindMs: number }) {
+    const lowest = getPriority()
+    this.#limits = { lowest, highest: Math.max(lowest, maxNice), maxBehindMs }
+    this.#standing = { nice: lowest, isBehind: false }
   }
 
   /** As it was found last. */
   get current(): AgentLoad {
-    return { cpuPercent: this.#cpuPercent, memoryBytes: memoryUsage.rss(), nice: this.#nice }
+    const { nice, isBehind } = this.#standing
+    return { cpuPercent: this.#cpuPercent, memoryBytes: memoryUsage.rss(), nice, ...isBehind ? { isBehind } : {} }
+  }
+
+  /** From now on replication is as far behind as this tells; undefined: none goes on. */
+  follow(behindMs: (() => number) | undefined): void {
+    this.#behindMs = behindMs
   }
 
   /** Measures and adapts until the signal aborts, and resolves then. */
@@ -59,10 +85,14 @@ export class OwnLoad {
     const elapsedMs = now.atMs - this.#before.atMs
     if (elapsedMs > 0) this.#cpuPercent = Math.round((now.cpuMs - this.#before.cpuMs) / elapsedMs * 1000) / 10
     this.#before = now
-    const nice = nextNice(this.#nice, waitingPercent, { lowest: this.#lowest, highest: Math.max(this.#lowest, this.#maxNice) })
-    if (nice === this.#nice || !setNice(nice)) return
-    agentLog.info({ nice, before: this.#nice, waitingPercent, cpuPercent: this.#cpuPercent }, nice > this.#nice ? 'the source is short of processor time: the agent steps back' : 'the agent comes forward again')
-    this.#nice = nice
+    const behindMs = this.#behindMs?.() ?? 0
+    const before = this.#standing
+    const next = nextStanding(before, { waitingPercent, behindMs }, this.#limits)
+    const stands = next.nice === before.nice || setNice(next.nice)
+    this.#standing = stands ? next : { ...next, nice: before.nice }
+    const facts = { nice: this.#standing.nice, before: before.nice, waitingPercent, behindMs, cpuPercent: this.#cpuPercent }
+    if (next.isBehind !== before.isBehind) agentLog.info(facts, next.isBehind ? 'replication is further behind than it may be: the agent does not step back' : 'replication has caught up')
+    if (facts.nice !== before.nice) agentLog.info(facts, facts.nice > before.nice ? 'the source is short of processor time: the agent steps back' : 'the agent comes forward again')
   }
 
   #now(): { atMs: number, cpuMs: number } {

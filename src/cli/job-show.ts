@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { describeDegradation, type Degradation } from '../domain/degradation.ts'
 import { JobEventRecord, JobView } from '../domain/job.ts'
+import type { AgentLoad } from '../domain/progress.ts'
 import { step } from './client.ts'
 import { addCommand, type Surroundings } from './command.ts'
 import { findingsTable } from './findings-table.ts'
@@ -46,7 +47,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Hardware', plan === undefined ? undefined : `${String(plan.sockets)} × ${String(plan.coresPerSocket)} CPU, ${formatBytes(plan.memoryMiB * 2 ** 20)}, ${plan.firmware.toUpperCase()}, ${plan.controller}`],
       ['Mirror', m === undefined ? undefined : `${String(m.filesDone)} files sent, ${String(m.filesSkipped)} equal, ${sent(m)}, ${String(m.findings)} findings`],
       ['Replication', r === undefined ? undefined : `${String(r.changesApplied)} changes, ${sent(r)}, latency ${formatDuration(r.recoveryPointLatencyMs)}${longest(r.latencyMsMax)}`],
-      ['Agent', r?.agent === undefined ? undefined : `${r.agent.cpuPercent.toFixed(1)} % of a processor, ${formatBytes(r.agent.memoryBytes)} of memory${r.agent.nice > 0 ? `, stepped back (nice ${String(r.agent.nice)})` : ''}`],
+      ['Agent', r?.agent === undefined ? undefined : agentText(r.agent)],
       ['Target data', job.targetData?.replaceAll('-', ' ')],
       ['Queue', r?.queueBytes === undefined ? undefined : `${String(r.queued)} changes, ${formatBytes(r.queueBytes)} of memory, ${formatBytes(r.diskQueueBytes ?? 0)} on disk`],
       ['Rehearsal', job.rehearsal === undefined ? undefined : `${job.rehearsal.state}${job.rehearsal.endedAtUtc === undefined ? '' : ` at ${formatTime(job.rehearsal.endedAtUtc)}`}${job.rehearsal.message === undefined ? '' : `: ${job.rehearsal.message}`}`],
@@ -60,6 +61,13 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
     ...[job.validation.filter(f => f.severity !== 'ok'), job.findings.slice(0, FINDINGS_SHOWN)].map(f => f.length === 0 ? '' : `\n${findingsTable(f, colours)}`),
     job.phases.length === 0 ? '' : `\n${table(['PHASE', 'STARTED', 'TOOK'], job.phases.map(p => [p.phase, formatTime(p.startedAtUtc), duration(p, nowMs)]), colours)}`,
   ].join('')
+}
+
+function agentText({ cpuPercent, memoryBytes, nice, isBehind = false }: AgentLoad): string {
+  return [
+    `${cpuPercent.toFixed(1)} % of a processor`, `${formatBytes(memoryBytes)} of memory`,
+    ...nice > 0 ? [`stepped back (nice ${String(nice)})`] : [], ...isBehind ? ['further behind than it may be: it does not step back'] : [],
+  ].join(', ')
 }
 
 function longest(ms: number | undefined): string {

@@ -29,8 +29,8 @@ export interface SourceSessionOptions {
   describe: (signal: AbortSignal) => Promise<Workload>
   /** Switches the machine off, or leaves it as it is configured. Called when the answer is on its way. */
   powerOff: (capture: SourceCapture, signal: AbortSignal) => Promise<void>
-  /** what this agent costs the source; comes with the figures of replication */
-  load?: () => AgentLoad
+  /** what this agent costs the source: comes with the figures of replication, and is told how far that is behind while it goes on */
+  load?: { readonly current: AgentLoad, follow: (behindMs: (() => number) | undefined) => void }
   /** called when the appliance has welcomed this agent */
   onWelcome?: () => void
   agentVersion: string
@@ -253,12 +253,16 @@ class SourceSession implements AsyncDisposable {
 
   /** Runs `work` while what the replicator reports goes out under the request's number; all of it is out when it resolves. */
   async #reporting<T>(id: number, work: (replicator: Replicator) => Promise<T>): Promise<T> {
+    const { capture, load } = this.#options
     const reports = this.#replicationReports(id)
     this.#reports = reports
     try {
-      await this.#options.capture.protect()
-      return await work(this.#replicator())
+      await capture.protect()
+      const replicator = this.#replicator()
+      load?.follow(() => replicator.progress().recoveryPointLatencyMs)
+      return await work(replicator)
     } finally {
+      load?.follow(undefined)
       this.#reports = undefined
       await reports.finish()
     }
@@ -286,7 +290,7 @@ class SourceSession implements AsyncDisposable {
 
   #withState(progress: ReplicationProgress, count: CaptureCount): ReplicationProgress {
     const { load } = this.#options
-    return { ...progress, ...load === undefined ? {} : { agent: load() }, position: count.tell() }
+    return { ...progress, ...load === undefined ? {} : { agent: load.current }, position: count.tell() }
   }
 
   async #flowOf(kind: Flow, cancel: AbortController, work: () => Promise<Answer>): Promise<Answer> {

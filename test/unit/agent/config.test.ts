@@ -3,7 +3,7 @@ import t from 'tap'
 import { parseAgentConfig, queueLimits, readAgentConfig } from '../../../src/agent/config.ts'
 
 t.test('an empty file gives the defaults', async t => {
-  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, queue: { memoryMiB: 128 }, maxNice: 5, scriptsDirectory: '/etc/landfall/scripts' })
+  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, queue: { memoryMiB: 128 }, maxNice: 5, maxBehindSeconds: 10, scriptsDirectory: '/etc/landfall/scripts' })
 })
 
 t.test('a file that is named must be there and right; the message names the place', async t => {
@@ -12,6 +12,14 @@ t.test('a file that is named must be there and right; the message names the plac
   await t.rejects(readAgentConfig(join(root, 'absent')), { code: 'CONFIG_INVALID', message: /absent/ })
   await t.rejects(readAgentConfig(join(root, 'broken')), { code: 'CONFIG_INVALID', message: /no JSON/ })
   await t.rejects(readAgentConfig(join(root, 'wrong')), { code: 'CONFIG_INVALID', message: /root: .*replicationPort: |replicationPort: .*root: / })
+})
+
+t.test('how far the agent steps back, and how far behind it may be meanwhile, have limits', t => {
+  t.match(parseAgentConfig('{"maxNice":19,"maxBehindSeconds":86400}', 'f'), { maxNice: 19, maxBehindSeconds: 86_400 })
+  for (const [json, message] of [['{"maxNice":20}', /maxNice/], ['{"maxBehindSeconds":0}', /maxBehindSeconds/], ['{"maxBehindSeconds":86401}', /maxBehindSeconds/]] as const) {
+    t.throws(() => parseAgentConfig(json, 'f'), { code: 'CONFIG_INVALID', message })
+  }
+  t.end()
 })
 
 t.test('limits of the queue that contradict each other are refused, and say which', async t => {

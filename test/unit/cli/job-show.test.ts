@@ -25,10 +25,10 @@ t.test('a job is shown with figures, findings, phases and history', async t => {
 t.test('a job shows its queue, what the agent costs the source, and each degradation with what it means', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   const degraded = [{ kind: 'agent-crashed', volume: 0, sinceMs: Date.UTC(2026, 0, 2, 3) }, { kind: 'clock-set-back', sinceMs: Date.UTC(2026, 0, 2, 4) }]
-  appliance.on('GET /jobs/move-web1', { status: 200, body: { ...job, targetData: 'mirror-required', replication: { ...job.replication, latencyMsMax: 2000, queueBytes: 4096, diskQueueBytes: 1024, degraded, agent: { cpuPercent: 12.34, memoryBytes: 96 * 1024 ** 2, nice: 5 } } } })
+  appliance.on('GET /jobs/move-web1', { status: 200, body: { ...job, targetData: 'mirror-required', replication: { ...job.replication, latencyMsMax: 2000, queueBytes: 4096, diskQueueBytes: 1024, degraded, agent: { cpuPercent: 12.34, memoryBytes: 96 * 1024 ** 2, nice: 5, isBehind: true } } } })
   appliance.on('GET /jobs/move-web1/history?after=0&limit=1000', { status: 200, body: [] })
   const { out } = await run(appliance, ['job', 'show', 'move-web1'])
   for (const part of [/^Target data: +mirror required$/m, /^Queue: +3 changes, 4.00 KiB of memory, 1.00 KiB on disk$/m, /latency 120 ms, longest 2 s/,
-    /^Agent: +12.3 % of a processor, 96.0 MiB of memory, stepped back \(nice 5\)$/m,
+    /^Agent: +12.3 % of a processor, 96.0 MiB of memory, stepped back \(nice 5\), further behind than it may be: it does not step back$/m,
     /^agent-crashed +0 +2026-01-02 03:00:00 UTC +the agent or the source ended without warning/m, /^clock-set-back +all +2026-01-02 04:00:00 UTC/m]) t.match(out, part)
 })
