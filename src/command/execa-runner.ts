@@ -6,7 +6,7 @@ import { AppError } from '../errors/app-error.ts'
 import type { Readable } from 'node:stream'
 import type { Program, Runner, RunOptions, RunResult, Tool } from './runner.ts'
 import type { ScriptResult, ScriptRunner } from './script-runner.ts'
-import { isAnswer, toolFailed } from './tool-failure.ts'
+import { isAnswer, toolFailed, withOutput } from './tool-failure.ts'
 
 const BASE_ENV = { LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
 const MAX_OUTPUT = 8 << 20 // characters per stream
@@ -36,12 +36,13 @@ export class ExecaRunner implements Runner {
     const stderr = ends?.stderr() ?? r.stderr ?? ''
     if (!r.failed) return { stdout, stderr, exitCode: 0, durationMs }
     if (r.isCanceled) o.signal.throwIfAborted()
-    if (r.timedOut) throw new AppError('TOOL_TIMEOUT', `${tool} did not end within ${String(o.timeoutMs)} ms`, { cause: r.cause })
+    const said = o.keepEndBytes === undefined ? stderr : `${stdout}${stderr}`
+    if (r.timedOut) throw new AppError('TOOL_TIMEOUT', withOutput(`${tool} did not end within ${String(o.timeoutMs)} ms`, said), { cause: r.cause })
     if (r.isMaxBuffer) throw toolFailed(tool, `wrote more than ${String(MAX_OUTPUT)} characters`, '', r.cause)
     if (r.exitCode === undefined && r.code === 'ENOENT') throw new AppError('TOOL_MISSING', `${tool} is not installed`, { cause: r.cause })
     if (r.exitCode !== undefined && isAnswer(r.exitCode, o)) return { stdout, stderr, exitCode: r.exitCode, durationMs }
     const how = r.exitCode === undefined ? `ended by ${r.signal ?? r.code ?? 'an unknown cause'}` : `exited ${String(r.exitCode)}`
-    throw toolFailed(tool, how, stderr, r.cause)
+    throw toolFailed(tool, how, said, r.cause)
   }
 }
 

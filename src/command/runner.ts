@@ -5,7 +5,7 @@
 export interface Runner {
   /**
    * @throws {AppError} TOOL_MISSING when the tool is not installed, TOOL_TIMEOUT after `timeoutMs`, TOOL_FAILED on any other end but exit 0
-   * (the message holds the end of its standard error). An abort rejects with the signal's reason; the tool is ended first.
+   * (the message holds the end of its standard error; with `keepEndBytes` of all that it wrote). An abort rejects with the signal's reason; the tool is ended first.
    */
   run(tool: Tool | Program, args: readonly string[], options: RunOptions): Promise<RunResult>
 }

@@ -135,9 +135,11 @@ t.test('a script that fails, or does not end, stops the cutover before anything 
   const machine = new Machine('web.service')
   const { quiescer, scripts, note } = await place(t, machine)
   await script(scripts, 'fails', 'echo no disk >&2; exit 3')
-  await script(scripts, 'hangs', 'sleep 600')
+  await script(scripts, 'complains', 'echo standby is behind; exit 4')
+  await script(scripts, 'hangs', 'echo waiting for the lock; sleep 600')
   await t.rejects(quiescer.quiesce(wanted([{ name: 'fails' }], ['web.service']), note, signal), { code: 'PRE_SCRIPT_FAILED', message: /exited 3: no disk/ })
-  await t.rejects(quiescer.quiesce(wanted([{ name: 'hangs', timeoutMs: 1000 }], ['web.service']), note, signal), { code: 'PRE_SCRIPT_FAILED', message: /did not end within 1000 ms/ })
+  await t.rejects(quiescer.quiesce(wanted([{ name: 'complains' }], ['web.service']), note, signal), { code: 'PRE_SCRIPT_FAILED', message: /exited 4: standby is behind/ }, 'what it says on standard output is told')
+  await t.rejects(quiescer.quiesce(wanted([{ name: 'hangs', timeoutMs: 1000 }], ['web.service']), note, signal), { code: 'PRE_SCRIPT_FAILED', message: /did not end within 1000 ms: waiting for the lock/ })
   t.same(machine.calls, [])
 })
 
