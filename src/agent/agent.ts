@@ -55,7 +55,7 @@ const DESCRIPTORS = 65_536
 export function createAgent(config: AgentConfig, overrides: AgentOverrides = {}): Agent {
   if (config.logLevel !== undefined) for (const log of [agentLog, captureLog, linkLog]) log.level = config.logLevel
   const clock = overrides.clock ?? systemClock
-  const runner = overrides.runner ?? new ExecaRunner()
+  const runner = overrides.runner ?? new ExecaRunner(config.systemctl === undefined ? {} : { systemctl: config.systemctl })
   const quiescer = new Quiescer({ runner, log: agentLog, scriptsDirectory: config.scriptsDirectory, stateFile: join(config.stateDirectory, 'stopped-services.json') })
   const capture = new SourceCapture({
     resolve: mountPoint => placeOf(config.root, mountPoint),

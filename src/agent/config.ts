@@ -46,6 +46,8 @@ export const AgentConfig = z.strictObject({
   queue: Queue.prefault({}),
   /** where the administrator of the source puts scripts that a job may run before the freeze; only root may write there */
   scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
+  /** a program that does what the agent wants of systemctl: "is-active -- UNIT", "stop -- UNIT", "start -- UNIT", "poweroff"; for a source without systemd */
+  systemctl: z.templateLiteral(['/', z.string()]).optional(),
   /** how far the agent steps back (nice, 0 to 19) while the source is short of processor time; 0: not at all */
   maxNice: z.number().int().min(0).max(19).default(5),
   /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward again, and does not step back */

@@ -22,6 +22,11 @@ t.test('how far the agent steps back, and how far behind it may be meanwhile, ha
   t.end()
 })
 
+t.test('what is called in place of systemctl is named by its path', async t => {
+  t.equal(parseAgentConfig('{"systemctl":"/opt/units"}', 'f').systemctl, '/opt/units')
+  t.throws(() => parseAgentConfig('{"systemctl":"units"}', 'f'), { code: 'CONFIG_INVALID', message: /systemctl/ })
+})
+
 t.test('limits of the queue that contradict each other are refused, and say which', async t => {
   const queue = (json: object): ReturnType<typeof queueLimits> => queueLimits(parseAgentConfig(JSON.stringify({ queue: json }), 'f').queue)
   const MIB = 1024 * 1024
