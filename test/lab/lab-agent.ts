@@ -5,6 +5,7 @@ import type { EnrolmentOffer } from '../../src/domain/server.ts'
 import type { LabAppliance } from './lab-appliance.ts'
 import { startProcess, type LabProcess } from './lab-process.ts'
 import { AGENT, NODE } from './paths.ts'
+import type { Quiescing } from './quiesce.ts'
 import { RUN_VARIABLE, type RunDirectory } from './run-directory.ts'
 import type { SourceMachine } from './source.ts'
 import { tool } from './tool.ts'
@@ -20,12 +21,12 @@ export interface LabAgent extends AsyncDisposable {
 
 const CONNECT_TIMEOUT_MS = 60_000
 
-export async function createAgent(run: RunDirectory, source: Pick<SourceMachine, 'root' | 'networkNamespace'>, appliance: Pick<LabAppliance, 'url'>, offer: EnrolmentOffer, say?: (line: string) => void): Promise<LabAgent> {
+export async function createAgent(run: RunDirectory, source: Pick<SourceMachine, 'root' | 'networkNamespace'>, appliance: Pick<LabAppliance, 'url'>, quiesce: Pick<Quiescing, 'agentConfig'>, offer: EnrolmentOffer, say?: (line: string) => void): Promise<LabAgent> {
   const stateDirectory = join(run.path, 'agent')
   const configFile = join(run.path, 'agent.json')
   await mkdir(stateDirectory, { mode: 0o700 })
   // a source that is switched off stays frozen: this machine must not go off, and the comparison needs the last state
-  await writeFile(configFile, JSON.stringify({ stateDirectory, root: source.root, networkNamespace: source.networkNamespace, powerOff: 'none' }))
+  await writeFile(configFile, JSON.stringify({ stateDirectory, root: source.root, networkNamespace: source.networkNamespace, powerOff: 'none', ...quiesce.agentConfig }))
   const { stdout } = await tool(NODE, [AGENT, 'enrol', '--appliance', new URL(appliance.url).host, '--ca-sha256', offer.caSha256, '--config', configFile], { env: { LANDFALL_TOKEN: offer.token, [RUN_VARIABLE]: run.id } })
   say?.(`on the source: landfall-agent enrol: ${stdout.trim()}`)
   let child: LabProcess | undefined

@@ -13,6 +13,7 @@ import { startFollower, type Follower } from './follower.ts'
 import { startFront, type Front } from './front.ts'
 import type { Table } from './image/image.ts'
 import { createLoopDiskPlug } from './loop-disk-plug.ts'
+import { prepareQuiesce, type Quiescing } from './quiesce.ts'
 import { createRunDirectory, sweep, sweepStaleRuns, type RunDirectory } from './run-directory.ts'
 import { startSource, type SourceMachine } from './source.ts'
 import { startVcsim, USER, type LabDatastore, type Vcsim } from './vcsim.ts'
@@ -35,6 +36,8 @@ export interface Lab extends AsyncDisposable {
   readonly front: Front
   readonly follower: Follower
   readonly source: SourceMachine
+  /** what the source does before the freeze */
+  readonly quiesce: Quiescing
   readonly appliance: LabAppliance
   readonly cli: LabCli
   /** a command line with another environment */
@@ -78,19 +81,20 @@ export async function createLab(o: LabOptions, signal: AbortSignal): Promise<Lab
     say(`vCenter (vcsim) at 127.0.0.1:${String(front.port)}`)
     signal.throwIfAborted()
     const source = await startSource(run, o.table ?? 'gpt', say, signal)
+    const quiesce = await prepareQuiesce(run, source.root)
     const appliance = stack.use(await createAppliance(run, plug.devices))
     say(`appliance at ${appliance.url}`)
     let agent: LabAgent | undefined
     const cli = createCli(run, { LANDFALL_URL: appliance.url, LANDFALL_CA: appliance.caFile, LANDFALL_TOKEN: appliance.token, LANDFALL_VMWARE_PASSWORD: password })
     return {
-      run, vcsim, front, follower, source, appliance, cli, user: USER, password, datastore, network, isolatedNetwork, seed: o.seed ?? 1, writesPerSecond: o.writesPerSecond ?? 40,
+      run, vcsim, front, follower, source, quiesce, appliance, cli, user: USER, password, datastore, network, isolatedNetwork, seed: o.seed ?? 1, writesPerSecond: o.writesPerSecond ?? 40,
       cliWith: env => createCli(run, { ...cli.env, ...env }),
       get agent() {
         if (agent === undefined) throw new Error('the lab has no agent yet')
         return agent
       },
       startAgent: async (offer, tell) => {
-        agent = stack.use(await createAgent(run, source, appliance, offer, tell))
+        agent = stack.use(await createAgent(run, source, appliance, quiesce, offer, tell))
         return agent
       },
       logTails: async () => (await Promise.all(['appliance', 'agent'].map(async name => `\n--- end of ${name}.log\n${(await readFile(`${run.path}/${name}.log`, 'utf8').catch(() => '')).slice(-TAIL)}`))).join(''),

@@ -35,10 +35,10 @@ async function main(args: readonly string[]): Promise<number> {
     .action(async ({ json, keep, spoil, table }: { json?: boolean, keep?: boolean, spoil?: boolean, table: 'gpt' | 'dos' }) => {
       await using lab = await createLab({ say, table, keepFiles: keep === true }, signal)
       const r = await migrate(lab, { spoil: spoil === true, onStep: say, onCommand: (typed) => { say(`landfall ${typed.join(' ')}`) } }, signal)
-      const { booted, equal, differences, downtimeMs, phasesMs, hostName, comparison, violations } = r
-      if (json === true) print({ booted, equal, differences, downtimeMs, phasesMs, hostName, entries: comparison.entries, judge: comparison.judge, found: comparison.differences.slice(0, 100), fixups: comparison.fixups, violations })
-      else say(`booted: ${String(booted)}, equal: ${String(equal)}, differences: ${String(differences)}, downtime: ${String(downtimeMs)} ms`)
-      exitCode = booted && equal ? 0 : NOT_EQUAL
+      const { booted, equal, differences, downtimeMs, phasesMs, hostName, comparison, quiesced, violations } = r
+      if (json === true) print({ booted, equal, differences, downtimeMs, phasesMs, hostName, quiesced, entries: comparison.entries, judge: comparison.judge, found: comparison.differences.slice(0, 100), fixups: comparison.fixups, violations })
+      else say(`booted: ${String(booted)}, equal: ${String(equal)}, differences: ${String(differences)}, quiesced: ${String(quiesced.ok)}, downtime: ${String(downtimeMs)} ms`)
+      exitCode = booted && equal && quiesced.ok ? 0 : NOT_EQUAL
     })
 
   fullCommand(program, signal, { say, print }, (passed) => { exitCode = passed ? 0 : NOT_EQUAL })

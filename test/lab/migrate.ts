@@ -3,11 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { EnrolmentOffer } from '../../src/domain/server.ts'
-import { JobView } from '../../src/domain/job.ts'
+import { JobEventRecord, JobView } from '../../src/domain/job.ts'
 import { compareVolumes, type Comparison, type VolumePair } from './compare.ts'
 import { SOURCE } from './image/image.ts'
 import type { Lab } from './lab.ts'
 import type { LabProcess } from './lab-process.ts'
+import type { Quiesced } from './quiesce.ts'
 import type { Proof } from './source.ts'
 import { spoilOneByte } from './spoil.ts'
 
@@ -15,8 +16,8 @@ export const JOB = 'db01'
 export const VM = 'db01-replica'
 const VMWARE = 'lab-vcenter'
 
-/** Runs in the replica: what it prints is compared with what the writer recorded. */
-const POST_FAILOVER = '#!/bin/sh\nhostname\nsha256sum /data/proof/*\n'
+/** Runs in the replica: what it prints is compared with what the writer recorded, and with what was done before the freeze. */
+const postFailover = (lab: Lab): string => `#!/bin/sh\nhostname\n${lab.quiesce.post}sha256sum /data/proof/*\n`
 
 /** Changes go on for this long after the mirror, so that replication has something to carry. */
 const PROTECT_MS = 5000
@@ -46,6 +47,8 @@ export interface MigrateResult {
   phasesMs: Record<string, number>
   comparison: Comparison
   hostName: string
+  /** what the source did before the freeze */
+  quiesced: Quiesced
   /** files written during the mirror whose checksums the replica printed, and how many were right */
   proofs: { duringMirror: number, checked: number, right: number, example: Proof | undefined }
   violations: readonly string[]
@@ -79,9 +82,9 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
     await command(['server', 'list'])
   })
   const script = join(lab.run.path, 'prove.sh')
-  await writeFile(script, POST_FAILOVER)
+  await writeFile(script, postFailover(lab))
   await timed('validate', async () => {
-    await command(['job', 'create', JOB, '--source', SOURCE.hostName, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', VM, '--memory', '1G', '--cpu', '2', '--post-failover', script])
+    await command(['job', 'create', JOB, '--source', SOURCE.hostName, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', VM, '--memory', '1G', '--cpu', '2', '--post-failover', script, ...lab.quiesce.flags])
     await command(['job', 'validate', JOB])
   })
   onStep?.('a writer begins to create, append, change in place, rename, link and delete files on the source')
@@ -99,7 +102,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   if (!writer.isRunning()) throw new Error(`the writer ended: ${await readFile(writer.logFile, 'utf8')}`)
   await options.whileProtecting?.(view)
   await timed('cutover', async () => { await command(['job', 'cutover', JOB, '--wait'], CUTOVER_TIMEOUT_MS) })
-  const job = await view()
+  const { history, ...job } = await lab.cli.json(JobView.extend({ history: z.array(JobEventRecord) }), ['job', 'show', JOB], { signal })
   const console = await lab.follower.consoleOf(VM)
   const proofs = checkProofs(job, (await lab.source.proofs()).filter(p => p.atMs >= startedAtMs && p.atMs <= mirroredAtMs))
   const comparison = await timed('compare', async () => {
@@ -117,7 +120,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   return {
     booted: job.state === 'completed' && hostName === SOURCE.hostName && console.includes('LANDFALL-BOOT') && proofs.duringMirror > 0 && proofs.right === proofs.duringMirror,
     equal: comparison.equal && lab.follower.violations.length === 0, differences: comparison.differences.length,
-    downtimeMs: job.downtimeMs ?? raise('the job has no downtime'), phasesMs, comparison, hostName, proofs, violations: lab.follower.violations, console,
+    downtimeMs: job.downtimeMs ?? raise('the job has no downtime'), phasesMs, comparison, hostName, quiesced: lab.quiesce.shown(job, history), proofs, violations: lab.follower.violations, console,
   }
 }
 

@@ -13,6 +13,9 @@ import { tool } from './tool.ts'
 /** Every process of a lab carries this variable with the id of its run. */
 export const RUN_VARIABLE = 'LANDFALL_LAB_RUN'
 
+/** Of a run's folder: leads to the folder of its source's scripts, which lies elsewhere. */
+export const RUN_SCRIPTS = 'scripts'
+
 /** The network namespace of a run's source server. */
 export const namespaceOf = (runId: string): string => `landfall-${runId}`
 
@@ -62,6 +65,8 @@ export async function sweep(run: RunDirectory, options: { keepFiles?: boolean } 
   const namespace = namespaceOf(run.id)
   const { stdout } = await tool('ip', ['netns', 'list'])
   if (stdout.split('\n').some(line => line.split(' ')[0] === namespace)) await tool('ip', ['netns', 'delete', namespace], { allowedExitCodes: [1] })
+  const scripts = await readlink(join(run.path, RUN_SCRIPTS)).catch(() => undefined)
+  if (scripts !== undefined) await rm(scripts, { recursive: true, force: true })
   // kept files have no owner, so that no later sweep takes them
   await rm(options.keepFiles === true ? join(run.path, 'owner') : run.path, { recursive: true, force: true })
 }

@@ -5,36 +5,18 @@ import t, { type Test } from 'tap'
 import type { JobView } from '../../../src/domain/job.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
 import { JOB, migrate } from '../../lab/migrate.ts'
+import { onReplica, until, untilProtecting } from './on-replica.ts'
 
 const LIMIT_MS = 1_100_000
-
-async function until<T>(what: string, signal: AbortSignal, look: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    if (signal.aborted) throw new Error(`waited in vain for ${what}`)
-    const found = await look()
-    if (found !== undefined) return found
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
 
 /** Where the appliance keeps what is to be taken back. */
 function takenOf(lab: Lab, job: JobView): string {
   return join(lab.run.path, 'appliance/layers', `${job.id}-taken`)
 }
 
-/** Where the appliance has mounted what is at `path`. */
-function onReplica(lab: Lab, job: JobView, path: string): string {
-  const at = (job.plan?.volumes ?? []).flatMap(({ index, volume: { mountPoint } }) => (index >= 0 && mountPoint !== undefined && `${path}/`.startsWith(mountPoint.replace(/\/?$/, '/')) ? [{ index, mountPoint }] : []))
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length)[0]
-  return join(lab.run.path, 'appliance/replicas', job.id, `volume-${String(at?.index ?? 0)}`, path.slice(at?.mountPoint.replace(/\/$/, '').length ?? 0))
-}
-
 /** Replicates again without a mirror since `before`, and what fix-ups would change is as on the source. */
 async function checkUndone(t: Test, lab: Lab, before: JobView, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
-  const job = await until('the job to protect again', signal, async () => {
-    const now = await view()
-    return now.state === 'protecting' && now.cutoverSteps.length === 0 ? now : undefined
-  })
+  const job = await untilProtecting(view, signal)
   t.same(job.mirror, before.mirror, 'no new mirror was made')
   t.equal(job.captureEpoch, before.captureEpoch)
   const read = (path: string): [string, string] => [readFileSync(onReplica(lab, job, path), 'utf8'), readFileSync(join(lab.source.root, path), 'utf8')]
@@ -86,6 +68,7 @@ t.test('agent and appliance are killed in the middle of the mirror, cutovers fai
   }, signal)
   t.match(killedAt, /^mirroring with [1-9]/)
   t.ok(result.booted)
+  t.ok(result.quiesced.ok)
   t.strictSame(result.comparison.differences, [])
   t.ok(result.equal)
 })

@@ -1,13 +1,53 @@
-import t from 'tap'
-import { createLab } from '../../lab/lab.ts'
-import { migrate } from '../../lab/migrate.ts'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { ErrorCode } from '../../../src/errors/codes.ts'
+import type { JobView } from '../../../src/domain/job.ts'
+import { createLab, type Lab } from '../../lab/lab.ts'
+import { JOB, migrate } from '../../lab/migrate.ts'
+import { SERVICES } from '../../lab/quiesce.ts'
+import { tool } from '../../lab/tool.ts'
+import { onReplica, until, untilProtecting } from './on-replica.ts'
 
 const LIMIT_MS = 1_000_000
+const EINVAL = 1
 
-t.test('a live server that is written to is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
+/** The source does not come to rest: the cutover ends with this, before anything is frozen, and all goes on as before it. */
+async function cutOverInVain(t: Test, lab: Lab, view: () => Promise<JobView>, code: ErrorCode, message: RegExp, signal: AbortSignal): Promise<void> {
+  const before = await view()
+  const failed = await lab.cli.run(['job', 'cutover', JOB, '--wait'], { signal })
+  t.not(failed.exitCode, 0)
+  t.match(failed.stderr, new RegExp(code))
+  const job = await untilProtecting(view, signal)
+  t.match(job.lastError, { code, message })
+  t.same(job.mirror, before.mirror, 'no new mirror was made')
+  t.equal(job.captureEpoch, before.captureEpoch)
+  for (const { mountPoint } of lab.source.volumes) t.equal((await tool('fsfreeze', ['--unfreeze', join(lab.source.root, mountPoint)], { allowedExitCodes: [EINVAL] })).exitCode, EINVAL, `${mountPoint} was not frozen any more`)
+  t.same(await lab.quiesce.running(), [...SERVICES], 'the services run')
+  const name = `/data/after-${code}-${String(job.phases.length)}`
+  await writeFile(join(lab.source.root, name), '')
+  await until('replication to go on', signal, async () => existsSync(onReplica(lab, job, name)) ? true : undefined)
+}
+
+async function comeToRestInVain(t: Test, lab: Lab, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
+  await lab.quiesce.disturbScript('echo the standby is behind; exit 3')
+  await cutOverInVain(t, lab, view, 'PRE_SCRIPT_FAILED', /exited 3: the standby is behind/, signal)
+  await lab.quiesce.disturbScript('echo waiting for the lock; exec sleep 600')
+  await cutOverInVain(t, lab, view, 'PRE_SCRIPT_FAILED', /did not end within \d+ ms: waiting for the lock/, signal)
+  t.same(await lab.quiesce.journal(), [], 'nothing was stopped')
+  await lab.quiesce.disturbScript('')
+  await lab.quiesce.refuse('shop-db', true)
+  await cutOverInVain(t, lab, view, 'SERVICE_STOP_FAILED', /shop-db refuses to stop/, signal)
+  t.same(await lab.quiesce.journal(), ['stopped shop', 'started shop-db', 'started shop'], 'the one that refused, too')
+  await lab.quiesce.refuse('shop-db', false)
+}
+
+t.test('a live server that is written to does not come to rest three times, is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
   const signal = AbortSignal.timeout(LIMIT_MS)
   await using lab = await createLab({ say: t.comment.bind(t), seed: 7 }, signal)
-  const result = await migrate(lab, { spoil: false, onStep: t.comment.bind(t) }, signal)
+  const result = await migrate(lab, { spoil: false, onStep: t.comment.bind(t), whileProtecting: async view => { await comeToRestInVain(t, lab, view, signal) } }, signal)
+  t.ok(result.quiesced.ok, `its script and services came to rest in order, and the replica has what they wrote: ${JSON.stringify(result.quiesced)}`)
   t.equal(result.hostName, 'src-db01')
   t.ok(result.proofs.duringMirror > 0, 'files were written during the mirror')
   t.equal(result.proofs.right, result.proofs.duringMirror, 'and the replica has each of them')
