@@ -44,12 +44,13 @@ export function nextState(from: JobState, event: JobEvent): JobState {
 const FLOWING_STATES: readonly JobState[] = ['provisioning', 'mirroring', 'protecting']
 
 /** The actions a user can ask for now, in the order of `JobAction`. */
-export function offeredActions({ state, paused, testCutover }: Pick<Job, 'state' | 'paused' | 'testCutover'>): JobAction[] {
+export function offeredActions({ state, paused, testCutover, captureEpoch }: Pick<Job, 'state' | 'paused' | 'testCutover' | 'captureEpoch'>): JobAction[] {
   const row: Row = TRANSITIONS[state]
   return JobAction.options.filter(action => {
     if (action === 'pause' || action === 'resume') return FLOWING_STATES.includes(state) && (action === 'resume') === (paused === true)
     if (action === 'rehearse') return state === 'protecting'
-    if (action === 'test-cutover' || action === 'cutover') return state === 'protecting' && !isTested(testCutover)
+    if (action === 'test-cutover') return state === 'protecting' && !isTested(testCutover)
+    if (action === 'cutover') return state === 'protecting' && !isTested(testCutover) && captureEpoch !== undefined
     if (action === 'undo-test-cutover') return state === 'protecting' && isTested(testCutover)
     return row[action] !== undefined
   })
@@ -80,15 +81,18 @@ export function isHandedOver(job: Pick<Job, 'cutoverSteps'>): boolean {
 
 /**
  * The event an action stands for in this job.
- * @throws {AppError} JOB_VALIDATION_FAILED when an invalid job is started; JOB_TRANSITION_INVALID when a handed-over job is tried again
+ * @throws {AppError} JOB_VALIDATION_FAILED when an invalid job is started; JOB_TRANSITION_INVALID when a handed-over job is tried again, or a cutover needs something else first
  */
-export function eventOfAction(action: Exclude<JobAction, OrderAction>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps' | 'testCutover'>): JobEvent {
+export function eventOfAction(action: Exclude<JobAction, OrderAction>, job: Pick<Job, 'state' | 'built' | 'validation' | 'cutoverSteps' | 'testCutover' | 'captureEpoch'>): JobEvent {
   if (action === 'start' && job.state === 'invalid') {
     const errors = job.validation.filter(finding => finding.severity === 'error').map(finding => finding.message)
     throw new AppError('JOB_VALIDATION_FAILED', `the job has ${String(errors.length)} validation errors: ${errors.slice(0, 5).join('; ')}`)
   }
   if (action === 'cutover' && job.state === 'protecting' && isTested(job.testCutover)) {
     throw new AppError('JOB_TRANSITION_INVALID', 'the test cutover of this job comes first to its end: undo it with "landfall job test-cutover NAME --undo"')
+  }
+  if (action === 'cutover' && job.state === 'protecting' && job.captureEpoch === undefined) {
+    throw new AppError('JOB_TRANSITION_INVALID', 'the replica of this job has missed changes, and a new mirror comes first: begin it with "landfall job remirror NAME"')
   }
   if (action !== 'retry') return action
   if (isHandedOver(job)) throw new AppError('JOB_TRANSITION_INVALID', 'the replica of this job is in use already; the job can only be removed')

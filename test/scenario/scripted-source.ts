@@ -66,6 +66,12 @@ export class ScriptedMachine implements ConnectedSources {
     this.connect()
   }
 
+  /** The capture has missed changes: what replicates is told so, and what captures next is another one. */
+  overflow(): void {
+    this.capturing = undefined
+    this.#connection?.overflow()
+  }
+
   capture(jobId: string): string {
     if (this.capturing?.jobId !== jobId) this.capturing = { jobId, epoch: `epoch-${String(++this.#epochs)}` }
     return this.capturing.epoch
@@ -105,6 +111,7 @@ class Connection implements SourceServer {
   readonly capturingJobId: string
   readonly #machine: ScriptedMachine
   readonly #ended = new AbortController()
+  #missed = new AbortController()
 
   constructor(machine: ScriptedMachine) {
     this.#machine = machine
@@ -119,6 +126,12 @@ class Connection implements SourceServer {
 
   end(): void {
     this.#ended.abort(new AppError('LINK_LOST', 'the connection to the source was lost'))
+  }
+
+  overflow(): void {
+    const missed = this.#missed
+    this.#missed = new AbortController()
+    missed.abort(new AppError('CAPTURE_OVERFLOW', 'changes were missed'))
   }
 
   async transmit(how: Transmission, signal: AbortSignal): Promise<void> {
@@ -221,7 +234,7 @@ class Connection implements SourceServer {
 
   /** Waits for the abort or the end of the link, and fails with its reason. */
   async #end(signal: AbortSignal): Promise<never> {
-    const either = AbortSignal.any([signal, this.#ended.signal])
+    const either = AbortSignal.any([signal, this.#ended.signal, this.#missed.signal])
     await new Promise<void>(resolve => {
       if (either.aborted) resolve()
       either.addEventListener('abort', () => { resolve() }, { once: true })

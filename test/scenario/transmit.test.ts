@@ -112,16 +112,3 @@ t.test('a schedule holds the changes back until its start, and a window closes w
   await t.rejects(engine.edit(id, { transmitSchedule: {} }), { code: 'SCHEDULE_NEVER_OPENS' })
   t.equal((await engine.get(id)).options.transmitSchedule, undefined, 'a refused one changes nothing')
 })
-
-t.test('a mirror that is required waits for a person when the job says so', async t => {
-  await using world = new World()
-  const engine = await world.start()
-  const { id } = await world.protect({ autoRemirror: 'off' })
-  world.source.restartAgent()
-  const waiting = await until(world, 'waiting', job => job.activity.startsWith('mirror required'))
-  t.match(waiting, { state: 'protecting', health: 'error' })
-  t.equal(count(world, 'mirror attributes'), 0)
-  await engine.act(id, 'remirror')
-  await world.replicating()
-  t.equal(count(world, 'mirror attributes'), 1)
-})

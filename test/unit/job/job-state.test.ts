@@ -34,8 +34,9 @@ t.test('a cutover is refused in every state but protecting', async t => {
 })
 
 t.test('the actions offered are those of the row', async t => {
-  t.strictSame(offeredActions({ state: 'protecting' }), ['pause', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
-  t.strictSame(offeredActions({ state: 'protecting', paused: true }), ['resume', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting', captureEpoch: 'one' }), ['pause', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting', captureEpoch: 'one', paused: true }), ['resume', 'stop', 'rehearse', 'test-cutover', 'cutover', 'remirror', 'remove'])
+  t.strictSame(offeredActions({ state: 'protecting' }), ['pause', 'stop', 'rehearse', 'test-cutover', 'remirror', 'remove'], 'no cutover while a new mirror is required')
   t.strictSame(offeredActions({ state: 'cutting-over' }), [])
   t.strictSame(offeredActions({ state: 'failed' }), ['retry', 'remove'])
   t.strictSame(offeredActions({ state: 'removed' }), [])
