@@ -18,7 +18,7 @@ export async function discoverKernels(root: SourceRoot, runningVersion: string):
   for (const name of names) {
     const version = /^(?:vmlinuz|vmlinux|kernel)-(.+)$/.exec(name)?.[1]
     if (version === undefined || NOT_BOOTED.test(version) || version.endsWith('.gz') || kernels.length >= MAX_KERNELS) continue
-    const initramfs = [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}`].find(n => names.includes(n))
+    const initramfs = [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}.img`, `initrd-${version}`].find(n => names.includes(n))
     kernels.push({
       version, imagePath: `/boot/${name}`, ...(initramfs === undefined ? {} : { initramfsPath: `/boot/${initramfs}` }),
       drivers: await driversOf(root, version), running: version === runningVersion,

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Workload } from '../domain/workload.ts'
+import { parseAssignments } from './assignments.ts'
 import { isSystemError, type Report } from './findings.ts'
+import { readRelease } from './release-files.ts'
 import type { SourceRoot } from './source-root.ts'
 
 /** e_machine of the ELF header, as uname names it */
@@ -15,17 +17,16 @@ export async function discoverOs(root: SourceRoot, proc: string | undefined, rep
     report({ code: 'HOST_NAME_UNKNOWN', severity: 'warning', subject: '/etc/hostname', message: 'the source has no host name of its own', advice: 'Give the source a host name.' })
   }
   const machineId = (await root.firstText(['/etc/machine-id', '/var/lib/dbus/machine-id']) ?? '').trim()
-  const release = parseAssignments(await root.firstText(['/etc/os-release', '/usr/lib/os-release']) ?? '')
-  const id = release.get('ID') ?? ''
-  if (id === '') {
-    report({ code: 'OS_UNKNOWN', severity: 'error', subject: '/etc/os-release', message: 'the distribution is not known: no os-release file', advice: 'Only distributions with /etc/os-release can be migrated yet.' })
+  const release = await readRelease(root)
+  if (release.id === '') {
+    report({
+      code: 'OS_UNKNOWN', severity: 'error', subject: '/etc/os-release', message: 'the distribution is not known: there is no os-release file, nor one of those that older releases have',
+      advice: 'Check that /etc/os-release, /etc/redhat-release, /etc/SuSE-release or /etc/debian_version of the source is as its distribution made it.',
+    })
   }
   return {
     hostName, machineId: /^[0-9a-f]{32}$/.test(machineId) ? machineId : '',
-    os: {
-      id, idLike: (release.get('ID_LIKE') ?? '').split(/\s+/).filter(w => w !== ''), versionId: release.get('VERSION_ID') ?? '',
-      prettyName: release.get('PRETTY_NAME') ?? id, architecture: await findArchitecture(root),
-    },
+    os: { ...release, architecture: await findArchitecture(root) },
   }
 }
 
@@ -55,16 +56,4 @@ async function findArchitecture(root: SourceRoot): Promise<string> {
     }
   }
   return ''
-}
-
-/** KEY=value lines of os-release(5) and sysconfig files; quotes and backslashes as a shell takes them. */
-export function parseAssignments(text: string): Map<string, string> {
-  const found = new Map<string, string>()
-  for (const line of text.split('\n')) {
-    const match = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$/.exec(line)
-    if (match?.[1] === undefined || match[2] === undefined) continue
-    const value = /^'([^']*)'/.exec(match[2])?.[1] ?? (/^"((?:\\.|[^"\\])*)"/.exec(match[2])?.[1] ?? match[2].replace(/\s.*$/, '')).replace(/\\(.)/g, '$1')
-    found.set(match[1], value)
-  }
-  return found
 }

@@ -70,7 +70,7 @@ export const RED_HAT_5: RecordedSystem = {
     },
     lib: modules('2.6.18-398.el5', OLD, ''), sbin: { mkinitrd: '#!/bin/bash\n', kudzu: '' },
     etc: {
-      'fstab': '/dev/sda2 / ext3 defaults 1 1\nLABEL=/gone /gone ext3 defaults 1 2\n/dev/sda3 swap swap defaults 0 0\n', 'modprobe.conf': 'alias eth0 bnx2\nalias scsi_hostadapter cciss\nalias usb-controller ehci-hcd\n', 'redhat-release': 'x',
+      'fstab': '/dev/sda2 / ext3 defaults 1 1\nLABEL=/gone /gone ext3 defaults 1 2\n/dev/sda3 swap swap defaults 0 0\n', 'modprobe.conf': 'alias eth0 bnx2\nalias scsi_hostadapter cciss\nalias usb-controller ehci-hcd\n', 'redhat-release': 'CentOS release 5.11 (Final)\n',
       'sysconfig': { 'network': 'NETWORKING=yes\nHOSTNAME=alder\n', 'network-scripts': { 'ifcfg-eth0': `DEVICE=eth0\nBOOTPROTO=static\nHWADDR=${MAC.toUpperCase()}\nIPADDR=192.0.2.10\nNETMASK=255.255.255.0\nONBOOT=yes\n` } },
       'selinux': { config: 'SELINUX=disabled\n' }, 'rc.d': { 'init.d': { kudzu: '#!/bin/sh\n' }, 'rc3.d': { S05kudzu: '' }, 'rc5.d': { S05kudzu: '' } }, 'init.d': { kudzu: '#!/bin/sh\n' },
     },
@@ -87,6 +87,7 @@ export const RED_HAT_6: RecordedSystem = {
     },
     lib: { ...modules('2.6.32-754.el6.x86_64', ALL, 'kernel/fs/ext4/ext4.ko\n'), udev: { 'rules.d': { '75-persistent-net-generator.rules': 'x' } } }, sbin: { dracut: '#!/bin/bash\n# --add-drivers\n' }, usr: { bin: { lsinitrd: '' } },
     etc: {
+      'redhat-release': 'CentOS release 6.10 (Final)\n',
       'fstab': FSTAB, 'udev': { 'rules.d': { '70-persistent-net.rules': `SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${MAC}", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"\n` } },
       'sysconfig': { 'network': 'NETWORKING=yes\n', 'network-scripts': { 'ifcfg-eth0': IFCFG } }, 'selinux': { config: '# This file\nSELINUX=enforcing\nSELINUXTYPE=targeted\n' }, 'rc.d': { 'rc3.d': {}, 'rc5.d': {} }, 'dracut.conf.d': {},
       'mdadm.conf': 'MAILADDR root\nARRAY /dev/md0 UUID=1:2\n', 'multipath': { bindings: 'mpatha 3600\n' },
@@ -140,6 +141,7 @@ export const SUSE_11: RecordedSystem = {
     },
     lib: { ...modules('3.0.101-63-default', ALL), udev: { 'rules.d': {} } }, sbin: { mkinitrd: '' },
     etc: {
+      'SuSE-release': 'SUSE Linux Enterprise Server 11 (x86_64)\nVERSION = 11\nPATCHLEVEL = 4\n',
       'fstab': '/dev/disk/by-id/cciss-1-part2 / ext3 acl,user_xattr 1 1\n/dev/disk/by-id/cciss-1-part1 /boot ext3 acl 1 2\n/dev/disk/by-id/cciss-1-part9 swap swap defaults 0 0\n',
       'sysconfig': { kernel: '# comment\nINITRD_MODULES="hpsa processor thermal fan jbd ext3"\nDOMU_INITRD_MODULES="xennet"\n', bootloader: 'LOADER_TYPE="grub"\nDEFAULT_APPEND="resume=/dev/disk/by-id/cciss-1-part3 splash=silent"\n', network: { 'ifcfg-eth0': 'BOOTPROTO=\'static\'\nIPADDR=\'192.0.2.10/24\'\nSTARTMODE=\'auto\'\n' } },
       'init.d': { 'rc3.d': {}, 'rc5.d': {} },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import type { Finding } from '../../../src/domain/finding.ts'
-import { discoverOs, parseAssignments } from '../../../src/workload/discover-os.ts'
+import { discoverOs } from '../../../src/workload/discover-os.ts'
 import { SourceRoot } from '../../../src/workload/source-root.ts'
 
 const unexpected = (f: Finding): void => { throw new Error(f.message) }
@@ -46,9 +46,4 @@ t.test('an empty tree is described with findings, a senseless machine id is none
   const found = await discoverOs(await SourceRoot.open(t.testdir({ etc: { 'machine-id': 'uninitialized\n' } }), report), undefined, report)
   t.match(found, { hostName: '', machineId: '', os: { id: '' } })
   t.same(findings.map(f => f.code), ['HOST_NAME_UNKNOWN', 'OS_UNKNOWN'])
-})
-
-t.test('assignments are read with the quoting of a shell', t => {
-  t.same([...parseAssignments('A="x \\"y\\" \\$z"\nB=\'it is\'\nC=plain # no\n#D=1\nE=\n=F\n')], [['A', 'x "y" $z'], ['B', 'it is'], ['C', 'plain'], ['E', '']])
-  t.end()
 })
