@@ -10,11 +10,15 @@ import { copyTree, setModified, syncFileSystem } from '../command/copy.ts'
 import type { Runner } from '../command/runner.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
+import { flag, flaggedFiles, unlock, type FlaggedFile } from './flagged-files.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
 import { layerChanges, type DirectoryStamp, type LayerChanges, type LayeredVolume } from './layer-changes.ts'
 
 /** One volume, as it is mounted, and what lies over it. */
 export interface Layered extends LayeredVolume { volume: MountedVolume }
+
+/** What is brought to one volume. */
+interface Work { layer: Layered, changes: LayerChanges, flagged: FlaggedFile[] }
 
 const RECORD = 'record.json'
 
@@ -22,6 +26,8 @@ const Taken = z.object({
   version: z.literal(1),
   volumes: z.array(z.object({
     index: z.number().int(),
+    /** unlocked while files are changed; they have their flags again then */
+    flagged: z.array(z.object({ path: z.string(), flags: z.number().int() })).default([]),
     /** `saved`: the name of the copy in our directory */
     entries: z.array(z.object({ path: z.string(), saved: z.string().optional(), linked: z.boolean() })),
     directories: z.array(z.object({ path: z.string(), mode: z.number().int(), uid: z.number().int(), gid: z.number().int(), mtimeNs: z.string() })),
@@ -35,18 +41,20 @@ type Taken = z.infer<typeof Taken>
  * @throws {AppError} BOOT_FIXUP_FAILED, TOOL_FAILED; what was done until then is taken back by `takeBack`
  */
 export async function bringLayer(runner: Runner, layered: readonly Layered[], directory: string, beforeChanges: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  const work: { layer: Layered, changes: LayerChanges }[] = []
-  for (const layer of layered) work.push({ layer, changes: await layerChanges(layer) })
+  const work: Work[] = []
+  for (const layer of layered) work.push({ layer, changes: await layerChanges(layer), flagged: await flaggedFiles({ volume: layer.volume.volume, mountPoint: layer.below }) })
   await save(runner, work, directory, signal)
   await beforeChanges()
-  for (const { layer, changes } of work) {
+  for (const { layer, changes, flagged } of work) {
     signal.throwIfAborted()
+    await unlock(layer.below, flagged)
     for (const { path, to } of changes.entries) {
       const at = join(layer.below, path)
       await rm(at, { recursive: true, force: true })
       if (to === 'put') await copyTree(runner, join(layer.view, path), at, keptOn(layer.volume), signal)
     }
     for (const { becomes } of changes.directories) await stampDirectory(runner, layer, becomes, signal)
+    await flag(layer.below, flagged)
     await syncFileSystem(runner, layer.below, signal)
   }
 }
@@ -59,26 +67,28 @@ export async function bringLayer(runner: Runner, layered: readonly Layered[], di
 export async function takeBack(runner: Runner, mounted: readonly MountedVolume[], directory: string, signal: AbortSignal): Promise<{ found: boolean, lost?: string }> {
   const taken = await readTaken(directory)
   if (taken === undefined) return { found: false }
-  for (const { index, entries, directories } of taken.volumes) {
+  for (const { index, entries, directories, flagged } of taken.volumes) {
     const volume = mounted.find(m => m.volume.index === index)
     if (volume === undefined) throw new AppError('VOLUME_LAYOUT', `volume ${String(index)} is not mounted: what the fix-ups changed there cannot be taken back`)
+    await unlock(volume.mountPoint, flagged)
     for (const { path, saved } of entries) {
       const at = join(volume.mountPoint, path)
       await rm(at, { recursive: true, force: true })
       if (saved !== undefined) await copyTree(runner, join(directory, saved), at, keptOn(volume), signal)
     }
     for (const stamp of directories) await stampDirectory(runner, { below: volume.mountPoint, volume }, { ...stamp, mtimeNs: BigInt(stamp.mtimeNs) }, signal)
+    await flag(volume.mountPoint, flagged)
     await syncFileSystem(runner, volume.mountPoint, signal)
   }
   const linked = taken.volumes.flatMap(v => v.entries).find(e => e.linked)
   return linked === undefined ? { found: true } : { found: true, lost: `${linked.path} had more names than one, which are not linked any more` }
 }
 
-async function save(runner: Runner, work: readonly { layer: Layered, changes: LayerChanges }[], directory: string, signal: AbortSignal): Promise<void> {
+async function save(runner: Runner, work: readonly Work[], directory: string, signal: AbortSignal): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const taken: Taken = { version: 1, volumes: [] }
   let saved = 0
-  for (const { layer, changes } of work) {
+  for (const { layer, changes, flagged } of work) {
     const entries: Taken['volumes'][number]['entries'] = []
     for (const { path, had, linked } of changes.entries) {
       signal.throwIfAborted()
@@ -90,7 +100,7 @@ async function save(runner: Runner, work: readonly { layer: Layered, changes: La
       await copyTree(runner, join(layer.below, path), join(directory, name), 'everything', signal)
       entries.push({ path, saved: name, linked })
     }
-    taken.volumes.push({ index: layer.volume.volume.index, entries, directories: changes.directories.map(({ was }) => ({ ...was, mtimeNs: String(was.mtimeNs) })) })
+    taken.volumes.push({ index: layer.volume.volume.index, flagged, entries, directories: changes.directories.map(({ was }) => ({ ...was, mtimeNs: String(was.mtimeNs) })) })
   }
   await syncFileSystem(runner, directory, signal)
   await writeFileAtomically(join(directory, RECORD), JSON.stringify(taken))

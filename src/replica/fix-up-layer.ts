@@ -11,6 +11,7 @@ import { mountsBelow } from '../posix/mount-table.ts'
 import { mountBtrfs } from '../storage/mount-btrfs.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import type { Layered } from './bring-layer.ts'
+import { flaggedFiles, unlock } from './flagged-files.ts'
 import { volumeHolding } from './volume-holding.ts'
 
 /** No cleverness of overlays that would be kept in attributes of the layer. */
@@ -106,7 +107,9 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
     const lower = subvolumeOf(volume) === '' ? volume.mountPoint : await mountTop(runner, volume.device, at, signal)
     if (/[,:\\]/.test(`${lower}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${lower} has characters that no overlay can name`)
     await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
-    made.push({ ...volume, mountPoint: join(view, subvolumeOf(volume)) })
+    const shown = join(view, subvolumeOf(volume))
+    await unlock(shown, await flaggedFiles(volume)) // the overlay does not let them be written to either; on the volume they stay locked
+    made.push({ ...volume, mountPoint: shown })
   }
   return made
 }

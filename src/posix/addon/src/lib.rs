@@ -33,6 +33,7 @@ mod kept;
 mod link;
 mod listing;
 mod listings;
+mod locks;
 mod look;
 mod looks;
 mod mark;
