@@ -1,5 +1,6 @@
 /** Fix-ups that every family needs, in their order. */
 import { CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES } from './check-references.ts'
+import { CHECK_VLANS } from './check-vlans.ts'
 import { SET_ADDRESSES } from './fix-addresses.ts'
 import { FIX_FSTAB } from './fix-fstab.ts'
 import { FIX_KERNEL_COMMAND_LINE } from './fix-kernel-command-line.ts'
@@ -23,4 +24,4 @@ export const COMMON_SETTINGS: readonly FixUp[] = [
 ]
 
 /** They look at what all others left. */
-export const COMMON_PROOFS: readonly FixUp[] = [CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES]
+export const COMMON_PROOFS: readonly FixUp[] = [CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES, CHECK_VLANS]

@@ -20,7 +20,7 @@ const MAC_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [
   [NETWORKD, /[.](?:netdev|link)$/], [UDEV_RULES, /net.*[.]rules$/], [RED_HAT, /^(?:route|rule)6?-/], [SUSE, /^if(?:route|rule)-/],
 ]
 /** Files of bonds besides those of the stacks. */
-const BOND_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [['/etc/modprobe.d', /[.]conf$/], ['/etc', /^modprobe[.]conf$/], [NETWORKD, /[.]netdev$/]]
+const BOND_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [['/etc/modprobe.d', /[.]conf$/], ['/etc', /^modprobe[.]conf$/], [NETWORKD, /[.]netdev$/], ['/etc/teamd', /[.]conf$/]]
 const PERSISTENT_RULES = `${UDEV_RULES}/70-persistent-net.rules`
 /** Writes a rule for every adapter that it has not seen, with the next free name. */
 const GENERATORS = ['75-persistent-net-generator.rules']

@@ -99,3 +99,12 @@ t.test('a bond that speaks LACP becomes active-backup in every stack', async t =
     ['mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40', 'mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40'],
   ] as const) t.equal(withoutLacp(before), after)
 })
+
+t.test('a team that speaks LACP becomes active-backup, in every form of its configuration', async t => {
+  for (const [before, after] of [
+    ['TEAM_CONFIG=\'{"runner": {"name": "lacp", "active": true}}\'', 'TEAM_CONFIG=\'{"runner": {"name": "activebackup", "active": true}}\''],
+    ['TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"lacp\\"}}"', 'TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"activebackup\\"}}"'],
+    ['{\n  "device": "team0",\n  "runner": {\n    "name": "lacp",\n    "tx_hash": ["eth"]\n  }\n}', '{\n  "device": "team0",\n  "runner": {\n    "name": "activebackup",\n    "tx_hash": ["eth"]\n  }\n}'],
+    ['[team]\nrunner=lacp\nrunner-active=true', '[team]\nrunner=activebackup\nrunner-active=true'], ['TEAM_RUNNER=\'lacp\'', 'TEAM_RUNNER=\'activebackup\''], ['{"runner": {"name": "loadbalance"}}', '{"runner": {"name": "loadbalance"}}'],
+  ] as const) twice(t, withoutLacp, before, after)
+})
