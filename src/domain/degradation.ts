@@ -6,7 +6,7 @@ import { z } from 'zod'
 
 export const DegradationKind = z.enum([
   // no agent saw the changes of a while
-  'agent-stopped', 'agent-crashed',
+  'agent-stopped', 'agent-crashed', 'source-rebooted',
   // something was missed while it ran
   'events-lost', 'trace-lost', 'watch-missed', 'clock-set-back', 'clock-set-forward', 'mount-changed', 'volume-new', 'volume-replaced', 'volume-rolled-back',
   // too many changes wait
@@ -36,6 +36,7 @@ interface Words { what: string, repair: string }
 const WORDS: Record<DegradationKind, Words> = {
   'agent-stopped': { what: 'the agent did not run for a while', repair: 'what changed meanwhile is looked for' },
   'agent-crashed': { what: 'the agent or the source ended without warning', repair: 'a mirror of what changed since is required and under way' },
+  'source-rebooted': { what: 'the source was started anew, and no agent saw its last changes', repair: 'a mirror of what changed since is required and under way' },
   'events-lost': { what: 'the kernel had more events than it could keep', repair: 'the volume is compared by names and attributes' },
   'trace-lost': { what: 'the kernel had more written ranges than it could keep', repair: 'what changed since is compared by checksum' },
   'watch-missed': { what: 'a directory could not be watched', repair: 'it is looked at again and again' },
@@ -59,7 +60,12 @@ export function describeDegradation({ kind }: Degradation): string {
   return `${what}; ${repair}`
 }
 
+/** Whether nobody can tell what changed at the end of an agent before this one. Pure. */
+export function isUnseenEnd(kind: DegradationKind): boolean {
+  return kind === 'agent-crashed' || kind === 'source-rebooted'
+}
+
 /** Whether the replica must not be believed to follow the source until this is over. Pure. */
 export function isMirrorRequired(degraded: readonly Degradation[]): boolean {
-  return degraded.some(({ kind }) => kind === 'agent-crashed' || kind === 'volume-rolled-back')
+  return degraded.some(({ kind }) => isUnseenEnd(kind) || kind === 'volume-rolled-back')
 }

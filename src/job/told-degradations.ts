@@ -1,5 +1,5 @@
 /** Tells people what of the capture is less than it should be: in the job's activity and health while it lasts, and in its history. */
-import { describeDegradation, isMirrorRequired, type Degradation, type DegradationKind } from '../domain/degradation.ts'
+import { describeDegradation, isMirrorRequired, isUnseenEnd, type Degradation, type DegradationKind } from '../domain/degradation.ts'
 import type { JobChange, JobHandle } from './step.ts'
 
 /** The activity of a job that follows its source. */
@@ -24,8 +24,8 @@ export class ToldDegradations {
     const before = this.#kinds
     const now = new Map(degraded.map(one => [one.kind, one]))
     this.#kinds = new Set(now.keys())
-    for (const [kind, one] of now) if (!before.has(kind)) this.#note(kind === 'agent-crashed' ? 'mirror-required' : `capture-${kind}`, describeDegradation(one))
-    for (const kind of before) if (!now.has(kind)) this.#note(kind === 'agent-crashed' ? 'mirror-made-good' : `capture-${kind}-over`, `over: ${describeDegradation({ kind, sinceMs: 0 })}`)
+    for (const [kind, one] of now) if (!before.has(kind)) this.#note(isUnseenEnd(kind) ? 'mirror-required' : `capture-${kind}`, describeDegradation(one))
+    for (const kind of before) if (!now.has(kind)) this.#note(isUnseenEnd(kind) ? 'mirror-made-good' : `capture-${kind}-over`, `over: ${describeDegradation({ kind, sinceMs: 0 })}`)
     if (now.size === 0) return before.size === 0 ? {} : { health: 'ok', activity: PROTECTING }
     const [first] = now.values()
     if (now.has('volume-rolled-back')) return { health: 'warning', activity: 'mirror required: the source was set back to an earlier state, everything is compared' }

@@ -29,7 +29,9 @@ export function continuation(
   const safeMs = kept.safeMs - setBackMs
   // under another boot what was not synced before the end may be gone, and only safeMs is from before a sync
   const sinceMs = (sameBoot ? kept.stopped?.atMs ?? kept.safeMs : kept.safeMs) - setBackMs
-  const why: DegradationKind[] = [kept.stopped === undefined ? 'agent-crashed' : 'agent-stopped', ...setBackMs > 0 ? ['clock-set-back' as const] : []]
+  // an agent that stopped with the source did not see what was stopped behind it
+  const end: DegradationKind = !sameBoot ? 'source-rebooted' : kept.stopped === undefined ? 'agent-crashed' : 'agent-stopped'
+  const why: DegradationKind[] = [end, ...setBackMs > 0 ? ['clock-set-back' as const] : []]
   const replaced = (at: number): boolean => kept.identities[at] !== now.identities[at]
   const missed = kept.roots.map(({ index: volume }, at): Change => replaced(at)
     ? { kind: 'rescan', volume, sinceMs: 0, atMs: sinceMs, why: [...why, 'volume-replaced'] }

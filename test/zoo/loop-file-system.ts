@@ -21,6 +21,8 @@ export interface LoopFileSystem extends Disposable {
   remount(option: 'ro' | 'rw'): void
   /** As when the power goes: what was not flushed is lost, the file system is then mounted again. Nothing may be open on it. `first`: called when the power is off. Not for btrfs. */
   powerLoss(first: () => Promise<void>): Promise<void>
+  /** As when the machine is started anew in order: unmounts and mounts it. Nothing may be open on it. `first`: called while it is away. */
+  reboot(first: () => void): void
   /** Keeps a copy of its image as it is now; the answer sets the file system back to it. Nothing may be open on it, both times. */
   snapshot(): () => void
 }
@@ -50,6 +52,11 @@ export function mountLoop(type: LoopType, sizeMiB = 512, options?: string, forma
       execFileSync('xfs_io', ['-x', '-c', 'shutdown', path], { stdio: ['ignore', 'ignore', 'pipe'] })
       await first()
       execFileSync('umount', [path])
+      execFileSync('mount', ['-o', 'loop', image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
+    },
+    reboot: first => {
+      execFileSync('umount', [path])
+      first()
       execFileSync('mount', ['-o', 'loop', image, path], { stdio: ['ignore', 'ignore', 'pipe'] })
     },
     snapshot: () => {

@@ -44,6 +44,8 @@ export class Protection implements AsyncDisposable {
   #position: CapturePosition | undefined
   readonly seen = new Set<DegradationKind>()
   #degraded: readonly DegradationKind[] = []
+  /** what each report of the agent that runs now, or ran last, has shown */
+  shown: (readonly DegradationKind[])[] = []
   /** figures of the connection now are there */
   #reported = false
 
@@ -78,6 +80,7 @@ export class Protection implements AsyncDisposable {
   get bytesSent(): number { return this.#sentBefore + this.#sent }
 
   startAgent(): void {
+    this.shown = []
     this.#agent = spawnAgent(this.#places)
   }
 
@@ -122,6 +125,7 @@ export class Protection implements AsyncDisposable {
           this.#sent = bytesSent - base.bytes
           this.#degraded = degraded.map(({ kind }) => kind)
           for (const kind of this.#degraded) this.seen.add(kind)
+          this.shown.push(this.#degraded)
           this.#reported = true
         }, signal)
       } catch (error) {

@@ -8,9 +8,10 @@ t.test('each degradation has words of its own', t => {
   t.end()
 })
 
-t.test('only after a crash, or when the source was set back, a mirror is required, and the job says so while it protects', t => {
+t.test('only after a crash or a reboot, or when the source was set back, a mirror is required, and the job says so while it protects', t => {
   const crashed = [{ kind: 'agent-crashed' as const, volume: 0, sinceMs: 0 }]
   t.ok(isMirrorRequired(crashed))
+  t.ok(isMirrorRequired([{ kind: 'source-rebooted', volume: 0, sinceMs: 0 }]))
   t.ok(isMirrorRequired([{ kind: 'volume-rolled-back', volume: 0, sinceMs: 0 }]))
   t.notOk(isMirrorRequired([{ kind: 'agent-stopped', volume: 0, sinceMs: 0 }]))
   const replication = { queued: 0, changesApplied: 0, bytesSent: 0, recoveryPointLatencyMs: 0, latencyMsP50: 0, latencyMsP99: 0 }

@@ -41,7 +41,8 @@ t.test('an orderly stop is gone on with from the stop, a crash from what was dur
   const stopped = { ...KEPT, stopped: { atMs: 4000, changes: CHANGES.map(keptChange) } }
   t.match(continuation(stopped, KEPT, NOW), { sinceMs: 4000, safeMs: 1000, missed: [{ kind: 'rescan', sinceMs: 4000, why: ['agent-stopped'] }, ...CHANGES] })
   t.match(continuation(KEPT, KEPT, NOW), { sinceMs: 1000, missed: [{ kind: 'rescan', sinceMs: 1000, why: ['agent-crashed'] }] })
-  t.match(continuation(stopped, KEPT, { ...NOW, bootId: 'another' }), { sinceMs: 1000 }, 'what was not synced may be gone')
+  t.match(continuation(stopped, KEPT, { ...NOW, bootId: 'another' }), { sinceMs: 1000, missed: [{ why: ['source-rebooted'] }, ...CHANGES] }, 'what was not synced may be gone')
+  t.match(continuation(KEPT, KEPT, { ...NOW, bootId: 'another' }), { sinceMs: 1000, missed: [{ why: ['source-rebooted'] }] })
   t.end()
 })
 
