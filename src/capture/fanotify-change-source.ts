@@ -10,7 +10,7 @@ import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
-import { MOVED_DIRECTORY, rescanReasons, takenMarks, type NativeWatch, type TakenMark } from '../posix/capture.ts'
+import { MOVED_DIRECTORY, rescanReasons, takenMarks, type LesserKernel, type NativeWatch, type TakenMark } from '../posix/capture.ts'
 import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-ranges.ts'
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
@@ -24,16 +24,6 @@ import { VolumeWalks } from './volume-walks.ts'
 /** ctime is taken from a clock that ticks at most every 10 ms (CONFIG_HZ=100), behind the time that we read. */
 const CTIME_TICK_NS = 20_000_000n
 const NS_PER_MS = 1_000_000n
-
-/** As if the kernel had less than it has: for tests. */
-export interface LesserKernel {
-  /** KiB of the buffer in which each processor records changed ranges */
-  traceKiB?: number
-  /** the queue of events has the kernel's limit (fs.fanotify.max_queued_events) */
-  boundedQueue?: boolean
-  /** it names neither the object of an event about an entry, nor both ends of a rename */
-  before517?: boolean
-}
 
 export interface FanotifyOptions {
   /** absolute path of each volume's root, by the volume's index on the wire */
@@ -105,9 +95,9 @@ const REASONS = new Map<string, string>([
   ['ESTALE', 'its file system does not open file handles'],
 ])
 
-function openWatch(paths: readonly string[], limitBytes: number, pages: boolean, { traceKiB, boundedQueue = false, before517 = false }: LesserKernel = {}): NativeWatch {
+function openWatch(paths: readonly string[], limitBytes: number, pages: boolean, lesser: LesserKernel = {}): NativeWatch {
   try {
-    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes, pages, traceKiB ?? null, boundedQueue, before517)
+    return native.FanotifyWatch.open(paths.map(path => Buffer.from(path)), limitBytes, pages, lesser)
   } catch (error) {
     const errno = errnoOf(error)
     const what = paths.join(', ')

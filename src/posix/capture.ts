@@ -32,8 +32,18 @@ export interface NativeWalk {
   close(): void
 }
 
+/** As if the kernel had less than it has: for tests. */
+export interface LesserKernel {
+  /** KiB of the buffer in which each processor records changed ranges */
+  traceKiB?: number
+  /** the queue of events has the kernel's limit (fs.fanotify.max_queued_events) */
+  boundedQueue?: boolean
+  /** it names neither the object of an event about an entry, nor both ends of a rename */
+  before517?: boolean
+}
+
 export interface NativeCapture {
-  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number, pages: boolean, traceKiB: number | null, boundedQueue: boolean, before517: boolean): NativeWatch }
+  FanotifyWatch: { open(roots: readonly Buffer[], limitBytes: number, pages: boolean, lesser: LesserKernel): NativeWatch }
   ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
 }
 

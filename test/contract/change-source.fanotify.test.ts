@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openFanotifyChangeSource, type LesserKernel } from '../../src/capture/fanotify-change-source.ts'
+import { openFanotifyChangeSource } from '../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../src/clock/clock.ts'
+import type { LesserKernel } from '../../src/posix/capture.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume, type LoopType } from '../zoo/loop-file-system.ts'
 import { changeSourceContract, type Captured } from './change-source.contract.ts'
 

@@ -1,6 +1,6 @@
 //! Batches as JavaScript gets them: in memory that is used again. A megabyte that is new each time costs a page fault for every 4 KiB, more
 //! than reading the files into it.
-use crate::tree::lock;
+use crate::mutex::lock;
 use napi::bindgen_prelude::{BufferSlice, ToNapiValue};
 use napi::{Env, sys};
 use std::sync::Mutex;

@@ -1,18 +1,18 @@
 //! Walks a volume for the objects whose status changed since a moment (ctime), or for the names of given inodes. Pages of records,
 //! little-endian:  u8 type (1 file, 2 directory, 0 other) | u32 link count | u64 inode | i64 ctime (ns) | u16 length | path
 use crate::background::{Background, background};
-use crate::errno::{Errno, Result, check};
-use crate::fanotify::locked;
+use crate::errno::{Errno, Result, check, owned};
 use crate::handle::{status, status_at};
 use crate::identity::{identity, split_device};
 use crate::inode::FileSystem;
 use crate::kept::Kept;
+use crate::mutex::lock;
 use crate::subvolume;
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 const PAGE_BYTES: usize = 256 * 1024;
@@ -57,10 +57,7 @@ struct Walk {
 /// The directory without what is mounted below it, so that what lies hidden there is seen.
 fn open_root(path: &CStr) -> Result<OwnedFd> {
     // SAFETY: `path` ends in NUL and outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), OPEN_TREE_CLONE | libc::O_CLOEXEC as u32) };
-    let fd = check(i32::try_from(fd).map_err(|_| Errno(libc::EIO))?)?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), OPEN_TREE_CLONE | libc::O_CLOEXEC as u32) })
 }
 
 fn open_directory(at: RawFd, path: &CStr) -> Result<OwnedFd> {
@@ -71,9 +68,7 @@ fn open_directory(at: RawFd, path: &CStr) -> Result<OwnedFd> {
         // SAFETY: as above.
         fd = unsafe { libc::openat(at, path.as_ptr(), flags) };
     }
-    let fd = check(fd)?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(fd)
 }
 
 /// All entries of a directory but "." and "..". getdents on the descriptor itself: nothing is opened or closed on the way.
@@ -251,7 +246,7 @@ impl ChangedWalk {
     #[napi]
     pub fn next(&self) -> napi::Result<AsyncTask<Background<Buffer>>> {
         let walk = Arc::clone(self.walk.as_ref().ok_or(Errno(libc::EBADF))?);
-        Ok(background(move || Ok(Buffer::from(locked(&walk).next_page()?))))
+        Ok(background(move || Ok(Buffer::from(lock(&walk).next_page()?))))
     }
 
     /// Ends the walk and closes its descriptors. Calling it again does nothing.

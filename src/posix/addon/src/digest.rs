@@ -1,8 +1,9 @@
 //! Digests of directories' listings: whether two ends have the same is told by 16 bytes instead of by all they have. The digest is BLAKE3 over
 //! { u8 name length | name | record of listing-codec.ts } of each entry in name order.
 use crate::background::{Background, background};
+use crate::entry::encode_record;
 use crate::errno::Errno;
-use crate::listing::{Lister, encode_record};
+use crate::listing::Lister;
 use crate::sys::{file_type, stat};
 use crate::tree::{TREES, Tree};
 use crate::whole::payload;

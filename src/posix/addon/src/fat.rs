@@ -1,7 +1,7 @@
 //! FAT keeps no owner, mode, attributes or flags, and times of two seconds; what stat says of the rest comes from the options of the mount. So that two
 //! ends are equal when their files are, and a replica is not asked for what it cannot keep, every object has the same metadata but for its time.
+use crate::entry::encode_time;
 use crate::errno::{Errno, Result, check};
-use crate::listing::encode_time;
 use crate::remove::unlink;
 use crate::sys::{create_new, file_type, open_below, read_at, with_c, write_at};
 use std::os::fd::{AsRawFd, RawFd};

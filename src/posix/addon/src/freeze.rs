@@ -1,7 +1,7 @@
 //! Freezing through the watchdog processes (bin/landfall-thaw). What they say is read by a thread of its own, never by libuv's pool: looks at
 //! files of a frozen file system may hang there, and the thaw must not wait for them.
 use crate::errno::{Errno, Result};
-use crate::fanotify::locked;
+use crate::mutex::lock;
 use napi::bindgen_prelude::{Buffer, Object};
 use napi::{Env, JsDeferred};
 use napi_derive::napi;
@@ -60,18 +60,18 @@ fn thaw(roots: &[File]) {
 fn hear(ends: &Mutex<Ends>, mut output: ChildStdout, mut child: Child, roots: &Mutex<Vec<File>>) {
     let mut message = [0u8; MESSAGE_BYTES];
     while output.read_exact(&mut message).is_ok() {
-        locked(ends).take(message);
+        lock(ends).take(message);
     }
     {
-        let mut roots = locked(roots);
-        if locked(ends).answers {
+        let mut roots = lock(roots);
+        if lock(ends).answers {
             thaw(&roots);
         }
         // whoever waits for the end wants to unmount
         roots.clear();
     }
     {
-        let mut ends = locked(ends);
+        let mut ends = lock(ends);
         ends.gone = true;
         for waiting in std::mem::take(&mut ends.waiting) {
             waiting.reject(Errno(libc::EPIPE).into());
@@ -94,9 +94,8 @@ impl FreezeWatchdog {
     /// Starts the program, which opens everything it needs; its first message says whether it could.
     #[napi(factory)]
     pub fn start(program: Buffer, hold_ms: f64, freeze_ms: f64, mount_points: Vec<Buffer>) -> napi::Result<Self> {
-        let errno = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
         let paths: Vec<OsString> = mount_points.iter().map(|path| OsString::from_vec(path.to_vec())).collect();
-        let roots: Result<Vec<File>> = paths.iter().map(|path| File::open(path).map_err(errno)).collect();
+        let roots: Result<Vec<File>> = paths.iter().map(|path| File::open(path).map_err(Errno::from)).collect();
         let roots = Arc::new(Mutex::new(roots?));
         let mut child = Command::new(OsString::from_vec(program.to_vec()))
             .args([hold_ms, freeze_ms].map(|ms| format!("{}", ms as u64)))
@@ -107,13 +106,13 @@ impl FreezeWatchdog {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(errno)?;
+            .map_err(Errno::from)?;
         let pid = child.id();
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or(Errno(libc::EPIPE))?;
         let ends = Arc::new(Mutex::new(Ends { input, messages: VecDeque::new(), waiting: VecDeque::new(), gone: false, answers: false }));
         let (heard, kept) = (Arc::clone(&ends), Arc::clone(&roots));
-        thread::Builder::new().name("freeze".into()).spawn(move || hear(&heard, output, child, &kept)).map_err(errno)?;
+        thread::Builder::new().name("freeze".into()).spawn(move || hear(&heard, output, child, &kept)).map_err(Errno::from)?;
         Ok(FreezeWatchdog { ends, roots, pid })
     }
 
@@ -121,7 +120,7 @@ impl FreezeWatchdog {
     #[napi]
     pub fn message<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (waiting, promise): (Deferred, Object) = env.create_deferred()?;
-        let mut ends = locked(&self.ends);
+        let mut ends = lock(&self.ends);
         match ends.messages.pop_front() {
             Some(message) => resolve(waiting, message),
             None if ends.gone => waiting.reject(Errno(libc::EPIPE).into()),
@@ -133,7 +132,7 @@ impl FreezeWatchdog {
     /// Gives an order, which never waits. To a watchdog that is gone it says nothing: the end of its messages does.
     #[napi]
     pub fn order(&self, order: u8) {
-        let mut ends = locked(&self.ends);
+        let mut ends = lock(&self.ends);
         if order == b'F' {
             ends.answers = true;
         }
@@ -147,20 +146,20 @@ impl FreezeWatchdog {
     pub fn abandon(&self) -> napi::Result<()> {
         let roots = Arc::clone(&self.roots);
         let pid = libc::pid_t::try_from(self.pid).map_err(|_| Errno(libc::ESRCH))?;
-        let mut ends = locked(&self.ends);
+        let mut ends = lock(&self.ends);
         ends.input = None;
         if !ends.gone {
             // SAFETY: takes numbers; nobody waits for the child before it is gone, so the number is still its.
             unsafe { libc::kill(pid, libc::SIGKILL) };
         }
-        thread::Builder::new().name("thaw".into()).spawn(move || thaw(&locked(&roots))).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+        thread::Builder::new().name("thaw".into()).spawn(move || thaw(&lock(&roots))).map_err(Errno::from)?;
         Ok(())
     }
 
     /// Lets the watchdog go, which thaws unless it was told to leave. The end of its messages says when it is gone.
     #[napi]
     pub fn end(&self) {
-        locked(&self.ends).input = None;
+        lock(&self.ends).input = None;
     }
 
     /// Process id of the watchdog.

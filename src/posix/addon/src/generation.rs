@@ -6,13 +6,15 @@
 use crate::dirty_pages::TakenPages;
 use crate::dirty_set::{Key, Mark, Taken, bytes_of};
 use crate::errno::Result;
-use crate::fanotify::{Volume, Watch, locked, now_ms};
+use crate::fanotify::{Volume, Watch};
 use crate::handed_out::HandedOut;
 use crate::join::{Claimed, Joining, end_of_record, join};
 use crate::moves;
+use crate::mutex::lock;
 use crate::pending::Pending;
 use crate::rescans::DISK_LOST;
 use crate::taken::{place_now, record_rescans, resolve};
+use crate::wall_clock::now_ms;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -91,7 +93,7 @@ impl Generation {
         records.append(&mut self.late);
         let ranges = self.join(watch, &mut records, usize::MAX);
         record_rescans(&mut records, &watch.volumes, &self.taken.rescans);
-        moves::append(&mut records, watch, &self.taken, locked(&watch.previous).take().as_ref())?;
+        moves::append(&mut records, watch, &self.taken, lock(&watch.previous).take().as_ref())?;
         Ok(Part { records, ranges, last: true })
     }
 
@@ -120,7 +122,7 @@ impl Generation {
     fn refill(&mut self, watch: &Watch) {
         while self.waiting.is_empty() && self.segments > 0 {
             self.segments -= 1;
-            let segment = locked(&watch.set).read_segment();
+            let segment = lock(&watch.set).read_segment();
             match segment {
                 Some(Ok(marks)) => self.waiting = self.new_ones(marks),
                 Some(Err(since_ms)) => self.taken.rescans.add_all(since_ms, now_ms(), DISK_LOST),
@@ -142,7 +144,7 @@ impl Generation {
 
     fn join(&mut self, watch: &Watch, records: &mut Vec<u8>, nameless: usize) -> Vec<u8> {
         let Ok((trace, _)) = &watch.trace else { return Vec::new() };
-        let mut sizes = locked(&watch.sizes);
+        let mut sizes = lock(&watch.sizes);
         let mut joining = Joining { volumes: &watch.volumes, trace, pages: &mut self.pages, sizes: &mut sizes };
         let mut ranges = join(&mut joining, records, &mut self.claimed);
         if nameless > 0 {

@@ -1,7 +1,7 @@
 //! File handles: names for objects of a file system that stay true when the object is renamed.
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
 /// MAX_HANDLE_SZ of the kernel.
 const MAX_BYTES: usize = 128;
@@ -47,9 +47,7 @@ pub fn handle_and_mount(directory: RawFd, name: &CStr) -> Result<(Handle, i32)> 
 /// What `name` leads to from an open directory, without looking into it.
 pub fn open_beside(directory: RawFd, name: &CStr) -> Result<OwnedFd> {
     // SAFETY: `name` ends in NUL and outlives the call.
-    let fd = check(unsafe { libc::openat(directory, name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) })?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(unsafe { libc::openat(directory, name.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) })
 }
 
 /// Opens the object of a handle on the file system that `mount` is of. ESTALE: it is gone.
@@ -59,10 +57,7 @@ pub fn open_handle(mount: RawFd, handle: &[u8], flags: i32) -> Result<OwnedFd> {
     raw.kind = i32::from_ne_bytes(handle[4..8].try_into().map_err(|_| Errno(libc::EINVAL))?);
     raw.bytes[..used].copy_from_slice(&handle[8..]);
     // SAFETY: `raw` is a complete handle that outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount, &raw mut raw, flags | libc::O_CLOEXEC) };
-    let fd = check(i32::try_from(fd).map_err(|_| Errno(libc::EIO))?)?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    owned(unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount, &raw mut raw, flags | libc::O_CLOEXEC) })
 }
 
 /// What fstat(2) says of an open object.
@@ -86,7 +81,5 @@ pub fn status_at(directory: RawFd, name: &CStr) -> Result<libc::stat64> {
 /// Where an open object is now, as the kernel names it below this process's root.
 pub fn path_of(fd: RawFd) -> Result<Vec<u8>> {
     use std::os::unix::ffi::OsStringExt;
-    std::fs::read_link(format!("/proc/self/fd/{fd}"))
-        .map(|path| path.into_os_string().into_vec())
-        .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    Ok(std::fs::read_link(format!("/proc/self/fd/{fd}"))?.into_os_string().into_vec())
 }

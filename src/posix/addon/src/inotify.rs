@@ -1,17 +1,16 @@
 //! inotify(7) over whole volumes, where fanotify cannot be had: one watch for each directory, within a budget. Marks are names in watched
 //! directories. A directory is watched first and listed then, so that nothing comes into it unseen; those beyond the budget are counted.
-use crate::background::{Background, background};
-use crate::errno::{Errno, Result, check};
-use crate::fanotify::{locked, now_ms};
+//! JavaScript's face is inotify_watch.rs.
+use crate::errno::{Errno, Result, check, owned};
+use crate::event_fd::EventFd;
+use crate::mutex::lock;
 use crate::name_marks::Marks;
 use crate::sys::{clone_mount, file_type, open_below, open_path, proc_path, read_directory, stat, with_c};
+use crate::wall_clock::now_ms;
 use crate::watched::{Watched, Wd};
-use napi::bindgen_prelude::{AsyncTask, Buffer};
-use napi_derive::napi;
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Mutex;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const READS_PER_TURN: usize = 64;
@@ -31,13 +30,22 @@ struct State {
     empty_at_ms: f64,
 }
 
-struct Watch {
+pub struct Watch {
     inotify: OwnedFd,
-    stop: OwnedFd,
+    pub stop: EventFd,
     roots: Vec<OwnedFd>,
     /// for reading events; whoever has it joins what it has read, so that events are looked at in their order
     buffer: Mutex<Vec<u8>>,
     state: Mutex<State>,
+}
+
+/// What waits to be taken, and how many directories are watched, and are not.
+pub struct Waiting {
+    pub marks: usize,
+    pub oldest_ms: Option<f64>,
+    pub bytes: usize,
+    pub watched: usize,
+    pub uncovered: usize,
 }
 
 /// What became of the watching of one directory.
@@ -57,21 +65,16 @@ fn open_root(path: &[u8]) -> Result<OwnedFd> {
 }
 
 impl Watch {
-    fn open(roots: &[Vec<u8>], max_watches: usize, limit_bytes: usize) -> Result<Watch> {
+    pub fn open(roots: &[Vec<u8>], max_watches: usize, limit_bytes: usize) -> Result<Watch> {
         // SAFETY: takes a number.
-        let inotify = check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
-        // SAFETY: the call has just made this descriptor and nobody else knows it.
-        let inotify = unsafe { OwnedFd::from_raw_fd(inotify) };
-        // SAFETY: takes two numbers.
-        let stop = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })?;
-        // SAFETY: the call has just made this descriptor and nobody else knows it.
-        let stop = unsafe { OwnedFd::from_raw_fd(stop) };
+        let inotify = owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
+        let stop = EventFd::new()?;
         let roots = roots.iter().map(|root| open_root(root)).collect::<Result<Vec<_>>>()?;
         let marks = Marks::new(limit_bytes);
         let state = State { watched: Watched::default(), marks, uncovered: 0, max_watches, empty_at_ms: now_ms() };
         let watch = Watch { inotify, stop, roots, buffer: Mutex::new(vec![0; BUFFER_BYTES]), state: Mutex::new(state) };
         {
-            let mut state = locked(&watch.state);
+            let mut state = lock(&watch.state);
             for (volume, root) in watch.roots.iter().enumerate() {
                 let wd = watch.add(root)?;
                 state.watched.add_root(wd, volume);
@@ -128,7 +131,7 @@ impl Watch {
     fn cover_below(&self, top: Wd, mark: bool) {
         let mut left = VecDeque::from([top]);
         while let Some(parent) = left.pop_front() {
-            let mut guard = locked(&self.state);
+            let mut guard = lock(&self.state);
             let state = &mut *guard;
             // it was watched before it is listed here
             let Some(directory) = self.open_child(state, parent, b"") else { continue };
@@ -155,9 +158,9 @@ impl Watch {
     }
 
     /// Watches all there is as far as the budget goes, and gives up watches of what is there no more.
-    fn cover(&self) {
+    pub fn cover(&self) {
         let roots = {
-            let mut state = locked(&self.state);
+            let mut state = lock(&self.state);
             state.watched.begin_walk();
             state.uncovered = 0;
             (0..self.roots.len()).filter_map(|volume| state.watched.root(volume)).collect::<Vec<_>>()
@@ -165,7 +168,7 @@ impl Watch {
         for root in roots {
             self.cover_below(root, false);
         }
-        let mut state = locked(&self.state);
+        let mut state = lock(&self.state);
         for wd in state.watched.unmet() {
             state.watched.forget(wd);
             self.remove(wd);
@@ -174,7 +177,7 @@ impl Watch {
 
     /// Moves events from the kernel's queue into the marks until it is empty (true) or this turn is over (false).
     fn read_queue(&self) -> Result<bool> {
-        let mut buffer = locked(&self.buffer);
+        let mut buffer = lock(&self.buffer);
         for _ in 0..READS_PER_TURN {
             let asked_ms = now_ms();
             // SAFETY: the buffer has that many bytes and is borrowed for the call alone.
@@ -182,7 +185,7 @@ impl Watch {
             if got < 0 {
                 match Errno::last().0 {
                     libc::EAGAIN => {
-                        let mut state = locked(&self.state);
+                        let mut state = lock(&self.state);
                         state.empty_at_ms = asked_ms;
                         for wd in state.watched.placeless() {
                             state.watched.forget(wd);
@@ -215,7 +218,7 @@ impl Watch {
         let now = now_ms();
         let mut fresh = None;
         {
-            let mut guard = locked(&self.state);
+            let mut guard = lock(&self.state);
             let state = &mut *guard;
             if mask & (libc::IN_Q_OVERFLOW | libc::IN_UNMOUNT) != 0 {
                 let since = state.empty_at_ms;
@@ -241,126 +244,36 @@ impl Watch {
         // all below is watched before its name is marked: who takes the mark lists it, and misses nothing that comes later
         if let Some(child) = fresh {
             self.cover_below(child, true);
-            locked(&self.state).marks.mark(wd, name, true, false, now);
+            lock(&self.state).marks.mark(wd, name, true, false, now);
         }
     }
 
     /// All that happened before this call is among the marks when it returns.
-    fn catch_up(&self) -> Result<()> {
+    pub fn catch_up(&self) -> Result<()> {
         while !self.read_queue()? {}
         Ok(())
     }
 
-    fn take(&self, most: usize) -> (Vec<u8>, bool) {
-        let mut guard = locked(&self.state);
+    pub fn take(&self, most: usize) -> (Vec<u8>, bool) {
+        let mut guard = lock(&self.state);
         let State { watched, marks, .. } = &mut *guard;
         marks.take(most, self.roots.len(), |wd| watched.place(wd))
     }
 
-    fn run(&self) {
-        loop {
-            let mut ready = [
-                libc::pollfd { fd: self.inotify.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-                libc::pollfd { fd: self.stop.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-            ];
-            // SAFETY: two records that outlive the call.
-            let answer = unsafe { libc::poll(ready.as_mut_ptr(), 2, -1) };
-            if answer < 0 && Errno::last().0 == libc::EINTR {
-                continue;
-            }
-            if answer < 0 || ready[1].revents != 0 {
-                return;
-            }
+    pub fn pending(&self) -> Waiting {
+        let State { watched, marks, uncovered, .. } = &*lock(&self.state);
+        Waiting { marks: marks.count(), oldest_ms: marks.oldest_ms(), bytes: marks.bytes(), watched: watched.count(), uncovered: *uncovered }
+    }
+
+    /// The reading thread: ends when `stop` is signalled. A queue that cannot be read is a loss that the marks remember.
+    pub fn run(&self) {
+        while self.stop.wait_for(self.inotify.as_raw_fd()) {
             if self.read_queue().is_err() {
-                let mut state = locked(&self.state);
+                let mut state = lock(&self.state);
                 let since = state.empty_at_ms;
                 state.marks.lost(since, now_ms());
                 return;
             }
         }
-    }
-}
-
-/// Some of what was taken.
-#[napi(object, object_from_js = false)]
-pub struct TakenNames {
-    pub records: Buffer,
-    /// nothing is left of it
-    pub last: bool,
-}
-
-/// A running capture. Close it: the thread and the descriptors stay until then.
-#[napi]
-pub struct InotifyWatch {
-    watch: Option<Arc<Watch>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-#[napi]
-impl InotifyWatch {
-    /// Watches the roots and starts to read. What is below them is watched when `cover` has ended.
-    #[napi(factory)]
-    pub fn open(roots: Vec<Buffer>, max_watches: f64, limit_bytes: f64) -> napi::Result<Self> {
-        let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.to_vec()).collect();
-        let watch = Arc::new(Watch::open(&roots, max_watches as usize, limit_bytes as usize)?);
-        let read = Arc::clone(&watch);
-        let reader = std::thread::Builder::new()
-            .name("inotify".into())
-            .spawn(move || read.run())
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
-        Ok(InotifyWatch { watch: Some(watch), reader: Some(reader) })
-    }
-
-    fn watch(&self) -> Result<Arc<Watch>> {
-        self.watch.as_ref().map(Arc::clone).ok_or(Errno(libc::EBADF))
-    }
-
-    /// Watches every directory that is there, as far as the budget goes.
-    #[napi]
-    pub fn cover(&self) -> napi::Result<AsyncTask<Background<()>>> {
-        let watch = self.watch()?;
-        Ok(background(move || {
-            watch.cover();
-            Ok(())
-        }))
-    }
-
-    /// Marks so far as records (name_marks.rs), with paths as they are now: those of one moment, in parts of about `most`.
-    #[napi]
-    pub fn take(&self, most: u32) -> napi::Result<AsyncTask<Background<TakenNames>>> {
-        let watch = self.watch()?;
-        Ok(background(move || {
-            watch.catch_up()?;
-            let (records, last) = watch.take(most.max(1) as usize);
-            Ok(TakenNames { records: records.into(), last })
-        }))
-    }
-
-    /// How many marks wait; since when the oldest (milliseconds since the epoch, -1 for none); their bytes; how many directories are watched,
-    /// and how many are not.
-    #[napi]
-    pub fn pending(&self) -> Vec<f64> {
-        let Some(watch) = self.watch.as_ref() else { return vec![0.0, -1.0, 0.0, 0.0, 0.0] };
-        let State { watched, marks, uncovered, .. } = &*locked(&watch.state);
-        vec![marks.count() as f64, marks.oldest_ms().unwrap_or(-1.0), marks.bytes() as f64, watched.count() as f64, *uncovered as f64]
-    }
-
-    /// Ends the capture. Calling it again does nothing.
-    #[napi]
-    pub fn close(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            let one: u64 = 1;
-            // SAFETY: eight bytes that outlive the call; an eventfd takes them whole.
-            unsafe { libc::write(watch.stop.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
-}
-
-impl Drop for InotifyWatch {
-    fn drop(&mut self) {
-        self.close();
     }
 }

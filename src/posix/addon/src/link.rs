@@ -8,9 +8,10 @@ mod outbox;
 mod pace;
 mod records;
 mod shared;
+mod sleeper;
 mod tls;
 
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use crate::frame::Head;
 use bodies::{Body, Memory};
 use conversation::Conversation;
@@ -18,7 +19,7 @@ pub use identity::LinkIdentity;
 use napi::bindgen_prelude::{Buffer, Function};
 use napi_derive::napi;
 use shared::{Closing, Outgoing, Shared};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 /// enough for rustls and aws-lc, little for hundreds of strangers
@@ -71,9 +72,7 @@ impl NativeLink {
     pub fn open(identity: &LinkIdentity, fd: i32, is_server: bool, high_water: u32, wake: Function<'static, (), ()>) -> napi::Result<Self> {
         let tls = identity.begin(is_server)?;
         // SAFETY: takes numbers only.
-        let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })?;
-        // SAFETY: the descriptor was made just now and is nobody else's.
-        let socket = unsafe { OwnedFd::from_raw_fd(copy) };
+        let socket = owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })?;
         prepare(&socket)?;
         let wake = wake.build_threadsafe_function::<()>().build()?;
         let shared = Arc::new(Shared::new(high_water as usize, Box::new(move || {
@@ -84,7 +83,7 @@ impl NativeLink {
             .name("link".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || conversation.run())
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EAGAIN)))?;
+            .map_err(Errno::from)?;
         Ok(NativeLink { shared })
     }
 

@@ -1,7 +1,8 @@
 //! One entry, wherever it is.
 use crate::background::{Background, background};
+use crate::entry::encode_entry;
 use crate::errno::Errno;
-use crate::listing::{LIMBO, encode_entry};
+use crate::listing::LIMBO;
 use crate::tree::TREES;
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;

@@ -1,9 +1,10 @@
 //! What is at paths, and its metadata: of many in one call (packed_paths.rs).
 use crate::background::{Background, background};
 use crate::batch::Batch;
+use crate::entry::encode_found;
 use crate::errno::{Errno, Result};
 use crate::fat::is_mark_file;
-use crate::listing::{LIMBO, encode_found};
+use crate::listing::LIMBO;
 use crate::operation::{METADATA, begin, end};
 use crate::packed_paths::{Parent, is_gone, paths};
 use crate::read::Reading;

@@ -12,9 +12,10 @@
 //! is about the name that it left; looks by paths at other objects are the caller's to know (src/replication/looked.ts).
 use crate::dirty_set::{Key, Taken};
 use crate::errno::Result;
-use crate::fanotify::{Volume, Watch, locked};
+use crate::fanotify::{Volume, Watch};
 use crate::handle::{Handle, handle_and_mount, handle_of, open_beside, open_handle, path_of, status};
 use crate::identity::{identity, split_device};
+use crate::mutex::lock;
 use crate::origins::{Name, Object, Origins, Whereabouts};
 use crate::taken::{KIND_MOVED, PATH_MAX_BYTES, record};
 use std::collections::{HashMap, HashSet};
@@ -175,7 +176,7 @@ pub fn append(out: &mut Vec<u8>, watch: &Watch, taken: &Taken, previous: Option<
         climbs.climb(key.file_system, &key.directory);
     }
     watch.catch_up()?;
-    let set = locked(&watch.set);
+    let set = lock(&watch.set);
     if set.origins.is_lost() {
         return Ok(());
     }

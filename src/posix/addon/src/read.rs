@@ -1,8 +1,8 @@
 //! Objects of a source tree as operations that create them, many in one batch.
 use crate::background::{Background, background};
 use crate::batch::{Batch, room};
+use crate::entry::{encode_metadata, facts};
 use crate::errno::{Errno, Result};
-use crate::listing::{encode_metadata, facts};
 use crate::operation::{BATCH_MAX, DIRECTORY, FILE, FLAG_COMPLETE, NODE, PATH_MAX, SIZE_MAX, SYMLINK, begin, end};
 use crate::packed_paths::{Parent, is_gone, paths};
 use crate::sys::{file_type, next_data, read_at, read_link, stat, sync_range};

@@ -1,9 +1,10 @@
 //! Batches that only make new things, as a first mirror's do, are applied by two threads: each takes directories of its own. Nothing that was
 //! there is touched by them: what meets an existing name, or fails in any way, is left, with all of its directory behind it, to be applied
 //! in order afterwards.
+use crate::mutex::lock;
 use crate::operate::Writing;
 use crate::operation::{Body, Operation};
-use crate::tree::{Tree, lock, split};
+use crate::tree::{Tree, split};
 use std::collections::{HashMap, HashSet};
 
 /// Less is not worth waking a thread.

@@ -1,8 +1,8 @@
 //! Reading one open regular file in pieces.
 use crate::background::{Background, background};
 use crate::block_hash::hash_each;
+use crate::entry::encode_metadata;
 use crate::errno::{Errno, Result};
-use crate::listing::encode_metadata;
 use crate::operation::{METADATA, SIZE_MAX, WRITE, begin, end};
 use crate::sys::{next_data, read_at, read_into, stat, sync_range};
 use crate::tree::{TREES, open_file as open_regular};

@@ -2,10 +2,10 @@
 //! and the checksum of each segment, is known here alone: the file is of no use to anybody else, and is removed when another one begins. What
 //! cannot be written is not taken; what cannot be read, or is not what was written, is lost, which the caller makes good by a rescan.
 use crate::dirty_set::{Key, Mark};
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// The name of the file in its folder.
@@ -55,9 +55,7 @@ impl Spool {
     pub fn open(folder: &[u8], limits: SpoolLimits) -> Result<Spool> {
         let path = std::ffi::CString::new(folder).map_err(|_| Errno(libc::EINVAL))?;
         // SAFETY: `path` ends in NUL and outlives the call.
-        let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC) })?;
-        // SAFETY: the call has just made this descriptor and nobody else knows it.
-        let folder = unsafe { OwnedFd::from_raw_fd(fd) };
+        let folder = owned(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC) })?;
         let status = crate::handle::status(folder.as_raw_fd())?;
         // SAFETY: takes nothing.
         if status.st_uid != unsafe { libc::geteuid() } || status.st_mode & 0o022 != 0 {
@@ -69,9 +67,7 @@ impl Spool {
             Err(errno) => return Err(errno),
         }
         // SAFETY: `NAME` ends in NUL.
-        let file = check(unsafe { libc::openat(folder.as_raw_fd(), NAME.as_ptr(), OPEN, 0o600) })?;
-        // SAFETY: the call has just made this descriptor and nobody else knows it.
-        let file = File::from(unsafe { OwnedFd::from_raw_fd(file) });
+        let file = File::from(owned(unsafe { libc::openat(folder.as_raw_fd(), NAME.as_ptr(), OPEN, 0o600) })?);
         Ok(Spool { file, folder, limits, segments: VecDeque::new(), end: 0, since_ms: None, half_since_ms: None })
     }
 
@@ -91,7 +87,7 @@ impl Spool {
         // the segment begins where the last one that counts ends: what an earlier attempt left is written over
         if let Err(error) = self.file.write_all_at(&out, self.end) {
             let _ = self.file.set_len(self.end);
-            return Err(Errno(error.raw_os_error().unwrap_or(libc::EIO)));
+            return Err(error.into());
         }
         self.segments.push_back(Segment { offset: self.end, length: out.len(), checksum: blake3::hash(&out).into(), count: marks.len(), oldest_ms });
         self.end += out.len() as u64;

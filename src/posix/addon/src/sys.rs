@@ -1,8 +1,8 @@
 //! System calls on descriptors, made safe: each takes borrowed numbers and byte strings and answers owned descriptors or an errno.
 //! A wrong descriptor number can only answer EBADF; it is never closed here unless it is owned.
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// How every step below a root is resolved: never up, never through a link, never into another mount.
 const RESOLVE: u64 =
@@ -16,14 +16,6 @@ pub fn with_c<T>(bytes: &[u8], work: impl FnOnce(&CStr) -> Result<T>) -> Result<
         return work(CStr::from_bytes_with_nul(&short[..=bytes.len()]).map_err(|_| Errno(libc::EINVAL))?);
     }
     work(&CString::new(bytes).map_err(|_| Errno(libc::EINVAL))?)
-}
-
-fn owned(answer: libc::c_long) -> Result<OwnedFd> {
-    if answer < 0 {
-        return Err(Errno::last());
-    }
-    // SAFETY: the kernel has just given this number to us and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(answer as RawFd) })
 }
 
 /// openat2 below `dir`, resolved as RESOLVE says; an empty path is `dir` itself. Interrupted resolutions are tried again.
@@ -52,21 +44,21 @@ pub fn open_below(dir: RawFd, path: &[u8], flags: i32) -> Result<OwnedFd> {
 pub fn create_new(dir: RawFd, name: &[u8], mode: u32) -> Result<OwnedFd> {
     const FLAGS: i32 = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY;
     // SAFETY: name ends in NUL.
-    with_c(name, |name| owned(unsafe { libc::openat(dir, name.as_ptr(), FLAGS, mode) }.into()))
+    with_c(name, |name| owned(unsafe { libc::openat(dir, name.as_ptr(), FLAGS, mode) }))
 }
 
 /// Opens the very object that an O_PATH descriptor stands for.
 pub fn reopen(path_fd: RawFd, flags: i32) -> Result<OwnedFd> {
     with_c(&proc_path(path_fd), |path| {
         // SAFETY: path ends in NUL. The magic link leads to the object of path_fd and nowhere else.
-        owned(unsafe { libc::open(path.as_ptr(), (flags | libc::O_CLOEXEC | libc::O_NOCTTY) & !libc::O_NOFOLLOW) }.into())
+        owned(unsafe { libc::open(path.as_ptr(), (flags | libc::O_CLOEXEC | libc::O_NOCTTY) & !libc::O_NOFOLLOW) })
     })
 }
 
 /// Opens a path of our own (not below a root).
 pub fn open_path(path: &[u8], flags: i32) -> Result<OwnedFd> {
     // SAFETY: path ends in NUL.
-    with_c(path, |path| owned(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) }.into()))
+    with_c(path, |path| owned(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) }))
 }
 
 /// A detached mount of the directory `dir` without the mounts below it, not reachable by any path, that leaves access times

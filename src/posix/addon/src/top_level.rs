@@ -1,10 +1,10 @@
 //! The whole of a btrfs of which only a subvolume is mounted. fanotify marks a file system through its top level alone, so that is mounted
 //! for a moment: detached, reachable by no path, and gone with its descriptor in whatever way the process ends.
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use crate::inode::FileSystem;
 use crate::sys::open_below;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 const FSOPEN_CLOEXEC: u32 = 1;
 const FSMOUNT_CLOEXEC: u32 = 1;
@@ -78,14 +78,6 @@ fn configure(context: RawFd, command: u32, key: Option<&CStr>, value: Option<&CS
     // SAFETY: key and value are null or end in NUL, and outlive the call.
     let answer = unsafe { libc::syscall(libc::SYS_fsconfig, context, command, pointer(key), pointer(value), 0) };
     if answer < 0 { Err(Errno::last()) } else { Ok(()) }
-}
-
-fn owned(answer: libc::c_long) -> Result<OwnedFd> {
-    if answer < 0 {
-        return Err(Errno::last());
-    }
-    // SAFETY: the kernel has just given this number to us and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(answer as RawFd) })
 }
 
 /// Read-only, which is right for every file system: to ask for a writable mount of a read-only one would make it writable.

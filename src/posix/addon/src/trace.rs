@@ -2,7 +2,8 @@
 use crate::dirty_pages::{DirtyPages, FileKey, FilePages, TakenPages};
 use crate::echo::Echo;
 use crate::errno::{Errno, Result};
-use crate::fanotify::{Volume, locked, now_ms};
+use crate::fanotify::Volume;
+use crate::mutex::lock;
 use crate::pending::Pending;
 use crate::ranges::{END, RangeSet};
 use crate::reshaped::Reshaped;
@@ -10,6 +11,7 @@ use crate::trace_events::{DIRTY, Effect, Event};
 use crate::trace_format::Field;
 use crate::trace_instance::Instance;
 use crate::traced::{Traced, traced};
+use crate::wall_clock::now_ms;
 use crate::written::{Place, Writes};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::RawFd;
@@ -88,7 +90,7 @@ impl Trace {
         if trace.file_systems.is_empty() {
             return Err(reasons.first().cloned().unwrap_or_else(|| "there is nothing to follow".into()));
         }
-        locked(&trace.read).page = vec![0; trace.instance.page_bytes];
+        lock(&trace.read).page = vec![0; trace.instance.page_bytes];
         trace.instance.record(true).map_err(|errno| format!("start the trace (errno {})", errno.0))?;
         Ok((trace, reasons))
     }
@@ -103,7 +105,7 @@ impl Trace {
 
     /// Moves all that the kernel has recorded into the sets. What cannot be read is a loss that is remembered.
     pub fn catch_up(&self) {
-        let mut read = locked(&self.read);
+        let mut read = lock(&self.read);
         self.drain(&mut read);
     }
 
@@ -177,7 +179,7 @@ impl Trace {
 
     /// All that happened before this call, out of the sets.
     pub fn take(&self) -> TakenTrace {
-        let mut guard = locked(&self.read);
+        let mut guard = lock(&self.read);
         let read = &mut *guard;
         self.drain(read);
         let now = now_ms();
@@ -200,12 +202,12 @@ impl Trace {
 
     /// Ranges of a file that was modified, where its content was changed otherwise than through pages.
     pub fn claim(&self, key: FileKey) -> Option<RangeSet> {
-        locked(&self.read).reshaped.claim(key, now_ms())
+        lock(&self.read).reshaped.claim(key, now_ms())
     }
 
     /// Pages that could not be seen to now.
     pub fn put_back(&self, key: FileKey, pages: FilePages) {
-        let mut read = locked(&self.read);
+        let mut read = lock(&self.read);
         for (set, sure) in [(&pages.sure, true), (&pages.look, false)] {
             set.iter().for_each(|(from, to)| read.pages.mark(key, from, to, sure, pages.at_ms));
         }
@@ -213,12 +215,12 @@ impl Trace {
 
     /// All that was modified up to this taking has claimed its ranges.
     pub fn end_taking(&self) {
-        locked(&self.read).reshaped.end_taking();
+        lock(&self.read).reshaped.end_taking();
     }
 
     /// What of it waits to be taken.
     pub fn pending(&self) -> Pending {
-        let read = locked(&self.read);
+        let read = lock(&self.read);
         let lost = usize::from(read.lost_since_ms.is_some());
         Pending { count: read.pages.count() + lost, oldest_ms: read.pages.oldest_ms().or(read.lost_since_ms), bytes: read.pages.bytes(), blur: read.pages.blur(), ..Pending::default() }
     }

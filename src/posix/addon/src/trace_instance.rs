@@ -1,12 +1,12 @@
 //! An instance of the kernel's tracing that is ours alone: buffers, events and filters that nobody else sees or is disturbed by. tracefs is
 //! used through a mount that has no place in the tree of files where it is not mounted anyway. The instance goes with its owner, and those
 //! of dead owners are removed when the next one begins.
-use crate::errno::{Errno, Result, check};
+use crate::errno::{Errno, Result, check, owned};
 use crate::trace_format::Format;
 use crate::trace_page::PageLayout;
 use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "landfall-";
@@ -37,15 +37,6 @@ pub struct Instance {
     pub page_bytes: usize,
 }
 
-fn owned(fd: i32) -> Result<OwnedFd> {
-    // SAFETY: the call that gave the number has just made the descriptor, and nobody else knows it.
-    check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn owned_long(fd: libc::c_long) -> Result<OwnedFd> {
-    owned(i32::try_from(fd).map_err(|_| Errno(libc::EIO))?)
-}
-
 fn open_at(directory: RawFd, path: &CStr, flags: i32) -> Result<OwnedFd> {
     // SAFETY: `path` ends in NUL and outlives the call.
     owned(unsafe { libc::openat(directory, path.as_ptr(), flags | libc::O_CLOEXEC) })
@@ -53,10 +44,6 @@ fn open_at(directory: RawFd, path: &CStr, flags: i32) -> Result<OwnedFd> {
 
 fn open_path(directory: RawFd, path: &str, flags: i32) -> Result<OwnedFd> {
     open_at(directory, &CString::new(path).map_err(|_| Errno(libc::EINVAL))?, flags)
-}
-
-fn io(error: &std::io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// The mounted tracefs, or a mount of it that is nowhere to be seen.
@@ -67,13 +54,13 @@ fn tracefs() -> Result<OwnedFd> {
         return Ok(mounted);
     }
     // SAFETY: the name ends in NUL and outlives the call.
-    let context = owned_long(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), 1) })?;
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), 1) })?;
     let (key, value): (*const libc::c_char, *const libc::c_char) = (std::ptr::null(), std::ptr::null());
     // SAFETY: this command takes no key and no value.
     let made = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, key, value, 0) };
     check(i32::try_from(made).map_err(|_| Errno(libc::EIO))?)?;
     // SAFETY: takes numbers.
-    let mount = owned_long(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1, 0) })?;
+    let mount = owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1, 0) })?;
     open_at(mount.as_raw_fd(), c".", libc::O_RDONLY | libc::O_DIRECTORY)
 }
 
@@ -141,7 +128,7 @@ impl Instance {
     fn set_up(&mut self, buffer_kib: Option<usize>) -> Result<()> {
         self.write("tracing_on", "0")?;
         let cpus: Vec<String> = std::fs::read_dir(format!("/proc/self/fd/{}/per_cpu", self.directory.as_raw_fd()))
-            .map_err(|error| io(&error))?
+            .map_err(Errno::from)?
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
@@ -164,7 +151,7 @@ impl Instance {
 
     pub fn write(&self, path: &str, value: &str) -> Result<()> {
         let mut file = std::fs::File::from(open_path(self.directory.as_raw_fd(), path, libc::O_WRONLY)?);
-        file.write_all(value.as_bytes()).map_err(|error| io(&error))
+        file.write_all(value.as_bytes()).map_err(Errno::from)
     }
 
     pub fn read(&self, path: &str) -> Result<String> {
@@ -221,7 +208,7 @@ fn read_at(directory: RawFd, path: &str) -> Result<String> {
         match file.read(&mut part) {
             Ok(0) => return String::from_utf8(text).map_err(|_| Errno(libc::EPROTO)),
             Ok(got) => text.extend_from_slice(&part[..got]),
-            Err(error) => return Err(io(&error)),
+            Err(error) => return Err(error.into()),
         }
     }
 }

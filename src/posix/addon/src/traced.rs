@@ -60,12 +60,12 @@ fn has_large_folios(family: Family, release: &str, by_page: bool) -> bool {
 }
 
 fn text(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
 
 /// Name and number of the disk that the device is, or is a part of.
 fn disk_of(device: &str) -> Result<(String, String, bool)> {
-    let place = std::fs::canonicalize(format!("/sys/dev/block/{device}")).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let place = std::fs::canonicalize(format!("/sys/dev/block/{device}"))?;
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !place.join("partition").exists() {
         return Ok((name, device.to_owned(), false));

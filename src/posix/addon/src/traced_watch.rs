@@ -1,12 +1,14 @@
 //! A watch with a trace of pages beside its marks.
 use crate::dirty_pages::TakenPages;
 use crate::errno::Result;
-use crate::fanotify::{Watch, locked, now_ms};
+use crate::fanotify::Watch;
 use crate::generation::{Generation, Part};
+use crate::mutex::lock;
 use crate::pending::Pending;
 use crate::rescans::{FULL, Rescans, TRACE_LOST};
 use crate::taken::{record_rescans, resolve};
 use crate::trace::TakenTrace;
+use crate::wall_clock::now_ms;
 use std::os::fd::AsRawFd;
 
 impl Watch {
@@ -20,15 +22,15 @@ impl Watch {
 
     /// Marks so far with paths as they are now: those of one moment, in parts of about so many, one at each call (generation.rs).
     pub fn take(&self, most: usize) -> Result<Part> {
-        let mut going = locked(&self.generation);
+        let mut going = lock(&self.generation);
         let taken = self.next(going.take(), most);
         let (rest, held) = match &taken {
             Ok((part, generation)) if !part.last => (generation.pending(), generation.held_bytes()),
             _ => (Pending::default(), 0),
         };
-        let mut set = locked(&self.set);
+        let mut set = lock(&self.set);
         set.hold(held);
-        *locked(&self.rest) = rest;
+        *lock(&self.rest) = rest;
         drop(set);
         let (part, generation) = taken?;
         if part.last {
@@ -51,8 +53,8 @@ impl Watch {
         self.catch_up()?;
         // the marks first: what was modified has its pages in the trace by then
         let mut taken = {
-            let mut set = locked(&self.set);
-            *locked(&self.rest) = set.pending();
+            let mut set = lock(&self.set);
+            *lock(&self.rest) = set.pending();
             set.take()
         };
         let Ok((trace, _)) = &self.trace else { return Ok(Generation::new(taken, TakenPages::default(), most)) };
@@ -73,15 +75,15 @@ impl Watch {
         if let Ok((trace, _)) = &self.trace {
             trace.end_taking();
         }
-        *locked(&self.previous) = generation.into_whole();
+        *lock(&self.previous) = generation.into_whole();
     }
 
     /// All marks so far, which stay; rescans where they are too many, or not all are known here.
     pub fn peek(&self, most: usize) -> Result<Vec<u8>> {
         self.catch_up()?;
         let mut records = Vec::new();
-        let going = locked(&self.generation);
-        let set = locked(&self.set);
+        let going = lock(&self.generation);
+        let set = lock(&self.set);
         if going.is_some() || set.pending().count > most || set.pending().disk.count > 0 {
             let mut rescans = Rescans::none(set.rescans().len());
             rescans.add_all(0.0, now_ms(), FULL);
@@ -108,8 +110,8 @@ impl Watch {
     /// What waits, what was taken and is not handed out among it.
     pub fn pending(&self) -> Pending {
         let traced = self.trace.as_ref().map_or(Pending::default(), |(trace, _)| trace.pending());
-        let set = locked(&self.set);
-        let rest = *locked(&self.rest);
+        let set = lock(&self.set);
+        let rest = *lock(&self.rest);
         traced.and(rest).and(set.pending())
     }
 }

@@ -4,6 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::identity;
 use crate::inode::FileSystem;
 use crate::kept::Kept;
+use crate::mutex::lock;
 use crate::operate::Writing;
 use crate::sys::{clone_mount, file_type, open_below, open_path, proc_path, stat};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
@@ -11,7 +12,7 @@ use napi_derive::napi;
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 
 const OPEN_DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOATIME | libc::O_NONBLOCK;
 
@@ -37,11 +38,6 @@ pub struct Registry<T>(LazyLock<Mutex<HashMap<u32, Arc<T>>>>);
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 pub static TREES: Registry<Tree> = Registry::new();
-
-/// A lock that goes on after a panic elsewhere: what it guards is whole between statements.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl<T> Registry<T> {
     pub const fn new() -> Self {

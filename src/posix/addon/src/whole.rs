@@ -1,8 +1,9 @@
 //! Whole directories of which the replica has nothing: in one call what they hold and the operations that make it.
 use crate::background::{Background, background};
 use crate::batch::{Batch, room};
+use crate::entry::{encode_found, unreadable};
 use crate::errno::{Errno, Result};
-use crate::listing::{Lister, encode_found, unreadable};
+use crate::listing::Lister;
 use crate::operation::{BATCH_MAX, METADATA, begin, end};
 use crate::read::{Reading, Unread};
 use crate::sys::{file_type, stat};

@@ -251,14 +251,14 @@ impl Conversation {
 
     fn sleep(&mut self, may_read: bool) -> Result<(), Errno> {
         let shared = &self.traffic.shared;
-        shared.will_sleep();
+        shared.sleeper.will_sleep();
         let orders = shared.orders();
         let may_say = self.out.is_empty() && self.traffic.established && !self.traffic.said_goodbye;
         // the wish to close may have come behind the last look at what is to be said
         let has_words = orders.has_next || self.traffic.outbox.is_busy() || orders.closing == Closing::Orderly;
         let has_work = orders.closing != self.traffic.closing || orders.may_read != may_read || orders.rate != self.traffic.rate || may_say && has_words;
         if has_work {
-            shared.stay_awake();
+            shared.sleeper.stay_awake();
             return Ok(());
         }
         let mut events = 0;
@@ -269,6 +269,6 @@ impl Conversation {
             events |= libc::POLLOUT;
         }
         // a socket that nothing is wanted from would wake us by its end again and again
-        shared.sleep(if events == 0 { -1 } else { self.socket.as_raw_fd() }, events, self.pause)
+        shared.sleeper.sleep(if events == 0 { -1 } else { self.socket.as_raw_fd() }, events, self.pause)
     }
 }

@@ -1,14 +1,13 @@
-//! What a link's thread and JavaScript hand to each other, and how they wake each other: seldom.
+//! What a link's thread and JavaScript hand to each other. They wake each other seldom.
 use super::bodies::{Body, Spare};
-use crate::errno::{Errno, Result, check};
+use super::sleeper::Sleeper;
+use crate::errno::Result;
 use crate::frame::{HEADER_BYTES, Head};
-use crate::tree::lock;
+use crate::mutex::lock;
 use napi::bindgen_prelude::Buffer;
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
-use std::time::Duration;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// What may wait for JavaScript: more than a peer may send by its credit. Beyond, the socket is not read.
 const ARRIVED_MAX: usize = 16 * 1024 * 1024;
@@ -72,9 +71,7 @@ pub struct Shared {
     rate: AtomicU64,
     /// of zstd; 0: nothing is packed
     level: AtomicI32,
-    event: OwnedFd,
-    /// whether the thread sleeps, or is about to
-    asleep: AtomicBool,
+    pub sleeper: Sleeper,
     heard: AtomicU64,
     /// bytes of frames that went out, as they were packed
     packed: AtomicU64,
@@ -105,17 +102,13 @@ pub struct Orders {
 
 impl Shared {
     pub fn new(high_water: usize, call: Call) -> Result<Self> {
-        // SAFETY: takes numbers only.
-        let event = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         let state = State {
             urgent: VecDeque::new(), unsent_urgent: 0, data: VecDeque::new(), unsent: 0, written: Vec::new(), written_bytes: 0, held_back: false, arrived: Vec::new(), arrived_bytes: 0,
             spare: Spare::default(), peer: None, end: None, closing: Closing::No, called: false,
         };
         Ok(Shared {
-            state: Mutex::new(state), high_water: AtomicUsize::new(high_water), rate: AtomicU64::new(0), level: AtomicI32::new(0), asleep: AtomicBool::new(false),
+            state: Mutex::new(state), high_water: AtomicUsize::new(high_water), rate: AtomicU64::new(0), level: AtomicI32::new(0), sleeper: Sleeper::new()?,
             heard: AtomicU64::new(0), packed: AtomicU64::new(0), written: AtomicU64::new(0), call: Mutex::new(Some(call)),
-            // SAFETY: the descriptor was made just now and is nobody else's.
-            event: unsafe { OwnedFd::from_raw_fd(event) },
         })
     }
 
@@ -135,7 +128,7 @@ impl Shared {
             state.written_bytes = 0;
             (state.unsent as u32, std::mem::take(&mut state.written))
         };
-        self.wake();
+        self.sleeper.wake();
         drop(written);
         unsent
     }
@@ -154,7 +147,7 @@ impl Shared {
             (taken, std::mem::take(&mut state.written), was_full)
         };
         if was_full {
-            self.wake();
+            self.sleeper.wake();
         }
         drop(written);
         taken
@@ -174,7 +167,7 @@ impl Shared {
         self.rate.store(rate, Ordering::Relaxed);
         self.level.store(level, Ordering::Relaxed);
         self.high_water.store(high_water, Ordering::Relaxed);
-        self.wake();
+        self.sleeper.wake();
     }
 
     pub fn packed(&self) -> u64 {
@@ -198,15 +191,7 @@ impl Shared {
             let mut state = lock(&self.state);
             state.closing = state.closing.max(how);
         }
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
-            let one = 1u64;
-            // SAFETY: eight bytes are read from where `one` lies.
-            unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), 8) };
-        }
+        self.sleeper.wake();
     }
 
     // for the link's thread
@@ -295,36 +280,6 @@ impl Shared {
     fn call(&self, mut state: std::sync::MutexGuard<'_, State>) {
         if !std::mem::replace(&mut state.called, true) && !lock(&self.call).as_ref().is_some_and(|call| call()) {
             state.closing = Closing::AtOnce;
-        }
-    }
-
-    /// Sleeps until the socket is ready as asked, or JavaScript has something. Call `orders` again behind `will_sleep`, then sleep.
-    pub fn will_sleep(&self) {
-        self.asleep.store(true, Ordering::SeqCst);
-    }
-
-    pub fn stay_awake(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-    }
-
-    /// `timeout`: sleeps no longer than that.
-    pub fn sleep(&self, socket: RawFd, events: i16, timeout: Option<Duration>) -> Result<()> {
-        let mut polled = [
-            libc::pollfd { fd: socket, events, revents: 0 },
-            libc::pollfd { fd: self.event.as_raw_fd(), events: libc::POLLIN, revents: 0 },
-        ];
-        let millis = timeout.map_or(-1, |timeout| timeout.as_micros().div_ceil(1000).min(1000) as libc::c_int);
-        // SAFETY: two entries lie there.
-        let answer = check(unsafe { libc::poll(polled.as_mut_ptr(), 2, millis) });
-        self.asleep.store(false, Ordering::SeqCst);
-        if polled[1].revents != 0 {
-            let mut count = 0u64;
-            // SAFETY: eight bytes may be written to where `count` lies.
-            unsafe { libc::read(self.event.as_raw_fd(), (&raw mut count).cast(), 8) };
-        }
-        match answer {
-            Err(Errno(libc::EINTR)) | Ok(_) => Ok(()),
-            Err(errno) => Err(errno),
         }
     }
 }
