@@ -4,6 +4,7 @@ use crate::background::{Background, background};
 use crate::entry::encode_record;
 use crate::errno::Errno;
 use crate::listing::Lister;
+use crate::packed_paths::{paths, paths_behind};
 use crate::sys::{file_type, stat};
 use crate::tree::{TREES, Tree};
 use crate::whole::payload;
@@ -94,18 +95,15 @@ fn digesting(tree: &Arc<Tree>) -> Digesting<'_> {
     Digesting { tree, canonical: Vec::new(), scratch: Vec::new(), names_left: CALL_NAMES_MAX }
 }
 
-/// Digests of directories. `paths` are packed: u16 length, path.
+/// Digests of the directories at these paths (packed_paths.rs).
 #[napi]
-pub fn digest_directories(tree: u32, paths: Buffer) -> AsyncTask<Background<Digests>> {
+pub fn digest_directories(tree: u32, packed: Buffer) -> AsyncTask<Background<Digests>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let mut digesting = digesting(&tree);
         let (mut digests, mut counts, mut names, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut rest: &[u8] = &paths;
-        while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
-            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
-            rest = behind;
-            let digested = digesting.digest(path, &mut names);
+        for path in paths(&packed) {
+            let digested = digesting.digest(path?, &mut names);
             digests.push(digested.is_some().into());
             let Digested { digest, entries, bytes } = digested.unwrap_or(Digested { digest: [0; DIGEST], entries: 0, bytes: 0.0 });
             digests.extend_from_slice(&digest);
@@ -116,18 +114,15 @@ pub fn digest_directories(tree: u32, paths: Buffer) -> AsyncTask<Background<Dige
     })
 }
 
-/// Whether directories have the digests that are given. `asked` is packed: 16 bytes digest, u16 length, path. Answers a byte for each: 1 or 0.
+/// Whether directories have the digests that stand in front of their paths (packed_paths.rs). Answers a byte for each: 1 or 0.
 #[napi]
-pub fn same_directories(tree: u32, asked: Buffer) -> AsyncTask<Background<Buffer>> {
+pub fn same_directories(tree: u32, packed: Buffer) -> AsyncTask<Background<Buffer>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let mut digesting = digesting(&tree);
         let (mut same, mut names) = (Vec::new(), Vec::new());
-        let mut rest: &[u8] = &asked;
-        while let Some((digest, behind)) = rest.split_first_chunk::<DIGEST>() {
-            let (&length, behind) = behind.split_first_chunk::<2>().ok_or(Errno(libc::EINVAL))?;
-            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
-            rest = behind;
+        for asked in paths_behind::<DIGEST>(&packed) {
+            let (digest, path) = asked?;
             names.clear();
             same.push(digesting.digest(path, &mut names).is_some_and(|found| found.digest == *digest).into());
         }

@@ -2,6 +2,7 @@
 use crate::background::{Background, background};
 use crate::errno::Errno;
 use crate::listing::Lister;
+use crate::packed_paths::paths;
 use crate::tree::{TREES, Tree};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -31,18 +32,15 @@ fn only_page(tree: &Arc<Tree>, path: &[u8]) -> Option<Vec<u8>> {
     page.filter(|_| whole)
 }
 
-/// Lists directories, each in one page. `paths` are packed: u16 length, path. Ends behind the directory with which the pages reach
+/// Lists the directories at these paths (packed_paths.rs), each in one page. Ends behind the directory with which the pages reach
 /// `max_bytes`, and before one that needs several pages or cannot be read.
 #[napi]
-pub fn list_directories(tree: u32, paths: Buffer, max_bytes: u32) -> AsyncTask<Background<Pages>> {
+pub fn list_directories(tree: u32, packed: Buffer, max_bytes: u32) -> AsyncTask<Background<Pages>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let (mut pages, mut ends) = (Vec::new(), Vec::new());
-        let mut rest: &[u8] = &paths;
-        while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
-            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
-            rest = behind;
-            let Some(page) = only_page(&tree, path) else { break };
+        for path in paths(&packed) {
+            let Some(page) = only_page(&tree, path?) else { break };
             pages.extend_from_slice(&page);
             ends.push(pages.len() as u32);
             if pages.len() >= max_bytes as usize {

@@ -41,6 +41,7 @@ pub fn look_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Looks>> {
         let tree = TREES.get(tree)?;
         let (mut page, mut present, mut parent) = (Vec::new(), Vec::new(), Parent::default());
         for path in paths(&packed) {
+            let path = path?;
             let before = page.len();
             let answer = parent.of(&tree, path).and_then(|(dir, _, name)| {
                 let found = stat(dir, name)?;
@@ -91,6 +92,7 @@ pub fn read_metadata_all(tree: u32, packed: Buffer) -> AsyncTask<Background<Meta
         let tree = TREES.get(tree)?;
         let (mut out, mut ends, mut seen, mut parent) = (Vec::new(), Vec::new(), Vec::new(), Parent::default());
         for path in paths(&packed) {
+            let path = path?;
             let before = out.len();
             let answer = parent.of(&tree, path).and_then(|(dir, _, name)| one(&tree, dir, (path, name), &mut out));
             let (state, found) = match answer {

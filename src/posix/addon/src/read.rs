@@ -266,7 +266,7 @@ pub fn read_entries(tree: u32, packed: Buffer, small_bytes: f64, max_bytes: u32,
             if before.0 >= max_bytes as usize {
                 break;
             }
-            let answer = parent.of(&tree, path).map_err(|errno| if is_gone(errno) { Errno(libc::ENOENT) } else { errno }).and_then(|(dir, directory, name)| {
+            let answer = parent.of(&tree, path?).map_err(|errno| if is_gone(errno) { Errno(libc::ENOENT) } else { errno }).and_then(|(dir, directory, name)| {
                 (reading.dir, reading.directory) = (dir, directory);
                 reading.entry(taken, name, None)
             });

@@ -5,6 +5,7 @@ use crate::entry::{encode_found, unreadable};
 use crate::errno::{Errno, Result};
 use crate::listing::Lister;
 use crate::operation::{BATCH_MAX, METADATA, begin, end};
+use crate::packed_paths::paths;
 use crate::read::{Reading, Unread};
 use crate::sys::{file_type, stat};
 use crate::tree::{TREES, Tree};
@@ -144,20 +145,17 @@ fn settle(reading: &mut Reading, path: &[u8]) -> Result<()> {
     answer
 }
 
-/// Reads directories with all they hold. `paths` are packed: u16 length, path. Ends behind the directory in which the batch or the pages
+/// Reads the directories at these paths (packed_paths.rs) with all they hold. Ends behind the directory in which the batch or the pages
 /// reach `max_bytes` (what comes behind twice that in it is left), and before one that is not for here.
 #[napi]
-pub fn read_directories(tree: u32, paths: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Whole>> {
+pub fn read_directories(tree: u32, packed: Buffer, small_bytes: f64, max_bytes: u32) -> AsyncTask<Background<Whole>> {
     background(move || {
         let tree = TREES.get(tree)?;
         let max = max_bytes as usize;
         let mut reading = Reading::new(&tree, -1, b"", small_bytes as u64, room());
         let (mut pages, mut directories) = (Vec::new(), Vec::new());
-        let mut rest: &[u8] = &paths;
-        while let Some((&length, behind)) = rest.split_first_chunk::<2>() {
-            let (path, behind) = behind.split_at_checked(u16::from_le_bytes(length).into()).ok_or(Errno(libc::EINVAL))?;
-            rest = behind;
-            let Some(directory) = whole_directory(&mut reading, &mut pages, &tree, path, max) else { break };
+        for path in paths(&packed) {
+            let Some(directory) = whole_directory(&mut reading, &mut pages, &tree, path?, max) else { break };
             directories.push(directory);
             if reading.out.len() >= max || pages.len() >= max {
                 break;
