@@ -14,7 +14,7 @@ import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
 import type { Control, Message, MirrorRequest, QuiesceNote, Reached, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
-import { PacedReports } from './paced-reports.ts'
+import { paced } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
 import { RequestChannel } from './request-channel.ts'
 import type { DrainReport, DrainRequest, MirrorListener, MirrorReport, SourceServer, Targets, VerifySink } from './source-server.ts'
@@ -285,16 +285,6 @@ class LinkSourceServer implements SourceServer {
   #asked(what: string): Flow {
     if (this.#flow === undefined) throw invalid(`${what} that nobody asked for`)
     return this.#flow
-  }
-}
-
-/** Work whose reports are handed on at a pace, the last of them before it settles. */
-async function paced<Progress, T>(report: (progress: Progress, findings: readonly Finding[]) => void, clock: Clock, work: (reports: PacedReports<Progress>) => Promise<T>): Promise<T> {
-  const reports = new PacedReports(report, clock)
-  try {
-    return await work(reports)
-  } finally {
-    await reports.finish()
   }
 }
 

@@ -67,3 +67,13 @@ export class PacedReports<Progress> {
     }
   }
 }
+
+/** Work whose reports are handed on at a pace, the last of them before it settles. */
+export async function paced<Progress, T>(report: (progress: Progress, findings: readonly Finding[]) => void, clock: Clock, work: (reports: PacedReports<Progress>) => Promise<T>): Promise<T> {
+  const reports = new PacedReports(report, clock)
+  try {
+    return await work(reports)
+  } finally {
+    await reports.finish()
+  }
+}

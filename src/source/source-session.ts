@@ -5,7 +5,7 @@
  * stream of operations.
  */
 import type { Clock } from '../clock/clock.ts'
-import type { AgentLoad, MirrorProgress, ReplicationProgress } from '../domain/progress.ts'
+import type { MirrorProgress } from '../domain/progress.ts'
 import { EVEN } from '../domain/transmission.ts'
 import type { VerifyProgress } from '../domain/verification.ts'
 import type { Workload } from '../domain/workload.ts'
@@ -13,15 +13,13 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES, type ErrorCode } from '../errors/codes.ts'
 import type { Logger } from '../logging/logger.ts'
 import { verifyVolumes } from '../mirror/verifier.ts'
-import { createReplicator, type Replicator } from '../replication/replicator.ts'
 import type { Link } from '../wire/link.ts'
 import { PROTOCOL_VERSION, type Control, type QuiesceNote } from '../wire/messages.ts'
 import { AcknowledgedStream } from '../wire/acknowledged-stream.ts'
-import { Barriers } from './barrier.ts'
 import { mirrorBesideReplication } from './mirror-beside-replication.ts'
 import { ReportSender } from './report-sender.ts'
-import type { CaptureCount } from './capture-count.ts'
-import type { Capturing, SourceCapture } from './source-capture.ts'
+import { SessionReplication, type FollowedLoad } from './session-replication.ts'
+import type { SourceCapture } from './source-capture.ts'
 
 export interface SourceSessionOptions {
   link: Link
@@ -29,8 +27,7 @@ export interface SourceSessionOptions {
   describe: (signal: AbortSignal) => Promise<Workload>
   /** Switches the machine off, or leaves it as it is configured. Called when the answer is on its way. */
   powerOff: (capture: SourceCapture, signal: AbortSignal) => Promise<void>
-  /** what this agent costs the source: comes with the figures of replication, and is told how far that is behind while it goes on */
-  load?: { readonly current: AgentLoad, follow: (behindMs: (() => number) | undefined) => void }
+  load?: FollowedLoad
   /** called when the appliance has welcomed this agent */
   onWelcome?: () => void
   agentVersion: string
@@ -64,10 +61,7 @@ class SourceSession implements AsyncDisposable {
   readonly #requests = new Map<number, { cancel: AbortController, done: Promise<void> }>()
   /** the one of mirror, verify, replicate, drain that is under way */
   #flow: { kind: Flow, cancel: AbortController, done: Promise<unknown> } | undefined
-  /** one for all of a connection: replicate and drain share what it knows */
-  #replication: { capturing: Capturing, replicator: Replicator } | undefined
-  #reports: ReportSender<ReplicationProgress> | undefined
-  readonly #barriers = new Barriers()
+  readonly #replication: SessionReplication
   #ignoresDeletes = false
   #ratio = EVEN
 
@@ -75,6 +69,10 @@ class SourceSession implements AsyncDisposable {
     this.#options = options
     this.#link = options.link
     this.#stream = new AcknowledgedStream(options.link)
+    this.#replication = new SessionReplication({
+      ...options, stream: this.#stream, keepsDeleted: () => this.#ignoresDeletes,
+      tell: async (id, progress, findings) => { await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] }) },
+    })
   }
 
   async serve(signal: AbortSignal): Promise<void> {
@@ -169,7 +167,7 @@ class SourceSession implements AsyncDisposable {
       case 'replicate': return await this.#flowOf('replicate', cancel, async () => await this.#replicate(request, signal))
       case 'drain': return await this.#flowOf('drain', cancel, async () => await this.#drain(request, signal))
       case 'barrier':
-        await this.#barriers.passed(this.#options.clock.now(), signal)
+        await this.#replication.passed(signal)
         return { kind: 'passed', id }
       case 'queue': {
         const { count, oldestAtMs } = capture.current.changes.pending()
@@ -197,13 +195,12 @@ class SourceSession implements AsyncDisposable {
     const reports = new ReportSender<MirrorProgress>(async (progress, findings) => {
       await this.#tell({ kind: 'mirror-progress', id, progress, findings: [...findings] })
     })
-    const replicated = this.#replicationReports(id)
-    // what it knows of the replica does not hold any more
-    this.#replication = undefined
+    const replicated = this.#replication.reports(id)
+    this.#replication.forget()
     try {
       const progress = await mirrorBesideReplication({
         volumes, rules, changes, stream: this.#stream, request, resume, clock: this.#options.clock, ratio: () => this.#ratio, keepsDeleted: () => this.#ignoresDeletes,
-        report: (p, f) => { reports.report(p, f) }, reportReplication: (p, f) => { replicated.report(this.#withState(p, count), f) },
+        report: (p, f) => { reports.report(p, f) }, reportReplication: (p, f) => { replicated.report(this.#replication.withState(p, count), f) },
         reportOrphans: async orphans => { await this.#tell({ kind: 'mirror-orphans', id, orphans: [...orphans] }) },
       }, signal)
       await Promise.all([reports.finish(), replicated.finish()])
@@ -230,7 +227,7 @@ class SourceSession implements AsyncDisposable {
 
   /** Goes on until it is cancelled. */
   async #replicate({ id }: Extract<Request, { kind: 'replicate' }>, signal: AbortSignal): Promise<Answer> {
-    await this.#reporting(id, async replicator => { await replicator.run(signal) })
+    await this.#replication.reporting(id, async replicator => { await replicator.run(signal) })
     return undefined
   }
 
@@ -239,7 +236,7 @@ class SourceSession implements AsyncDisposable {
     const note = async (of: QuiesceNote): Promise<void> => { await this.#tell({ kind: 'quiesce-note', id, note: of }) }
     let stoppedAtMs: number | undefined
     try {
-      const { changes, drainMs, frozenAtMs, progress } = await this.#reporting(id, async replicator =>
+      const { changes, drainMs, frozenAtMs, progress } = await this.#replication.reporting(id, async replicator =>
         await replicator.drain({
           ...(quiesce === undefined ? {} : { quiesce: async inner => { stoppedAtMs = await capture.quiesce(quiesce, note, inner) } }),
           ...(freeze ? { freeze: async inner => await capture.freeze(holdMs, inner) } : {}),
@@ -249,48 +246,6 @@ class SourceSession implements AsyncDisposable {
       for (const started of await capture.thaw()) if (!signal.aborted) await note(started)
       throw error
     }
-  }
-
-  /** Runs `work` while what the replicator reports goes out under the request's number; all of it is out when it resolves. */
-  async #reporting<T>(id: number, work: (replicator: Replicator) => Promise<T>): Promise<T> {
-    const { capture, load } = this.#options
-    const reports = this.#replicationReports(id)
-    this.#reports = reports
-    try {
-      await capture.protect()
-      const replicator = this.#replicator()
-      load?.follow(() => replicator.progress().recoveryPointLatencyMs)
-      return await work(replicator)
-    } finally {
-      load?.follow(undefined)
-      this.#reports = undefined
-      await reports.finish()
-    }
-  }
-
-  #replicationReports(id: number): ReportSender<ReplicationProgress> {
-    return new ReportSender(async (progress, findings) => { await this.#tell({ kind: 'replication-progress', id, progress, findings: [...findings] }) })
-  }
-
-  #replicator(): Replicator {
-    const { capture: { current: capturing } } = this.#options
-    if (this.#replication?.capturing !== capturing) {
-      const { volumes, rules, changes, safe } = capturing
-      const replicator = createReplicator({
-        volumes, rules, changes, safe, stream: this.#stream, clock: this.#options.clock, keepsDeleted: () => this.#ignoresDeletes,
-        report: (progress, findings) => {
-          this.#barriers.noteSafe(this.#options.clock.now() - progress.recoveryPointLatencyMs)
-          this.#reports?.report(this.#withState(progress, capturing.count), findings)
-        },
-      })
-      this.#replication = { capturing, replicator }
-    }
-    return this.#replication.replicator
-  }
-
-  #withState(progress: ReplicationProgress, count: CaptureCount): ReplicationProgress {
-    const { load } = this.#options
-    return { ...progress, ...load === undefined ? {} : { agent: load.current }, position: count.tell() }
   }
 
   async #flowOf(kind: Flow, cancel: AbortController, work: () => Promise<Answer>): Promise<Answer> {

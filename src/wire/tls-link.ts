@@ -18,6 +18,7 @@ import { MAX_PIECE_BYTES } from './limits.ts'
 import type { AcceptedLink, Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { isUrgent, type Message } from './messages.ts'
+import { UnsentData } from './unsent-data.ts'
 import { noteGarbage } from './young-garbage.ts'
 
 export interface TlsLinkOptions {
@@ -105,14 +106,8 @@ class TlsLink implements Link {
   readonly #lent = new WeakSet<ArrayBufferLike>()
   readonly #timer: NodeJS.Timeout
   readonly #idleMs: number
-  /** data that was handed to the addon, and what of it waits for the network */
-  #dataBytes = 0
-  #unsentBytes = 0
-  #highWaterBytes = HIGH_WATER_BYTES
+  readonly #unsent = new UnsentData(HIGH_WATER_BYTES)
   #pieceBytes = MAX_PIECE_BYTES
-  /** bodies that are not known to be written, with the count of bytes at which they are */
-  #unwritten: { atBytes: number, body: Buffer }[] = []
-  #waitingForDrain: (() => void)[] = []
   #ended = false
   #heardBytes = 0
   #ticksSinceReceived = 0
@@ -148,15 +143,15 @@ class TlsLink implements Link {
     await this.#credit[credit].take(sizeBytes, signal)
     this.#write(head, body, isUrgent(message))
     // control messages are few enough by their credit
-    while (credit === 'data' && this.#unsentBytes > this.#highWaterBytes && !signal.aborted && !this.#ended) await this.#drained(signal)
+    while (credit === 'data' && this.#unsent.isHigh && !signal.aborted && !this.#ended) await this.#unsent.fallen(signal)
   }
 
   transmit({ bandwidthBytesPerS, compression }: Transmission): void {
-    this.#highWaterBytes = bandwidthBytesPerS === undefined ? HIGH_WATER_BYTES : Math.min(HIGH_WATER_BYTES, Math.max(LOW_WATER_BYTES, bandwidthBytesPerS))
+    const highWaterBytes = bandwidthBytesPerS === undefined ? HIGH_WATER_BYTES : Math.min(HIGH_WATER_BYTES, Math.max(LOW_WATER_BYTES, bandwidthBytesPerS))
     // a power of two, so whole blocks
-    this.#pieceBytes = bandwidthBytesPerS === undefined ? MAX_PIECE_BYTES : 2 ** Math.floor(Math.log2(Math.min(LIMITED_PIECE_BYTES, this.#highWaterBytes)))
-    this.#native.setPace(bandwidthBytesPerS ?? 0, LEVELS[compression], this.#highWaterBytes)
-    this.#goOn()
+    this.#pieceBytes = bandwidthBytesPerS === undefined ? MAX_PIECE_BYTES : 2 ** Math.floor(Math.log2(Math.min(LIMITED_PIECE_BYTES, highWaterBytes)))
+    this.#native.setPace(bandwidthBytesPerS ?? 0, LEVELS[compression], highWaterBytes)
+    this.#unsent.setHighWater(highWaterBytes)
   }
 
   get pieceBytes(): number { return this.#pieceBytes }
@@ -208,13 +203,13 @@ class TlsLink implements Link {
     const error = new AppError('LINK_LOST', 'the connection to the peer has ended')
     this.#credit.data.fail(error)
     this.#credit.control.fail(error)
-    for (const go of this.#waitingForDrain.splice(0)) go()
+    this.#unsent.letGo()
   }
 
   #take(): void {
     const { frames, unsent, peer, end } = this.#native.take()
-    this.#noteUnsent(unsent)
-    this.#goOn()
+    this.#unsent.note(unsent)
+    this.#unsent.goOn()
     if (peer != null) this.#handshake.resolve(peer)
     try {
       for (const frame of frames) if (!this.#ended) this.#receive(frame)
@@ -265,36 +260,11 @@ class TlsLink implements Link {
     if (this.#ended) throw new AppError('LINK_LOST', 'the connection to the peer has ended')
     const sizeBytes = head.length + body.length
     this.bytesSent += sizeBytes
-    if (!urgent) this.#dataBytes += sizeBytes
     this.#ticksSinceSent = 0
     const isPooled = outgoingBodies.isLent(body)
-    if (isPooled) this.#unwritten.push({ atBytes: this.#dataBytes, body })
+    this.#unsent.add(urgent ? 0 : sizeBytes, isPooled ? body : undefined)
     noteGarbage(isPooled ? head.length : sizeBytes)
-    this.#noteUnsent(this.#native.send(head, body, urgent))
-  }
-
-  /** Bodies that were written are free for others. */
-  #noteUnsent(unsentBytes: number): void {
-    this.#unsentBytes = unsentBytes
-    for (let first = this.#unwritten[0]; first !== undefined && first.atBytes <= this.#dataBytes - unsentBytes; first = this.#unwritten[0]) {
-      this.#unwritten.shift()
-      outgoingBodies.giveBack(first.body)
-    }
-  }
-
-  #goOn(): void {
-    if (this.#unsentBytes <= this.#highWaterBytes) for (const go of this.#waitingForDrain.splice(0)) go()
-  }
-
-  async #drained(signal: AbortSignal): Promise<void> {
-    await new Promise<void>(resolve => {
-      const go = (): void => {
-        signal.removeEventListener('abort', go)
-        resolve()
-      }
-      signal.addEventListener('abort', go, { once: true })
-      this.#waitingForDrain.push(go)
-    })
+    this.#unsent.note(this.#native.send(head, body, urgent))
   }
 
   /**

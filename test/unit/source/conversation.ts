@@ -9,9 +9,10 @@ import { linkLog } from '../../../src/logging/logger.ts'
 import type { Frozen } from '../../../src/replication/freezer.ts'
 import { linkSourceServer } from '../../../src/source/link-source-server.ts'
 import { SourceCapture, type CaptureSeams } from '../../../src/source/source-capture.ts'
-import type { SourceServer } from '../../../src/source/source-server.ts'
+import type { SourceServer, Targets } from '../../../src/source/source-server.ts'
 import { runSourceSession, type SourceSessionOptions } from '../../../src/source/source-session.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
+import type { TargetTree } from '../../../src/tree/target-tree.ts'
 import type { Link } from '../../../src/wire/link.ts'
 import { memoryLinkPair, type MemoryLinkPair } from '../../../src/wire/memory-link.ts'
 import { encodeOperations } from '../../../src/wire/operation-codec.ts'
@@ -21,6 +22,9 @@ export const at = (text: string): RelPath => parseRelPath(Buffer.from(text))
 export const soon = (): AbortSignal => AbortSignal.timeout(10_000)
 /** volume 1 of every job here */
 export const ROOTS = [{ index: 1, path: '/' }]
+export const targetsOf = (tree: TargetTree): Targets => new Map([[1, tree]])
+export const EVERYTHING = { compare: 'none', orphans: 'delete' } as const
+export const nothing = (): void => undefined
 
 export function file(path: string, text: string): FileOperation {
   const data = Buffer.from(text)
@@ -117,6 +121,13 @@ export class TestSource implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> { await this.capture[Symbol.asyncDispose]() }
+}
+
+/** A source with a directory of so many small files. */
+export async function filled(count = 40): Promise<TestSource> {
+  const source = new TestSource()
+  await change(source.tree, directory('etc'), ...Array.from({ length: count }, (_, i) => file(`etc/${String(i).padStart(3, '0')}`, `content ${String(i)}`)))
+  return source
 }
 
 export interface Conversation extends AsyncDisposable {

@@ -4,11 +4,16 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { openLinkIdentity } from '../../../src/posix/linking.ts'
 import type { Identity } from '../../../src/trust/peer-tls.ts'
-import { FRAME_TYPES, HEADER_BYTES, type FrameType } from '../../../src/wire/frame.ts'
+import { encodeFrameHead, FRAME_TYPES, HEADER_BYTES, type FrameType } from '../../../src/wire/frame.ts'
 import type { AcceptedLink, Link } from '../../../src/wire/link.ts'
+import type { Message } from '../../../src/wire/messages.ts'
 import { acceptTlsLink, dialTlsLink, type TlsLinkOptions } from '../../../src/wire/tls-link.ts'
 
-const soon = (): AbortSignal => AbortSignal.timeout(10_000)
+export const soon = (): AbortSignal => AbortSignal.timeout(10_000)
+export const first = async (link: Link): Promise<IteratorResult<Message, void>> => await link.receive()[Symbol.asyncIterator]().next()
+/** a small message, and what it is on the wire */
+export const hold: Message = { type: 'control', control: { kind: 'hold', id: 1 } }
+export const holdHead = encodeFrameHead('control', 0, Buffer.from('{"kind":"hold","id":1}'), Buffer.alloc(0))
 
 export async function listening(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { zstdCompressSync } from 'node:zlib'
 import { execa } from 'execa'
 import t from 'tap'
@@ -9,13 +9,12 @@ import { linkContract } from '../../contract/link.contract.ts'
 import { openLinkIdentity } from '../../../src/posix/linking.ts'
 import { encodeFrameHead, FRAME_TYPES, MAX_BODY_BYTES, type FrameType } from '../../../src/wire/frame.ts'
 import type { Link } from '../../../src/wire/link.ts'
-import type { Message } from '../../../src/wire/messages.ts'
 import { asOperationBatch } from '../../../src/wire/operation-codec.ts'
-import { acceptTlsLink, dialTlsLink } from '../../../src/wire/tls-link.ts'
+import { acceptTlsLink } from '../../../src/wire/tls-link.ts'
 import { testAuthority } from '../trust/authority.ts'
-import { linkEnds, listening, onFrame, rawAgent, rawAppliance } from './tls-ends.ts'
+import { first, hold, holdHead, linkEnds, listening, onFrame, rawAgent, soon } from './tls-ends.ts'
 
-const root = t.testdir({ ours: {}, theirs: {}, old: {} })
+const root = t.testdir({ ours: {} })
 const { server, agent } = await testAuthority(join(root, 'ours'))
 const identity = await agent('source-1')
 
@@ -33,10 +32,6 @@ for (const [name, how] of [['limited', { compression: 'off', bandwidthBytesPerS:
 }
 
 const NOTHING = Buffer.alloc(0)
-const soon = (): AbortSignal => AbortSignal.timeout(10_000)
-const first = async (link: Link) => await link.receive()[Symbol.asyncIterator]().next()
-const hold: Message = { type: 'control', control: { kind: 'hold', id: 1 } }
-const holdHead = encodeFrameHead('control', 0, Buffer.from('{"kind":"hold","id":1}'), NOTHING)
 
 function header(code: number, lengthBytes: number, reserved = 0): Buffer {
   const bytes = Buffer.alloc(12)
@@ -231,77 +226,4 @@ t.test('links that are closed end by themselves, at whatever moment it comes', {
     cut()
   }
   t.pass('few had to be cut, if any')
-})
-
-t.test('a peer without a certificate of the authority is named so, and nothing that it says is heard', async t => {
-  const theirs = await testAuthority(join(root, 'theirs'))
-  const expired = await testAuthority(join(root, 'old'), Date.now() - 3652 * 86_400_000)
-  const cases = {
-    'no certificate': {}, 'another authority': await theirs.agent('source-1'), 'a server\'s certificate': server, 'an expired one': await expired.agent('source-1'),
-  }
-  for (const [title, as] of Object.entries(cases)) {
-    const of = title === 'an expired one' ? expired.server : server
-    const { socket, accepted: { link, distrust } } = await rawAgent(of, as)
-    t.type(distrust, 'string', title)
-    socket.write(holdHead)
-    await link.send({ type: 'control', control: { kind: 'refuse', code: 'PEER_UNTRUSTED', message: 'no' } }, soon())
-    const heard: (string | undefined)[] = []
-    onFrame(socket, type => { heard.push(type) })
-    socket.once('end', () => { socket.end() })
-    await link[Symbol.asyncDispose]()
-    t.same(await first(link), { done: true, value: undefined }, title)
-    if (!socket.closed) await new Promise(resolve => { socket.once('close', resolve) })
-    t.same(heard, ['control', 'bye'], `${title} is told why`)
-  }
-  const { accepted: { link, distrust, certificate }, socket } = await rawAgent(server, identity)
-  t.equal(distrust, undefined)
-  t.ok(certificate !== undefined)
-  socket.destroy()
-  await link[Symbol.asyncDispose]()
-})
-
-t.test('an agent believes no server of another authority, no agent in its place, and no expired one', async t => {
-  const theirs = await testAuthority(join(root, 'theirs'))
-  const expired = await testAuthority(join(root, 'old'), Date.now() - 3652 * 86_400_000)
-  const cases = { 'another authority': [theirs.server, identity], 'an agent': [{ ...await agent('source-2') }, identity], 'expired': [expired.server, await expired.agent('source-1')] } as const
-  for (const [title, [as, us]] of Object.entries(cases)) {
-    const port = await rawAppliance(as, socket => { socket.destroy() }, false)
-    await t.rejects(dialTlsLink(openLinkIdentity(us), { host: '127.0.0.1', port: port.port }, soon()), { code: 'PEER_UNTRUSTED' }, title)
-    port.close()
-  }
-})
-
-t.test('what answers no TLS, or nothing at all, is LINK_REFUSED, and an abort ends the handshake', async t => {
-  const closed = createServer()
-  const nobody = await listening(closed)
-  closed.close()
-  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port: nobody }, soon()), { code: 'LINK_REFUSED' })
-  const web = createServer(socket => { socket.end('HTTP/1.1 400 Bad Request\r\n\r\n') })
-  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port: await listening(web) }, soon()), { code: 'LINK_REFUSED' })
-  web.close()
-  const silent = createServer({ pauseOnConnect: true })
-  const calls: Socket[] = []
-  silent.on('connection', call => { calls.push(call) })
-  const port = await listening(silent)
-  await t.rejects(dialTlsLink(openLinkIdentity(identity), { host: '127.0.0.1', port }, AbortSignal.timeout(100)), { name: 'TimeoutError' })
-  const accepting = once(silent, 'connection')
-  const caller = connect(port, '127.0.0.1')
-  const [socket] = await accepting as [Socket]
-  await t.rejects(acceptTlsLink(openLinkIdentity(server), socket, AbortSignal.timeout(100)), { name: 'TimeoutError' })
-  caller.destroy()
-  for (const call of calls) call.destroy()
-  silent.close()
-})
-
-t.test('an identity that cannot be used is CONFIG_INVALID, and the error holds nothing of the key', async t => {
-  for (const damaged of [{ ...identity, keyPem: server.keyPem }, { ...identity, keyPem: identity.keyPem.replace('M', '!') }, { ...identity, certificatePem: 'x' }, { ...identity, caPem: '' }]) {
-    try {
-      openLinkIdentity(damaged)
-      t.fail('it was taken')
-    } catch (error) {
-      t.match(error, { code: 'CONFIG_INVALID' })
-      const line = damaged.keyPem.split('\n')[1] ?? ''
-      t.notOk(String(error).includes(line.slice(0, 16)))
-    }
-  }
 })
