@@ -147,6 +147,8 @@ export const BootProof = z.object({
   /** output of the post-failover script, at most 4 KiB */
   scriptOutput: z.string(),
   scriptExitCode: z.number().int().optional(),
+  /** what its console showed then, as text, at most 4 KiB; without a screen the end of the kernel's messages */
+  console: z.string().optional(),
   bootedAtUtc: z.string(),
 })
 export type BootProof = z.infer<typeof BootProof>

@@ -18,6 +18,9 @@ export interface FirstBoot {
 const SYSTEM_WAIT_S = 180
 const ADDRESS_WAIT_S = 60
 const SCRIPT_KILL_S = 10
+/** BootProof.console */
+const CONSOLE_BYTES = 4096
+const CONSOLE_LINES = 25
 /** BootProof.scriptOutput */
 const SCRIPT_OUTPUT_BYTES = 4096
 
@@ -83,6 +86,13 @@ addresses() {
   else hostname -I 2>/dev/null | tr ' ' '\\n'; fi
 }
 
+# the screen as it is now: rows of as many characters as its header says
+console_text() {
+  columns=$(od -An -tu1 -j1 -N1 /dev/vcsa1 2>/dev/null | tr -d ' ')
+  if [ -r /dev/vcs1 ] && [ "\${columns:-0}" -gt 0 ]; then fold -b -w "$columns" /dev/vcs1 | sed 's/ *$//' | awk 'NF { for (; blank > 0; blank--) print ""; print; next } { blank++ }'
+  else dmesg 2>/dev/null | tail -n ${String(CONSOLE_LINES)}; fi
+}
+
 state=
 if command -v systemctl >/dev/null 2>&1; then
   waited=0
@@ -105,6 +115,7 @@ work=$(mktemp -d) || work=${directory}
   printf ',"scriptOutput":"'; [ -z "$script" ] || head -c ${String(SCRIPT_OUTPUT_BYTES)} ${directory}/output | json_text
   printf '"'
   [ -z "$script" ] || printf ',"scriptExitCode":%d' "$script"
+  printf ',"console":"'; console_text 2>/dev/null | tail -c ${String(CONSOLE_BYTES)} | json_text; printf '"'
   printf ',"bootedAtUtc":'; json_string "$booted"
   printf '}'
 } > "$work/report"

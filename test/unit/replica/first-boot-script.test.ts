@@ -6,7 +6,7 @@ import { BootProof } from '../../../src/domain/replica.ts'
 import { firstBootInitScript, firstBootProgram, firstBootUnit, shellWord, type FirstBoot } from '../../../src/replica/first-boot-script.ts'
 
 /** Runs the program with stand-ins for systemctl and the console; what it would remove from the system is below the test's directory. */
-function run(t: Test, script: FirstBoot['script'], tools: Record<string, string> = {}): { proof: BootProof, console: string, left: string[] } {
+function run(t: Test, script: FirstBoot['script'], tools: Record<string, string> = {}, screen?: { text: string, columns: number }): { proof: BootProof, console: string, left: string[] } {
   const directory = t.testdir({ boot: {}, bin: {}, units: { 'multi-user.target.wants': { 'x.service': '' }, 'x.service': '' } })
   const stand: Record<string, string> = {
     systemctl: 'case "$1" in is-system-running) echo degraded; exit 1;; list-units) echo "bad.service loaded failed failed Bad \\"thing\\""; echo "é.service loaded failed failed x";; esac',
@@ -15,10 +15,14 @@ function run(t: Test, script: FirstBoot['script'], tools: Record<string, string>
   }
   for (const [name, text] of Object.entries(stand)) writeFileSync(join(directory, 'bin', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
   const boot = join(directory, 'boot')
+  if (screen !== undefined) {
+    writeFileSync(join(directory, 'vcs1'), screen.text)
+    writeFileSync(join(directory, 'vcsa1'), Buffer.from([2, screen.columns, 0, 0]))
+  }
   if (script !== undefined) writeFileSync(join(boot, 'script'), script.content, { mode: 0o700 })
   const console = join(directory, 'console')
   const text = firstBootProgram({ directory: boot, unit: 'x.service', waitForAddress: true, script })
-    .replace('PATH=/usr/sbin', `PATH=${join(directory, 'bin')}:/usr/sbin`).replaceAll('/dev/console', console).replaceAll('/etc/systemd/system', join(directory, 'units'))
+    .replace('PATH=/usr/sbin', `PATH=${join(directory, 'bin')}:/usr/sbin`).replaceAll('/dev/console', console).replaceAll('/dev/vcs', join(directory, 'vcs')).replaceAll('/etc/systemd/system', join(directory, 'units'))
   writeFileSync(join(boot, 'run'), text)
   const done = spawnSync('sh', [join(boot, 'run')], { encoding: 'utf8', timeout: 30_000, env: {} })
   t.equal(done.status, 0, done.stderr)
@@ -51,6 +55,15 @@ t.test('arguments reach the script exactly, and its exit code the report', async
   const { proof } = run(t, { content: 'for a in "$@"; do printf "[%s]" "$a"; done; exit 7', arguments: args, timeoutMs: 10_000 })
   t.equal(proof.scriptOutput, args.map(a => `[${a}]`).join(''))
   t.equal(proof.scriptExitCode, 7)
+})
+
+t.test('what the console shows is kept, row by row; without a screen the end of the kernel\'s messages', async t => {
+  const rows = ['Debian 12 db01 tty1', '', 'db01 login: "\\', '', '']
+  const { proof } = run(t, undefined, {}, { text: rows.map(row => row.padEnd(40)).join(''), columns: 40 })
+  t.equal(proof.console, `${rows.slice(0, 3).join('\n')}\n`)
+  t.equal(run(t, undefined, { dmesg: 'for i in $(seq 1 40); do echo "[ $i] line"; done' }).proof.console, Array.from({ length: 25 }, (_, i) => `[ ${String(i + 16)}] line\n`).join(''))
+  t.equal(run(t, undefined, { dmesg: 'exit 1' }).proof.console, '')
+  t.equal(run(t, undefined, {}, { text: 'x'.repeat(200 * 60), columns: 200 }).proof.console?.length, 4096)
 })
 
 t.test('a script with an interpreter line runs with it', async t => {
