@@ -14,9 +14,11 @@ declare const treeHandle: unique symbol
 /** An open tree. Give it back with closeTree. */
 export type TreeHandle = number & { readonly [treeHandle]: true }
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
+/** What Linux's file systems answer besides, which Node has no names for: a damaged file system, a broken medium or none, keys, broken memory. */
+const LINUX_ERRNOS = { EUCLEAN: 117, EREMOTEIO: 121, ENOMEDIUM: 123, ENOKEY: 126, EKEYEXPIRED: 127, EKEYREVOKED: 128, EHWPOISON: 133 }
+const NAMES = new Map(Object.entries({ ...constants.errno, ...LINUX_ERRNOS }).map(([name, number]) => [number, name]))
 
-/** EIO and the like; `errno 133` for a number that has no name here. */
+/** EIO and the like; `errno 524` for a number that has no name here. */
 export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `errno ${String(errno)}`
 }
@@ -32,14 +34,14 @@ const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELO
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
 
 /** Translates a refusal; `gone` answers for what is not there. For the typed faces of this folder. */
-export async function call<T>(work: Promise<T>, attempted: string | (() => string), codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
+export async function call<T>(work: Promise<T>, attempted: () => string, codeFor: (errno: string) => ErrorCode, gone?: () => T): Promise<T> {
   try {
     return await work
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === undefined) throw error
     if (gone !== undefined && GONE.has(errno)) return gone()
-    throw new AppError(codeFor(errno), `cannot ${typeof attempted === 'string' ? attempted : attempted()}: ${errno}`, { cause: error })
+    throw new AppError(codeFor(errno), `cannot ${attempted()}: ${errno}`, { cause: error })
   }
 }
 
@@ -58,7 +60,7 @@ export function replicaCode(errno: string): 'REPLICA_FULL' | 'REPLICA_READ_ONLY'
 export async function openTree(path: string | Buffer, side: 'source' | 'replica'): Promise<TreeHandle> {
   const bytes = Buffer.from(path)
   const codes = side === 'source' ? ['SOURCE_MISSING', 'SOURCE_UNREADABLE'] as const : ['REPLICA_ROOT_MISSING', 'REPLICA_WRITE'] as const
-  const tree = await call(native.openTree(bytes, side === 'source'), `open the directory ${display(bytes)}`, errno => (GONE.has(errno) ? codes[0] : codes[1]))
+  const tree = await call(native.openTree(bytes, side === 'source'), () => `open the directory ${display(bytes)}`, errno => (GONE.has(errno) ? codes[0] : codes[1]))
   return tree as TreeHandle
 }
 
@@ -69,13 +71,13 @@ export function closeTree(tree: TreeHandle): void {
 
 /** Puts off closing the tree's descriptors, or closes what was put off: see SourceTree.keepOpen. */
 export async function keepOpen(tree: TreeHandle, keep: boolean): Promise<void> {
-  await call(native.keepOpen(tree, keep), 'close files', () => 'INTERNAL')
+  await call(native.keepOpen(tree, keep), () => 'close files', () => 'INTERNAL')
 }
 
 /** The pages of a directory in name order; none when there is no such directory. @throws {AppError} SOURCE_UNREADABLE or REPLICA_WRITE by side */
 export async function* listDirectory(tree: TreeHandle, path: RelPath, side: 'source' | 'replica'): AsyncGenerator<Buffer, void, void> {
   const code = (): ErrorCode => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE')
-  const attempted = `list ${display(path)}`
+  const attempted = (): string => `list ${display(path)}`
   const none = (): NativePage => ({ page: Buffer.alloc(0), lister: 0 })
   let next = await call(native.listDirectory(tree, path), attempted, code, none)
   let open = next.lister
@@ -98,7 +100,7 @@ const PAGES_BYTES = 1024 * 1024
 export async function* listDirectories(tree: TreeHandle, directories: readonly RelPath[], side: 'source' | 'replica'): AsyncGenerator<{ directory: number, page: Buffer, last: boolean, unreadable?: string }, void, void> {
   for (let directory = 0; directory < directories.length; directory++) {
     const rest = directories.slice(directory)
-    const { pages, ends } = await call(native.listDirectories(tree, packPaths(rest), PAGES_BYTES), `list ${String(rest.length)} directories`, () => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE'))
+    const { pages, ends } = await call(native.listDirectories(tree, packPaths(rest), PAGES_BYTES), () => `list ${String(rest.length)} directories`, () => (side === 'source' ? 'SOURCE_UNREADABLE' : 'REPLICA_WRITE'))
     let start = 0
     for (const end of ends) {
       yield { directory, page: pages.subarray(start, end), last: true }
@@ -139,7 +141,7 @@ const DIGEST_BYTES = 16
 
 /** @throws {AppError} SOURCE_UNREADABLE */
 export async function digestDirectories(tree: TreeHandle, directories: readonly RelPath[]): Promise<DigestedDirectory[]> {
-  const { digests, counts, names, ends } = await call(native.digestDirectories(tree, packPaths(directories)), `list ${String(directories.length)} directories`, unreadable)
+  const { digests, counts, names, ends } = await call(native.digestDirectories(tree, packPaths(directories)), () => `list ${String(directories.length)} directories`, unreadable)
   let start = 0
   return directories.map((_, i) => {
     const subdirectories: Buffer[] = []
@@ -164,22 +166,22 @@ export async function sameDirectories(tree: TreeHandle, directories: readonly { 
     at = asked.writeUInt16LE(path.length, at)
     at += path.copy(asked, at)
   }
-  return await call(native.sameDirectories(tree, asked), `list ${String(directories.length)} directories`, () => 'REPLICA_WRITE')
+  return await call(native.sameDirectories(tree, asked), () => `list ${String(directories.length)} directories`, () => 'REPLICA_WRITE')
 }
 
 /** A page with the entry at path. @throws {AppError} SOURCE_UNREADABLE or REPLICA_WRITE by side */
 export async function lookAt(tree: TreeHandle, path: RelPath, side: 'source' | 'replica'): Promise<Buffer | undefined> {
-  return await call(native.lookAt(tree, path), `look at ${display(path)}`, side === 'source' ? unreadable : () => 'REPLICA_WRITE', () => null) ?? undefined
+  return await call(native.lookAt(tree, path), () => `look at ${display(path)}`, side === 'source' ? unreadable : () => 'REPLICA_WRITE', () => null) ?? undefined
 }
 
 /** Operations that create what is at the paths, as far as they are taken. */
 export async function readEntries(tree: TreeHandle, paths: readonly RelPath[], smallFileBytes: number, maxBatchBytes: number, clean: boolean): Promise<NativeRead> {
-  return await call(native.readEntries(tree, packPaths(paths), smallFileBytes, maxBatchBytes, clean), `read ${String(paths.length)} names`, unreadable)
+  return await call(native.readEntries(tree, packPaths(paths), smallFileBytes, maxBatchBytes, clean), () => `read ${String(paths.length)} names`, unreadable)
 }
 
 /** Directories with all they hold, as far as they are taken; see SourceTree.readDirectories. @throws {AppError} SOURCE_UNREADABLE */
 export async function readDirectories(tree: TreeHandle, directories: readonly RelPath[], smallFileBytes: number, maxBatchBytes: number): Promise<NativeWhole> {
-  return await call(native.readDirectories(tree, packPaths(directories), smallFileBytes, maxBatchBytes), `read ${String(directories.length)} directories`, unreadable)
+  return await call(native.readDirectories(tree, packPaths(directories), smallFileBytes, maxBatchBytes), () => `read ${String(directories.length)} directories`, unreadable)
 }
 
 /** The `metadata` operation of what is at path; undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
@@ -239,7 +241,7 @@ export async function blockHashes(fd: number, path: RelPath, offset: number, len
 
 /** The same of the regular file at path, empty when there is none. @throws {AppError} REPLICA_WRITE when it cannot be read */
 export async function blockHashesAt(tree: TreeHandle, path: RelPath, offset: number, lengthBytes: number, blockBytes: number): Promise<Buffer> {
-  return await call(native.blockHashesAt(tree, path, offset, lengthBytes, blockBytes), `read ${display(path)}`, () => 'REPLICA_WRITE', () => Buffer.alloc(0))
+  return await call(native.blockHashesAt(tree, path, offset, lengthBytes, blockBytes), () => `read ${display(path)}`, () => 'REPLICA_WRITE', () => Buffer.alloc(0))
 }
 
 /** Writes the range's dirty pages back and waits. @throws {AppError} SOURCE_UNREADABLE */
@@ -254,17 +256,17 @@ export async function fileMetadata(tree: TreeHandle, fd: number, path: RelPath):
 
 /** Applies a batch; see NativeApplied for what ended it. @throws {AppError} FRAME_INVALID when the bytes are no operations: nothing was applied */
 export async function applyOperations(tree: TreeHandle, batch: Buffer): Promise<NativeApplied> {
-  const applied = await call(native.applyOperations(tree, batch), 'write to the replica', replicaCode)
+  const applied = await call(native.applyOperations(tree, batch), () => 'write to the replica', replicaCode)
   if (applied.invalid !== '') throw new AppError('FRAME_INVALID', `the peer sent operations that cannot be used: ${applied.invalid}`)
   return applied
 }
 
 /** Everything applied to the tree survives a power loss when this resolves. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
 export async function flushTree(tree: TreeHandle): Promise<void> {
-  await call(native.flushTree(tree), 'flush the replica', replicaCode)
+  await call(native.flushTree(tree), () => 'flush the replica', replicaCode)
 }
 
 /** syncfs on the file system of a descriptor that the caller keeps open. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
 export async function syncFileSystem(fd: number): Promise<void> {
-  await call(native.syncFileSystem(fd), 'flush the file system', replicaCode)
+  await call(native.syncFileSystem(fd), () => 'flush the file system', replicaCode)
 }

@@ -7,6 +7,7 @@ void t.test('an errno of the addon is known by name, and other errors are none',
   t.equal(errnoOf(new Error('errno 28 or so')), undefined)
   t.equal(errnoOf('errno 28'), undefined)
   t.equal(errnoName(5), 'EIO')
+  t.equal(errnoOf(new Error('errno 117')), 'EUCLEAN', 'a damaged file system')
   t.equal(errnoName(4095), 'errno 4095')
 })
 
