@@ -8,10 +8,10 @@ import { openFanotifyChangeSource, probeFanotify } from '../../../src/capture/fa
 import { systemClock } from '../../../src/clock/clock.ts'
 import type { DegradationKind } from '../../../src/domain/degradation.ts'
 import type { LesserKernel } from '../../../src/posix/capture.ts'
-import { createReplicator } from '../../../src/replication/replicator.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import { differences } from '../../oracle.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
@@ -89,11 +89,7 @@ for (const { what, why, lesser, queueLimit, before, work } of LOSSES) {
     t.match(taken.find(({ kind }) => kind === 'rescan'), { volume: 0, why: [why] })
     changes.putBack(taken)
     t.ok(changes.status().degraded.some(({ kind }) => kind === why), 'it is shown')
-    const findings: string[] = []
-    const replicator = createReplicator({
-      volumes: new Map([[0, from]]), changes, stream: new TreeStream(new Map([[0, to]])), clock: systemClock,
-      report: (_, found) => findings.push(...found.map(({ code, subject }) => `${code} ${subject}`)),
-    })
+    const { replicator, findings } = treeReplicator(from, changes, new TreeStream(new Map([[0, to]])))
     await replicator.drain({}, signal)
     t.same(await differences(source.path, replica), [])
     t.same(findings, [])

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
-import { createReplicator } from '../../../src/replication/replicator.ts'
 import { mirrorBesideReplication } from '../../../src/source/mirror-beside-replication.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import type { MirrorRequest } from '../../../src/wire/messages.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { MOUNT_SKIP, mountLoop } from '../../zoo/loop-file-system.ts'
 import { churn } from './churn.ts'
@@ -77,12 +77,9 @@ for (const [type, compare] of [['ext4', 'none'], ['ext4', 'data'], ['xfs', 'attr
       await mirror(changes, { compare, orphans: 'delete' })
       await churned.done
       t.ok(besides > 0, `replication brought ${String(besides)} changes over beside the mirror`)
-      const replicator = createReplicator({
-        volumes: new Map([[3, from]]), changes, stream: new TreeStream(new Map([[3, to]])), clock: systemClock,
-        report: (_, found) => findings.push(...found.map(({ code, subject, message }) => `${code} ${subject} ${message}`)),
-      })
-      await drainedFrozen(t, replicator, { source: source.path, replica: root, seed: seed + 3_000_000 }, signal)
-      t.same(findings.filter(line => !line.startsWith('FILE_VANISHED')), [])
+      const last = treeReplicator(from, changes, new TreeStream(new Map([[3, to]])), 3)
+      await drainedFrozen(t, last.replicator, { source: source.path, replica: root, seed: seed + 3_000_000 }, signal)
+      t.same([...findings, ...last.findings].filter(line => !line.startsWith('FILE_VANISHED')), [])
     })
   }
 }

@@ -6,11 +6,12 @@ import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import type { LesserKernel } from '../../../src/posix/capture.ts'
-import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
+import type { Replicator } from '../../../src/replication/replicator.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import { decodeOperations, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { differences } from '../../oracle.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop, type LoopType } from '../../zoo/loop-file-system.ts'
@@ -70,15 +71,10 @@ async function replicating(type: LoopType, prepare: (root: string) => void, less
   const to = stack.use(await openPosixTargetTree(replica, signal))
   await copyTree(from, to, signal)
   const stream = new CountingStream(new Map([[0, to]]))
-  const findings: string[] = []
-  const replicator = createReplicator({ volumes: new Map([[0, from]]), changes, stream, clock: systemClock, report: (_, found) => findings.push(...found.map(({ code, subject }) => `${code} ${subject}`)) })
-  const over = new AbortController()
+  const { replicator, findings, begin } = treeReplicator(from, changes, stream)
   let markers = 0
-  const running = replicator.run(over.signal)
-  stack.defer(async () => {
-    over.abort()
-    await running
-  })
+  const end = begin()
+  stack.defer(end)
   /** One cycle that began after the call has ended. */
   const cycle = async (): Promise<void> => {
     const until = Date.now() + DEADLINE_MS
@@ -97,8 +93,7 @@ async function replicating(type: LoopType, prepare: (root: string) => void, less
   }
   await caughtUp()
   const drain = async (): ReturnType<Replicator['drain']> => {
-    over.abort()
-    await running
+    await end()
     return await replicator.drain({}, signal)
   }
   return { source: source.path, replica, stream, findings, caughtUp, drain, [Symbol.asyncDispose]: async () => { await stack.disposeAsync() } }

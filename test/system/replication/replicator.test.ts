@@ -4,9 +4,9 @@ import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
 import { openInotifyChangeSource } from '../../../src/capture/inotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
-import { createReplicator } from '../../../src/replication/replicator.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { copyTree } from '../../zoo/copy.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
@@ -52,17 +52,11 @@ for (const [type, capture] of [
       await using mapped = churn(source.path, seed + 1_000_000, 200, 0)
       await mapped.done
       await copyTree(from, to, signal)
-      const findings: string[] = []
-      const replicator = createReplicator({
-        volumes: new Map([[3, from]]), changes, stream: new TreeStream(new Map([[3, to]])), clock: systemClock,
-        report: (_, found) => findings.push(...found.map(({ code, subject, message }) => `${code} ${subject} ${message}`)),
-      })
-      const over = new AbortController()
-      const running = replicator.run(over.signal)
+      const { replicator, findings, begin } = treeReplicator(from, changes, new TreeStream(new Map([[3, to]])), 3)
+      const end = begin()
       await using churned = churn(source.path, seed + 2_000_000, OPERATIONS, 800)
       await churned.done
-      over.abort()
-      await running
+      await end()
       const drained = await drainedFrozen(t, replicator, { source: source.path, replica: root, seed: seed + 3_000_000 }, signal)
       // in a directory that is not watched a name may stand for something of another type by the time that its attributes arrive: the replica
       // refuses what that cannot have, says so, and is equal after the next comparison

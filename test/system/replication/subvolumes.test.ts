@@ -6,10 +6,10 @@ import t from 'tap'
 import { openFanotifyChangeSource } from '../../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../../src/clock/clock.ts'
 import { freeze } from '../../../src/replication/freezer.ts'
-import { createReplicator } from '../../../src/replication/replicator.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openPosixTargetTree } from '../../../src/tree/posix-target-tree.ts'
 import { differences } from '../../oracle.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { MOUNT_SKIP, mountLoop, mountSubvolume } from '../../zoo/loop-file-system.ts'
 import { mirrorBetween } from '../../zoo/mirror-between.ts'
@@ -41,11 +41,7 @@ void t.test('what happens to subvolumes, and in them, arrives; what happens besi
   await using from = await openPosixSourceTree(source.path, signal)
   await using to = await openPosixTargetTree(target.path, signal)
   await mirrorBetween(source.path, target.path)
-  const findings: string[] = []
-  const replicator = createReplicator({
-    volumes: new Map([[0, from]]), changes, stream: new TreeStream(new Map([[0, to]])), clock: systemClock,
-    report: (_, found) => findings.push(...found.map(({ code, subject }) => `${code} ${subject}`)),
-  })
+  const { replicator, findings } = treeReplicator(from, changes, new TreeStream(new Map([[0, to]])))
 
   writeFileSync(join(source.top, '@other', 'file'), 'beside the volume')
   mkdirSync(join(source.top, '@other', 'directory'))

@@ -13,13 +13,13 @@ import type { FileSystem } from '../../../src/domain/volume.ts'
 import { ROOT_PATH } from '../../../src/domain/rel-path.ts'
 import { isAppError } from '../../../src/errors/app-error.ts'
 import { verifyVolumes } from '../../../src/mirror/verifier.ts'
-import { createReplicator } from '../../../src/replication/replicator.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
 import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
 import { openPosixSourceTree } from '../../../src/tree/posix-source-tree.ts'
 import { openReplicaVolume } from '../../../src/tree/posix-target-tree.ts'
 import { describeFileSystem } from '../../../src/workload/describe-file-system.ts'
 import { readMounts } from '../../../src/workload/mount-table.ts'
+import { treeReplicator } from '../../tree-replicator.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { apply, file, remove, rename } from '../../zoo/tree-pair.ts'
 import { mirrorBetween } from '../../zoo/mirror-between.ts'
@@ -108,10 +108,7 @@ tell('mark', readFileSync(join(replica.mountPoint, '.landfall-volume'), 'utf8'))
   const hostile = await apply(target, file('.landfall-volume', 'job9/9'), file('.LANDFALL-VOLUME', 'x'), remove('.Landfall-Volume'), rename('empty', '.landfall-volume'))
   tell('the mark is refused', hostile.failures.map(f => f.errno))
   await using changes = await openFanotifyChangeSource({ volumes: new Map([[0, SOURCE]]), clock: systemClock }, signal)
-  const findings: string[] = []
-  const replicator = createReplicator({
-    volumes: new Map([[0, from]]), changes, stream: new TreeStream(new Map([[0, target]])), clock: systemClock, report: (_, found) => { findings.push(...found.map(f => `${f.code} ${f.subject}`)) },
-  })
+  const { replicator, findings } = treeReplicator(from, changes, new TreeStream(new Map([[0, target]])))
   writeFileSync(at('EFI/debian/grubx64.efi'), Buffer.alloc(1_000_000, 'new grub'))
   writeFileSync(at('EFI/BOOT/fbx64.efi'), 'fallback')
   renameSync(at('EFI/debian/Großer Name, nicht 8.3.cfg'), at('EFI/debian/grub.cfg'))

@@ -188,6 +188,18 @@ export class LiveSource {
   }
 }
 
+/** A source and its replica as a mirror leaves them: made by the same operations, nothing marked. */
+export async function mirroredTrees(operations: readonly SourceOperation[], partSize = Infinity): Promise<{ source: LiveSource, replica: MemoryTree }> {
+  const source = new LiveSource(partSize)
+  const replica = new MemoryTree()
+  for (const operation of operations) {
+    if (operation.kind === 'exchange') continue
+    for (const tree of [source.tree, replica]) await tree.apply(encodeOperation(operation), SIGNAL)
+  }
+  await source.refresh()
+  return { source, replica }
+}
+
 function identified(marked: RelPath): DirectoryName | undefined {
   return marked[0] === 0x40 ? { directory: BigInt(parentOf(marked).subarray(1).toString()), name: nameOf(marked) } : undefined
 }

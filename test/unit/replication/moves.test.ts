@@ -6,7 +6,7 @@ import { createReplicator, type Replicator } from '../../../src/replication/repl
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, LARGE_BYTES, LiveSource, metadata, path, SIGNAL, type SourceOperation } from './live-source.ts'
+import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, LARGE_BYTES, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 class CountingStream extends TreeStream {
@@ -26,16 +26,8 @@ const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', p
 
 interface World { source: LiveSource, replica: MemoryTree, stream: CountingStream, findings: string[] }
 
-/** Both sides as a mirror leaves them. */
-async function mirrored(first: readonly SourceOperation[]): Promise<World> {
-  const source = new LiveSource()
-  const replica = new MemoryTree()
-  for (const operation of first) {
-    if (operation.kind === 'exchange') continue
-    await source.tree.apply(encodeOperation(operation), SIGNAL)
-    await replica.apply(encodeOperation(operation), SIGNAL)
-  }
-  await source.refresh()
+async function worldOf(first: readonly SourceOperation[]): Promise<World> {
+  const { source, replica } = await mirroredTrees(first)
   return { source, replica, stream: new CountingStream(new Map([[0, replica]])), findings: [] }
 }
 
@@ -84,7 +76,7 @@ const CASES: readonly { title: string, steps: SourceOperation[][] }[] = [
 
 for (const { title, steps } of CASES) {
   void t.test(`${title}: moved, not sent`, async t => {
-    const world = await mirrored(TREE)
+    const world = await worldOf(TREE)
     await replicates(world, [[], ...steps])
     t.same(await describe(world.replica), await describe(world.source.tree))
     t.same(world.findings, [])
@@ -95,7 +87,7 @@ for (const { title, steps } of CASES) {
 }
 
 void t.test('where deleted names stay, a renamed file or directory has its new name alone, and what was removed or left one of its names stays', async t => {
-  const world = await mirrored([...TREE, { kind: 'link', path: path('h'), existing: path('g') }])
+  const world = await worldOf([...TREE, { kind: 'link', path: path('h'), existing: path('g') }])
   await replicates(world, [[], [rename('f', 'i'), rename('a', 'c')], [{ kind: 'remove', path: path('b/y') }, { kind: 'remove', path: path('h') }, { kind: 'remove', path: path('c/y') }], [rename('c', 'd')]], [], true)
   const replica = Object.keys(await describe(world.replica)).sort()
   t.same(replica, ['.', 'b', 'b/y', 'd', 'd/x', 'd/x/q', 'd/y', 'g', 'h', 'i'])
@@ -104,7 +96,7 @@ void t.test('where deleted names stay, a renamed file or directory has its new n
 })
 
 void t.test('a file that was renamed and changed is moved, and what changed is sent', async t => {
-  const world = await mirrored(TREE)
+  const world = await worldOf(TREE)
   await replicates(world, [[], [{ kind: 'write', path: path('f'), offset: 8192, data: Buffer.from('changed') }, rename('f', 'h'), { kind: 'write', path: path('h'), offset: 100_000, data: Buffer.from('again') }]])
   t.same(await describe(world.replica), await describe(world.source.tree))
   t.equal(world.stream.count('file'), 0)
@@ -112,14 +104,14 @@ void t.test('a file that was renamed and changed is moved, and what changed is s
 })
 
 void t.test('a new object under the name of one that moved away is sent, and the other one moved', async t => {
-  const world = await mirrored(TREE)
+  const world = await worldOf(TREE)
   await replicates(world, [[], [rename('a', 'old'), directory('a'), file('a/y', 'new')]])
   t.same(await describe(world.replica), await describe(world.source.tree))
   t.equal(world.stream.count('file'), 1)
 })
 
 void t.test('what the replica lacks is sent whole where it was moved to', async t => {
-  const world = await mirrored(TREE)
+  const world = await worldOf(TREE)
   await world.replica.apply(encodeOperation({ kind: 'remove', path: path('a') }), SIGNAL)
   await replicates(world, [[], [rename('a', 'c')]])
   t.same(await describe(world.replica), await describe(world.source.tree))
@@ -127,7 +119,7 @@ void t.test('what the replica lacks is sent whole where it was moved to', async 
 })
 
 void t.test('what a crash left in the limbo goes when replication begins', async t => {
-  const world = await mirrored(TREE)
+  const world = await worldOf(TREE)
   for (const operation of [directory('.landfall-limbo'), file('.landfall-limbo/3', 'left')]) await world.replica.apply(encodeOperation(operation), SIGNAL)
   await replicates(world, [[file('n', 'new')]])
   const { failures } = await world.replica.apply(encodeOperation({ kind: 'link', path: path('there'), existing: path('.landfall-limbo/3') }), SIGNAL)
@@ -145,7 +137,7 @@ void t.test('for any tree and any changes between and within cycles the replica 
   await fc.assert(fc.asyncProperty(
     fc.oneof(fc.constant(RICH), fc.array(anyOperation, { maxLength: 20 })), fc.array(anyStep, { minLength: 1, maxLength: 5 }), fc.boolean(), fc.array(fc.oneof(anyRename, anyOperation), { maxLength: 15 }),
     async (first, steps, quiet, meanwhile) => {
-      const world = await mirrored(first)
+      const world = await worldOf(first)
       await replicates(world, [[], ...steps], quiet ? [] : [...meanwhile])
       assert.deepStrictEqual(await describe(world.replica), await describe(world.source.tree))
       assert.deepStrictEqual(world.findings, [])

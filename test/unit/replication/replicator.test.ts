@@ -4,10 +4,8 @@ import fc from 'fast-check'
 import type { Clock } from '../../../src/clock/clock.ts'
 import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
-import { MemoryTree } from '../../../src/tree/memory-tree.ts'
-import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, changingMeanwhile, cyclesClock, describe, LiveSource, metadata, path, SIGNAL } from './live-source.ts'
+import { anyOperation, changingMeanwhile, cyclesClock, describe, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
@@ -15,15 +13,7 @@ t.test('for any tree and any changes, taken at once, in parts or given up for a 
     fc.array(anyOperation, { maxLength: 20 }), fc.array(fc.array(anyOperation, { maxLength: 8 }), { maxLength: 4 }), fc.array(anyOperation, { maxLength: 25 }),
     fc.array(fc.nat({ max: 40 }), { minLength: 4, maxLength: 4 }), fc.constantFrom(Infinity, Infinity, 3, 1), fc.array(fc.nat({ max: 80 }), { maxLength: 3 }),
     async (first, rounds, meanwhile, stops, partSize, losses) => {
-      const source = new LiveSource(partSize)
-      const replica = new MemoryTree()
-      // what a mirror would have copied: the same operations, unmarked
-      for (const operation of first) {
-        if (operation.kind === 'exchange') continue
-        await source.tree.apply(encodeOperation(operation), SIGNAL)
-        await replica.apply(encodeOperation(operation), SIGNAL)
-      }
-      await source.refresh()
+      const { source, replica } = await mirroredTrees(first, partSize)
       const pending = [...meanwhile]
       let doing = false
       // looks until the run is aborted, in the middle of a cycle
@@ -63,13 +53,7 @@ t.test('a change that comes while links are settled is not lost when the run is 
   const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from('abc') }] })
   for (let changeAt = 1; changeAt <= 12; changeAt++) {
     for (let stopAt = changeAt; stopAt <= changeAt + 8; stopAt++) {
-      const source = new LiveSource()
-      const replica = new MemoryTree()
-      for (const tree of [source.tree, replica]) {
-        await tree.apply(encodeOperation(file('a')), SIGNAL)
-        await tree.apply(encodeOperation(file('gone')), SIGNAL)
-      }
-      await source.refresh()
+      const { source, replica } = await mirroredTrees([file('a'), file('gone')])
       await source.does({ kind: 'link', path: path('b'), existing: path('a') })
       const { clock, signal, stop } = cyclesClock(2)
       let looks = 0
@@ -95,13 +79,7 @@ t.test('a change that comes while links are settled is not lost when the run is 
 
 t.test('a name that was given to a new object leaves the old object under its other name as it was', async () => {
   const file = (at: string, text: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
-  const source = new LiveSource()
-  const replica = new MemoryTree()
-  for (const tree of [source.tree, replica]) {
-    await tree.apply(encodeOperation(file('a', 'old')), SIGNAL)
-    await tree.apply(encodeOperation({ kind: 'link', path: path('b'), existing: path('a') }), SIGNAL)
-  }
-  await source.refresh()
+  const { source, replica } = await mirroredTrees([file('a', 'old'), { kind: 'link', path: path('b'), existing: path('a') }])
   await source.does({ kind: 'remove', path: path('b') })
   await source.does(file('b', 'new'))
   const stream = new TreeStream(new Map([[0, replica]]))

@@ -6,25 +6,21 @@ import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import type { SourceTree } from '../../../src/tree/source-tree.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { describe, LARGE_BYTES, LiveSource, metadata, path, SIGNAL } from './live-source.ts'
+import { describe, LARGE_BYTES, LiveSource, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
 
 const FILES = 2001
 const file = (at: string, mtimeNs = 5n, sizeBytes = 0): FileOperation => ({ kind: 'file', path: path(at), sizeBytes, complete: true, metadata: { ...metadata(0o644), mtimeNs }, extents: sizeBytes === 0 ? [] : [{ offset: 0, data: Buffer.from('data') }] })
 
 /** Equal trees, large enough for several chunks. */
 async function equalTrees(): Promise<{ source: LiveSource, replica: MemoryTree }> {
-  const source = new LiveSource()
-  const replica = new MemoryTree()
-  for (const tree of [source.tree, replica]) {
-    for (const directory of ['a', 'b', 'c']) {
-      await tree.apply(encodeOperation({ kind: 'directory', path: path(directory), metadata: metadata(0o755) }), SIGNAL)
-      for (let n = 0; n < FILES; n++) await tree.apply(encodeOperation(file(`${directory}/${String(n)}`)), SIGNAL)
-      await tree.apply(encodeOperation({ kind: 'metadata', path: path(directory), metadata: metadata(0o755) }), SIGNAL)
-    }
-    await tree.apply(encodeOperation({ kind: 'metadata', path: path(''), metadata: metadata(0o755) }), SIGNAL)
-  }
-  await source.refresh()
-  return { source, replica }
+  return await mirroredTrees([
+    ...['a', 'b', 'c'].flatMap((directory): FileOperation[] => [
+      { kind: 'directory', path: path(directory), metadata: metadata(0o755) },
+      ...Array.from({ length: FILES }, (_, n) => file(`${directory}/${String(n)}`)),
+      { kind: 'metadata', path: path(directory), metadata: metadata(0o755) },
+    ]),
+    { kind: 'metadata', path: path(''), metadata: metadata(0o755) },
+  ])
 }
 
 /** Time passes with each look at it; `between` is told the number of the pause. */
