@@ -35,7 +35,7 @@ const number = (value: string): unknown => (/^\d+$/.test(value) ? Number(value) 
 const list = (value: string): unknown => value.split(',').map(item => item.trim()).filter(item => item !== '')
 
 /** The variables that are read, and how. */
-export const VARIABLES: Readonly<Record<string, { key: keyof ApplianceConfig, read: (value: string) => unknown }>> = {
+const VARIABLES: Readonly<Record<string, { key: keyof ApplianceConfig, read: (value: string) => unknown }>> = {
   LANDFALL_STATE_DIRECTORY: { key: 'stateDirectory', read: text },
   LANDFALL_API_ADDRESS: { key: 'apiAddress', read: text },
   LANDFALL_API_PORT: { key: 'apiPort', read: number },

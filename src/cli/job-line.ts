@@ -44,7 +44,7 @@ function protectParts(view: JobView): string[] {
 }
 
 /** Whether the state gets nowhere without the source. */
-export function needsSource(view: JobView): boolean {
+function needsSource(view: JobView): boolean {
   return view.state === 'mirroring' || view.state === 'protecting' || view.state === 'cutting-over'
 }
 

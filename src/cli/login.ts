@@ -56,7 +56,7 @@ async function confirm(ca: string, url: URL, expected: string | undefined, termi
  * The self-signed certificate at the end of the chain that the appliance presents. Nothing is sent on this connection.
  * @throws {AppError} LINK_REFUSED; APPLIANCE_UNTRUSTED when the chain does not hold its CA
  */
-export async function fetchCa(url: URL, signal: AbortSignal): Promise<string> {
+async function fetchCa(url: URL, signal: AbortSignal): Promise<string> {
   const chain = await new Promise<DetailedPeerCertificate>((resolve, reject) => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
     const refuse = (error: Error): void => { socket.destroy(); reject(new AppError('LINK_REFUSED', `cannot reach ${url.origin}: ${error.message}`, { cause: error })) }

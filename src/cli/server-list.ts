@@ -17,7 +17,7 @@ export function addServerList(parent: Command, surroundings: Surroundings): void
   })
 }
 
-export function statusCell(status: SourceRecord['status']): Cell {
+function statusCell(status: SourceRecord['status']): Cell {
   switch (status) {
     case 'connected': return { text: 'connected', colour: 'green' }
     case 'disconnected': return { text: 'disconnected', colour: 'red' }

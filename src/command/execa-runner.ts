@@ -16,7 +16,7 @@ const KILL_AFTER_MS = 5000 // between SIGTERM and SIGKILL
 export class ExecaRunner implements Runner {
   readonly #programs: Readonly<Partial<Record<Tool, string>>>
 
-  /** @param programs absolute paths of tools that are not where the system keeps its own (the govc beside the service) */
+  /** @param programs absolute paths of tools that are not where the system keeps its own */
   constructor(programs: Readonly<Partial<Record<Tool, string>>> = {}) {
     this.#programs = programs
   }

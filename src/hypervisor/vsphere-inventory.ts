@@ -102,7 +102,7 @@ export async function readPlaces(session: VsphereSession, site: Site, signal: Ab
 }
 
 /** The datastores that the appliance's host reaches. */
-export async function readDatastores(session: VsphereSession, site: Site, signal: AbortSignal): Promise<SiteDatastore[]> {
+async function readDatastores(session: VsphereSession, site: Site, signal: AbortSignal): Promise<SiteDatastore[]> {
   const options = { signal, doing: 'read the datastores of the host' }
   const host = await readObject(session, site.host, ['datastore'], options)
   const paths = ['name', 'summary.capacity', 'summary.freeSpace', 'summary.accessible', 'summary.maintenanceMode', 'info.maxFileSize', 'browser', 'vm']
@@ -156,7 +156,7 @@ export function text(object: ManagedObject | undefined, path: string): string {
 }
 
 /** A reference property, undefined when the object has it not. */
-export function refOf(object: ManagedObject, path: string): Ref | undefined {
+function refOf(object: ManagedObject, path: string): Ref | undefined {
   return Ref.safeParse(object.properties.get(path)).data
 }
 

@@ -47,7 +47,7 @@ export interface NativeCapture {
   ChangedWalk: { open(root: Buffer, sinceNs: bigint | null, inodes: readonly bigint[], keepOpen: boolean): NativeWalk }
 }
 
-export const TAKEN_KINDS = ['entry', 'data', 'metadata', 'object', 'rescan', 'moved'] as const
+const TAKEN_KINDS = ['entry', 'data', 'metadata', 'object', 'rescan', 'moved'] as const
 
 /** One record of `NativeWatch.take`. */
 export interface TakenMark {

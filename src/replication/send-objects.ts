@@ -74,7 +74,7 @@ export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[]
 }
 
 /** Sends everything below a directory that the replica has empty, then its times. */
-export async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
+async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
   const directories: RelPath[] = []
   for await (const page of of.tree.list(directory, signal)) {
     const paths: RelPath[] = []

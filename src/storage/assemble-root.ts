@@ -12,7 +12,6 @@ import { bindMount, mountVirtual, remountBind } from '../command/mount.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceNumber, kernelPartitions } from './block-devices.ts'
 import { mapsAbove, readDeviceMaps } from './device-maps.ts'
-import { mountAt } from '../posix/mount-table.ts'
 import { makeMountPoint, placeOf, preparePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
 import type { MountedVolume } from './volume-stack.ts'
 
@@ -113,9 +112,4 @@ async function makeDev({ runner }: MountParts, root: string, { disks, finalNames
 async function linkOnce(target: string, folder: string, name: string): Promise<void> {
   if (!/^[0-9A-Za-z+_.-]+$/.test(name) || await lstat(join(folder, name)).catch(() => undefined) !== undefined) return
   await symlink(target, join(folder, name))
-}
-
-/** Whether the job's root is assembled. */
-export async function isAssembled({ stateDirectory }: MountParts, jobId: string): Promise<boolean> {
-  return await mountAt(join(placeOf(stateDirectory, jobId), ROOT)) !== undefined
 }

@@ -76,7 +76,7 @@ function text(value: string): string {
 }
 
 /** What LVM takes as a name. */
-export const LVM_NAME = /^(?!\.{1,2}$)[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}$/
+const LVM_NAME = /^(?!\.{1,2}$)[A-Za-z0-9+_.][A-Za-z0-9+_.-]{0,126}$/
 const LVM_ID = /^[A-Za-z0-9]{6}(?:-[A-Za-z0-9]{4}){5}-[A-Za-z0-9]{6}$/
 const TAG = /^[A-Za-z0-9_+.\-/=!:&#]{1,1023}$/
 /** The label and the metadata area have to fit before the first extent. */

@@ -34,7 +34,7 @@ export function whyBtrfsNotMade({ features, properties, subvolumes = [] }: FileS
 }
 
 /** A path that means the same to mount's options and below a directory. */
-export function isPlainPath(path: string): boolean {
+function isPlainPath(path: string): boolean {
   return path.length <= 4000 && path.split('/').every(step => step !== '' && step !== '.' && step !== '..' && !/[,\\"\u0000-\u001f\u007f]/.test(step) && Buffer.byteLength(step) <= 255)
 }
 

@@ -47,7 +47,7 @@ function tableOf(disk: PlannedDisk): PartitionTable {
 }
 
 /** What differs first, in words, or undefined when both say the same. Pure. */
-export function firstDifference(planned: PartitionTable, found: PartitionTable): string | undefined {
+function firstDifference(planned: PartitionTable, found: PartitionTable): string | undefined {
   if (planned.table !== found.table) return `table ${found.table}, planned ${planned.table}`
   if (planned.tableId.toLowerCase() !== found.tableId.toLowerCase()) return `identifier ${found.tableId}, planned ${planned.tableId}`
   const numbers = (t: PartitionTable): string => t.partitions.map(p => String(p.number)).sort().join(' ')

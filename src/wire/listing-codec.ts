@@ -219,11 +219,6 @@ export function keptEntries(page: ListingPage, keep: (entry: ListingEntry) => bo
   return start === 0 ? page : Buffer.concat([...kept, page.subarray(start)]) as ListingPage
 }
 
-/** Whether type, size, device, target and modification time of both are equal. */
-export function isSameContent(a: ListingEntry, b: ListingEntry): boolean {
-  return a.sameContentAttributes(b)
-}
-
 function order(sign: number): -1 | 0 | 1 {
   return sign < 0 ? -1 : sign > 0 ? 1 : 0
 }

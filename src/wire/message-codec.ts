@@ -23,7 +23,7 @@ import { MAX_LISTED_DIRECTORIES } from './operation-stream.ts'
 
 export const HASH_BYTES = 16
 /** Most blocks that one hash request may ask for: 1 MiB of hashes. */
-export const MAX_HASHED_BLOCKS = 65536
+const MAX_HASHED_BLOCKS = 65536
 
 const NOTHING = Buffer.alloc(0)
 

@@ -7,8 +7,8 @@ import type { ByteWriter } from './byte-writer.ts'
 /** Metadata as listings carry it: access times would make every look a difference. */
 export type CoreMetadata = Omit<FileMetadata, 'atimeNs'>
 
-export const MAX_XATTR_VALUE_BYTES = 64 * 1024
-export const MAX_XATTRS_BYTES = 1024 * 1024
+const MAX_XATTR_VALUE_BYTES = 64 * 1024
+const MAX_XATTRS_BYTES = 1024 * 1024
 /** Names that begin so are marks: the replica's own notes on its root. They never travel. */
 const MARKS = Buffer.from('trusted.landfall.')
 /** bytes of a core without extended attributes */

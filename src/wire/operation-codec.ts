@@ -36,7 +36,7 @@ declare const operationBatch: unique symbol
 export type OperationBatch = Buffer & { readonly [operationBatch]: true }
 
 export const MAX_BATCH_BYTES = 4 * 1024 * 1024
-export const MAX_SYMLINK_BYTES = 4095
+const MAX_SYMLINK_BYTES = 4095
 
 /** Codes by kind; the Rust addon has the same table. */
 const KIND_CODES = {
@@ -49,8 +49,6 @@ const NODE_CODES = { fifo: 1, socket: 2, character: 3, block: 4 } as const satis
 const NODE_TYPES = new Map<number, NodeType>([[1, 'fifo'], [2, 'socket'], [3, 'character'], [4, 'block']])
 
 const FLAG_COMPLETE = 1
-/** u32 length, u8 kind, u8 flags, u16 path length */
-const HEAD_BYTES = 8
 
 /** Bytes that arrived as a batch; what they hold is checked when they are decoded or applied. @throws {AppError} FRAME_INVALID over 4 MiB */
 export function asOperationBatch(bytes: Buffer): OperationBatch {
@@ -91,14 +89,6 @@ export function joinBatches(batches: readonly OperationBatch[]): OperationBatch 
   const joined = Buffer.concat(batches)
   if (joined.length > MAX_BATCH_BYTES) throw new RangeError(`a batch of ${String(joined.length)} bytes is over the limit of ${String(MAX_BATCH_BYTES)}`)
   return joined as OperationBatch
-}
-
-/** How many operations a batch holds, by their lengths alone. @throws {AppError} FRAME_INVALID */
-export function countOperations(batch: OperationBatch): number {
-  const from = new ByteReader(batch)
-  let count = 0
-  for (; from.remaining > 0; count++) from.bytes(from.u32())
-  return count
 }
 
 /**
@@ -152,11 +142,6 @@ export function* operationSlices(batch: OperationBatch): Generator<OperationSlic
     one.u8()
     yield { kind, path: readPath(one), bytes: batch.subarray(at, from.position) }
   }
-}
-
-/** How many bytes an operation of this path takes besides its body, for those who size batches. */
-export function operationOverheadBytes(path: RelPath): number {
-  return HEAD_BYTES + path.length
 }
 
 function writePath(to: ByteWriter, path: RelPath): void {

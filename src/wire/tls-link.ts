@@ -26,7 +26,7 @@ export interface TlsLinkOptions {
   idleMs: number
 }
 
-export const DEFAULT_IDLE_MS = 30_000
+const DEFAULT_IDLE_MS = 30_000
 /** `send` holds the sender back while more data than this waits for the network */
 const HIGH_WATER_BYTES = 2 * 1024 * 1024
 /** on a limited link it is a second's worth, but no less than this: a request to stop has to wait for it */

@@ -47,6 +47,6 @@ async function subvolumes({ runner, mounts, report, signal }: BtrfsRequest, plac
 }
 
 /** Of the known subvolumes the wanted ones and those on the way to them, parents first. Pure. */
-export function neededSubvolumes(known: readonly string[], wanted: readonly string[]): string[] {
+function neededSubvolumes(known: readonly string[], wanted: readonly string[]): string[] {
   return known.filter(path => path !== '' && wanted.some(w => w === path || w.startsWith(`${path}/`))).sort()
 }

@@ -3,7 +3,7 @@ import type { Kernel } from '../domain/workload.ts'
 import type { SourceRoot } from './source-root.ts'
 
 /** Disk controllers and network adapters that a virtual machine can be given, and the SCSI disk driver above the controllers. */
-export const VMWARE_DRIVERS = ['vmw_pvscsi', 'mptspi', 'mptsas', 'ahci', 'nvme', 'sd_mod', 'vmxnet3', 'e1000', 'e1000e'] as const
+const VMWARE_DRIVERS = ['vmw_pvscsi', 'mptspi', 'mptsas', 'ahci', 'nvme', 'sd_mod', 'vmxnet3', 'e1000', 'e1000e'] as const
 
 /** Kernels of rescue systems and crash dumps are never the default. */
 const NOT_BOOTED = /rescue|kdump/

@@ -15,7 +15,7 @@ export async function readFatGeometry(device: string): Promise<Record<string, st
 }
 
 /** Pure. */
-export function fatGeometry(sector: Buffer): Record<string, string> {
+function fatGeometry(sector: Buffer): Record<string, string> {
   const sectsz = sector.readUInt16LE(11)
   const clusterSectors = sector.readUInt8(13)
   const reservedSectors = sector.readUInt16LE(14)

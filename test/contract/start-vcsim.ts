@@ -22,7 +22,6 @@ export function vcsimMissing(): string | false {
 export interface Vcsim extends AsyncDisposable {
   readonly port: number
   readonly password: string
-  readonly ca: string
   readonly thumbprint: string
   /** the folder of a datastore */
   folderOf(datastore: string): string
@@ -55,7 +54,7 @@ export async function startVcsim(datastores: Readonly<Record<string, number>>): 
     throw new Error(`vcsim did not start: ${said}`)
   }
   return {
-    port: Number(port), password, ca: certificate.certificate, thumbprint: certificate.thumbprint,
+    port: Number(port), password, thumbprint: certificate.thumbprint,
     folderOf: datastore => join(folder, datastore),
     [Symbol.asyncDispose]: stop,
   }

@@ -1,13 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ExecaRunner } from '../../../src/command/execa-runner.ts'
-import { govcAbout, type GovcTarget } from '../../../src/command/govc.ts'
 import type { Hypervisor } from '../../../src/hypervisor/hypervisor.ts'
 import { openVsphereHypervisor, type VsphereTarget } from '../../../src/hypervisor/vsphere-hypervisor.ts'
 import { planOf } from '../../contract/hypervisor.contract.ts'
 import { startVcsim, vcsimMissing, type Vcsim } from '../../contract/start-vcsim.ts'
 import { GOVC } from '../../lab/paths.ts'
+import { tool } from '../../lab/tool.ts'
 
 const soon = (): AbortSignal => AbortSignal.timeout(60_000)
 const MIB = 1 << 20
@@ -21,9 +20,8 @@ async function open(t: Test): Promise<Lab> {
   const target = { host: '127.0.0.1', port: vcsim.port, user: 'administrator', password: vcsim.password, thumbprint: vcsim.thumbprint, applianceVm: 'landfall-appliance' }
   const hypervisor = await openVsphereHypervisor(target, soon())
   t.teardown(async () => { await hypervisor[Symbol.asyncDispose]() })
-  const runner = new ExecaRunner({ govc: GOVC })
   const env = { GOVC_URL: `https://127.0.0.1:${String(vcsim.port)}/sdk`, GOVC_USERNAME: 'administrator', GOVC_PASSWORD: vcsim.password, GOVC_INSECURE: '1', GOVC_PERSIST_SESSION: 'false' }
-  return { vcsim, target, hypervisor, govc: async (...args) => (await runner.run('govc', args, { signal: soon(), timeoutMs: 30_000, env })).stdout }
+  return { vcsim, target, hypervisor, govc: async (...args) => (await tool(GOVC, args, { env, timeoutMs: 30_000 })).stdout }
 }
 
 const missing = vcsimMissing()
@@ -102,13 +100,4 @@ test('a file of somebody else in the folder keeps it', async t => {
   await govc('datastore.mkdir', '-ds', 'big', 'shared/theirs')
   await hypervisor.deleteDisk(disk, soon())
   t.strictSame(await readdir(join(vcsim.folderOf('big'), 'shared')), ['theirs'])
-})
-
-test('govc is reached through its wrapper, with the CA checked and the password in the environment', async t => {
-  const { vcsim, target } = await open(t)
-  const ca = join(t.testdir({ 'ca.pem': vcsim.ca }), 'ca.pem')
-  const at: GovcTarget = { host: target.host, port: target.port, user: target.user, password: target.password, caFile: ca }
-  const runner = new ExecaRunner({ govc: GOVC })
-  t.match(await govcAbout(runner, at, { signal: soon(), timeoutMs: 30_000 }), { product: /VMware vCenter Server/ })
-  await t.rejects(govcAbout(runner, { ...at, password: 'wrong' }, { signal: soon(), timeoutMs: 30_000 }), { code: 'TOOL_FAILED' })
 })

@@ -35,8 +35,8 @@ t.test('an allowed exit code does not excuse another one', async t => {
 })
 
 t.test('a tool that is not installed is TOOL_MISSING and named', async t => {
-  const runner = new ExecaRunner({ govc: join(t.testdir(), 'govc') })
-  await t.rejects(runner.run('govc', [], options()), { code: 'TOOL_MISSING', message: 'govc is not installed' })
+  const runner = new ExecaRunner({ lsblk: join(t.testdir(), 'lsblk') })
+  await t.rejects(runner.run('lsblk', [], options()), { code: 'TOOL_MISSING', message: 'lsblk is not installed' })
 })
 
 t.test('a tool past its deadline is ended with what it started, and is TOOL_TIMEOUT', async t => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { isAppError } from '../../../src/errors/app-error.ts'
-import { asListingPage, encodeListing, isSameContent, listingEntries, type ListedObject, type ListingEntry } from '../../../src/wire/listing-codec.ts'
+import { asListingPage, encodeListing, listingEntries, type ListedObject, type ListingEntry } from '../../../src/wire/listing-codec.ts'
 import { listing } from './arbitrary.ts'
 import { propertyRuns } from '../../seed.ts'
 
@@ -64,12 +64,12 @@ t.test('two records are the same when every attribute is', async t => {
 })
 
 t.test('content attributes are type, size, modification time, target and device', async t => {
-  t.ok(isSameContent(entryOf({}), withCore({ mode: 0o600, uid: 5, gid: 5, flags: 1, projectId: 3 })))
-  t.notOk(isSameContent(entryOf({}), entryOf({ sizeBytes: 11 })))
-  t.notOk(isSameContent(entryOf({}), withCore({ mtimeNs: 6n })))
-  t.notOk(isSameContent(entryOf({}), entryOf({ type: 'fifo' })))
-  t.notOk(isSameContent(entryOf({ type: 'symlink', symlinkTarget: Buffer.from('a') }), entryOf({ type: 'symlink', symlinkTarget: Buffer.from('b') })))
-  t.notOk(isSameContent(entryOf({ type: 'block', deviceMinor: 1 }), entryOf({ type: 'block', deviceMinor: 2 })))
+  t.ok(entryOf({}).sameContentAttributes(withCore({ mode: 0o600, uid: 5, gid: 5, flags: 1, projectId: 3 })))
+  t.notOk(entryOf({}).sameContentAttributes(entryOf({ sizeBytes: 11 })))
+  t.notOk(entryOf({}).sameContentAttributes(withCore({ mtimeNs: 6n })))
+  t.notOk(entryOf({}).sameContentAttributes(entryOf({ type: 'fifo' })))
+  t.notOk(entryOf({ type: 'symlink', symlinkTarget: Buffer.from('a') }).sameContentAttributes(entryOf({ type: 'symlink', symlinkTarget: Buffer.from('b') })))
+  t.notOk(entryOf({ type: 'block', deviceMinor: 1 }).sameContentAttributes(entryOf({ type: 'block', deviceMinor: 2 })))
 })
 
 t.test('names compare as bytes', async t => {
