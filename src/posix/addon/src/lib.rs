@@ -1,75 +1,86 @@
 //! System calls that Node lacks, and batches of them where one call per file would be too slow (src/posix/posix.ts is the typed face).
 //! One module per family. No policy: what to do with a file, and what an errno means to a person, is decided in TypeScript.
 #![cfg_attr(test, allow(dead_code))] // the exports to JavaScript are not there in tests
-mod apply;
+
+// what everything else stands on
 mod background;
-mod batch;
-mod block_hash;
-mod changed;
-mod digest;
-mod direct;
-mod directories;
-mod dirty_pages;
-mod dirty_set;
-mod echo;
-mod entry;
 mod errno;
 mod event_fd;
-mod fanotify;
-mod fanotify_abi;
-mod fanotify_events;
-mod fanotify_group;
-mod fanotify_watch;
+mod mutex;
+mod sys;
+mod wall_clock;
+
+// trees and what their objects have
+mod directories;
 mod fat;
 mod file_system;
-pub mod frame;
-pub mod frame_body;
-mod frames_of;
-mod freeze;
-mod generation;
-mod handed_out;
 mod handle;
 mod identity;
 mod inode;
-mod inode_handle;
-mod inotify;
-mod inotify_watch;
-mod join;
 mod kept;
-mod link;
+mod locks;
+mod subvolume;
+mod tree;
+mod xattr;
+
+// reading a tree: its entries, listings, digests and content
+mod batch;
+mod block_hash;
+mod digest;
+mod entry;
 mod listing;
 mod listings;
-mod locks;
 mod look;
 mod looks;
+mod packed_paths;
+mod read;
+mod source_file;
+mod source_ranges;
+mod whole;
+mod window;
+
+// operations, and writing them to a replica
+mod apply;
+mod direct;
 mod mark;
-mod mount_events;
-mod moves;
-mod mutex;
-mod name_marks;
 mod names;
 mod newborn;
 mod nodes;
 mod operate;
 mod operation;
-mod origins;
-mod packed_paths;
-mod pending;
 mod place;
-mod ranges;
-mod read;
 mod remove;
-mod rescans;
-mod reshaped;
 mod settle;
 mod side_by_side;
-mod source_file;
-mod source_ranges;
+
+// capture: what fanotify and inotify tell, marks that wait, and how they are taken
+mod dirty_set;
+mod fanotify;
+mod fanotify_abi;
+mod fanotify_events;
+mod fanotify_group;
+mod fanotify_watch;
+mod generation;
+mod handed_out;
+mod inotify;
+mod inotify_watch;
+mod moves;
+mod name_marks;
+mod origins;
+mod pending;
+mod rescans;
 mod spool;
-mod subvolume;
-mod sys;
 mod taken;
 mod top_level;
+mod watched;
+
+// capture: which ranges of files changed, by the kernel's trace
+mod dirty_pages;
+mod echo;
+mod inode_handle;
+mod join;
+mod ranges;
+mod reshaped;
 mod trace;
 mod trace_events;
 mod trace_format;
@@ -78,10 +89,15 @@ mod trace_page;
 mod trace_setup;
 mod traced;
 mod traced_watch;
-mod tree;
-mod wall_clock;
-mod watched;
-mod whole;
-mod window;
 mod written;
-mod xattr;
+
+// capture: walks by change time, mounts that come and go, freezing
+mod changed;
+mod freeze;
+mod mount_events;
+
+// links between agent and appliance, and their frames
+pub mod frame;
+pub mod frame_body;
+mod frames_of;
+mod link;
