@@ -3,7 +3,8 @@ import { Command, Option } from 'commander'
 import { Interrupted, interruptible } from '../lab/interruption.ts'
 import { addReplicate } from './replicate-command.ts'
 import { keepRecord, versions } from './record.ts'
-import { benchMirror, WORKS, type MirrorBench, type WorkName } from './mirror.ts'
+import { benchMirror, figuresOf, WORKS, type MirrorBench, type WorkName } from './mirror.ts'
+import { exitCodeOf } from './verdict.ts'
 
 const print = (line: string): void => { process.stdout.write(`${line}\n`) }
 const say = (line: string): void => { process.stderr.write(`${line}\n`) }
@@ -15,7 +16,7 @@ const whole = (text: string): number => {
 
 interface Flags {
   fs: 'ext4' | 'xfs', on: 'memory' | 'disk', runs: number, files: number, largeFiles: number, largeMib: number, deltaMib: number, memoryFiles: number
-  root?: string, works?: WorkName[], quick?: boolean, json?: boolean
+  root?: string, works?: WorkName[], quick?: boolean, strict?: boolean, json?: boolean
 }
 
 const program = new Command('bench').description('Measures on this machine against named peers; run as root on a quiet machine.')
@@ -29,7 +30,8 @@ program.command('mirror').description('the mirror against rsync and tar, alterna
   .option('--memory-files <n>', 'files for the row of memory', whole, 2_000_000)
   .option('--root <dir>', 'copy this tree instead of the lab\'s Debian root tree')
   .addOption(new Option('--works <name...>', 'only these').choices(WORKS))
-  .option('--quick', 'a tenth of everything, three runs').option('--json', 'print one JSON object')
+  .option('--quick', 'a tenth of everything, three runs').option('--strict', 'end with 7 when a row is not as it is wanted')
+  .option('--json', 'print one JSON object')
   .action(async (flags: Flags) => {
     const part = (number: number): number => flags.quick === true ? Math.ceil(number / 10) : number
     const options = {
@@ -43,6 +45,7 @@ program.command('mirror').description('the mirror against rsync and tar, alterna
     await keepRecord('mirror', startedAt, record)
     if (flags.json === true) print(JSON.stringify(record))
     else table(record.versions, options, result)
+    process.exitCode = exitCodeOf(figuresOf(result), flags.strict === true)
   })
 addReplicate(program, say, print)
 try {
@@ -55,10 +58,10 @@ try {
 function table(about: Record<string, string>, { type, on, runs }: { type: string, on: string, runs: number }, { rows, memory }: MirrorBench): void {
   print(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join('; '))
   print(`${type} on loop devices, images ${on === 'memory' ? 'in memory' : 'on disk'}; medians of ${String(runs)} runs; ms, in brackets processor time of the whole machine\n`)
-  if (rows.length > 0) print('| work | peer | ours | peer | times as fast | bytes sent, ours / peer |\n|---|---|---|---|---|---|')
-  for (const { work, peer, oursMs, peerMs, oursCpuMs, peerCpuMs, ratio, runs: { ours, peer: theirs } } of rows) {
+  if (rows.length > 0) print('| work | peer | ours | peer | times as fast | wanted | bytes sent, ours / peer |\n|---|---|---|---|---|---|---|')
+  for (const { work, peer, oursMs, peerMs, oursCpuMs, peerCpuMs, ratio, least, runs: { ours, peer: theirs } } of rows) {
     const share = (ours[0]?.bytesSent ?? Number.NaN) / (theirs[0]?.bytesSent ?? Number.NaN)
-    print(`| ${work} | \`${peer}\` | ${String(oursMs)} (${String(oursCpuMs)}) | ${String(peerMs)} (${String(peerCpuMs)}) | ${ratio.toFixed(2)} | ${Number.isNaN(share) ? '' : share.toFixed(2)} |`)
+    print(`| ${work} | \`${peer}\` | ${String(oursMs)} (${String(oursCpuMs)}) | ${String(peerMs)} (${String(peerCpuMs)}) | ${ratio.toFixed(2)} | ${least.toFixed(1)} | ${Number.isNaN(share) ? '' : share.toFixed(2)} |`)
   }
   if (memory.length > 0) print('\n| work | agent, most resident | receiver, most resident | ms |\n|---|---|---|---|')
   for (const { work, agentMiB, receiverMiB, ms } of memory) print(`| ${work} | ${String(agentMiB)} MiB | ${String(receiverMiB)} MiB | ${String(ms)} |`)

@@ -2,11 +2,10 @@
 import { Option, type Command } from 'commander'
 import { interruptible } from '../lab/interruption.ts'
 import { keepRecord, versions } from './record.ts'
-import { benchReplicate, REPLICATE_WORKS, type Figure, type ReplicateBenchOptions, type ReplicateRow, type ReplicateWork } from './replicate.ts'
+import { benchReplicate, REPLICATE_WORKS, type ReplicateBenchOptions, type ReplicateRow, type ReplicateWork } from './replicate.ts'
+import { exitCodeOf, isMet, type Figure } from './verdict.ts'
 
-interface Flags { fs: 'ext4' | 'xfs', on: 'memory' | 'disk', files: number, largeMib: number, seconds: number, runs: number, memoryFiles: number, memorySeconds: number, works?: ReplicateWork[], quick?: boolean, json?: boolean }
-
-const NOT_MET = 7
+interface Flags { fs: 'ext4' | 'xfs', on: 'memory' | 'disk', files: number, largeMib: number, seconds: number, runs: number, memoryFiles: number, memorySeconds: number, works?: ReplicateWork[], quick?: boolean, strict?: boolean, json?: boolean }
 
 const whole = (text: string): number => {
   const number = Number(text)
@@ -15,7 +14,7 @@ const whole = (text: string): number => {
 }
 
 export function addReplicate(program: Command, say: (line: string) => void, print: (line: string) => void): void {
-  program.command('replicate').description('replication under load: latency, processor time, bytes sent, equality; also written to .lab/bench/. Exit code 7 when a replica differed')
+  program.command('replicate').description('replication under load: latency, processor time, bytes sent, equality; also written to .lab/bench/. Exit code 7 when a replica differed, or with --strict when a figure is not as it is wanted')
     .addOption(new Option('--fs <type>', 'file system of both ends').choices(['ext4', 'xfs']).default('ext4'))
     .addOption(new Option('--on <place>', 'where the images lie; what does not fit into memory lies on disk').choices(['memory', 'disk']).default('memory'))
     .option('--files <n>', 'small files', whole, 100_000)
@@ -24,7 +23,7 @@ export function addReplicate(program: Command, say: (line: string) => void, prin
     .option('--runs <n>', 'runs of each work with and without an agent', whole, 5)
     .option('--memory-files <n>', 'files for the row of memory', whole, 2_000_000).option('--memory-seconds <n>', 'how long a day takes there', whole, 300)
     .addOption(new Option('--works <name...>', 'only these').choices(REPLICATE_WORKS))
-    .option('--quick', 'a tenth of the data for a quarter of the time').option('--json', 'print one JSON object')
+    .option('--quick', 'a tenth of the data for a quarter of the time').option('--strict', 'end with 7 when any figure is not as it is wanted').option('--json', 'print one JSON object')
     .action(async (flags: Flags) => {
       const part = (number: number, of: number): number => flags.quick === true ? Math.ceil(number / of) : number
       const options: ReplicateBenchOptions = {
@@ -42,7 +41,7 @@ export function addReplicate(program: Command, say: (line: string) => void, prin
       }
       if (flags.json === true) print(JSON.stringify(record))
       else table(record.versions, options, rows, print)
-      if (rows.some(row => row.figures.some(figure => figure.what === 'differences' && figure.value > 0))) process.exitCode = NOT_MET
+      process.exitCode = exitCodeOf(rows.flatMap(row => row.figures), flags.strict === true)
     })
 }
 
@@ -59,11 +58,6 @@ function table(about: Record<string, string>, { type, on }: ReplicateBenchOption
 
 function inWords(figure: Figure): string {
   return `${figure.what} ${amount(figure)}${isMet(figure) ? '' : ' (not met)'}`
-}
-
-/** What was not measured is not met. */
-function isMet({ value, most = Infinity, least = -Infinity }: Figure): boolean {
-  return value <= most && value >= least
 }
 
 function limitOf(figure: Figure): string {

@@ -13,6 +13,7 @@ import { runLoad, type Load, type LoadReport } from './load.ts'
 import { needLsyncd, startLsyncd } from './lsyncd.ts'
 import { Probe, type ProbeReport } from './probe.ts'
 import { slowDowns, type SlowDown } from './slow-down.ts'
+import { DIFFERENCES, type Figure } from './verdict.ts'
 import { openVolumes, type FileSystemType, type Volumes } from './volumes.ts'
 
 export interface ReplicateBenchOptions {
@@ -27,8 +28,6 @@ export interface ReplicateBenchOptions {
 export const REPLICATE_WORKS = ['steady', 'random', 'names', 'slow-down', 'lsyncd', 'freeze', 'memory'] as const
 export type ReplicateWork = typeof REPLICATE_WORKS[number]
 
-/** One thing that was measured; `most` or `least`: what the issue allows. */
-export interface Figure { what: string, value: number, unit: string, most?: number, least?: number }
 export interface ReplicateRow { work: string, figures: Figure[], raw: object }
 
 /** What a load under replication came to. */
@@ -109,7 +108,7 @@ const MEASURES: Record<ReplicateWork, (bench: Bench) => Promise<ReplicateRow>> =
         { what: 'our probe p50', value: ours.probe.msP50, unit: 'ms' }, { what: 'their probe p50', value: theirs.probe.msP50, unit: 'ms' },
         { what: 'our processor time', value: ours.agentCpuMs, unit: 'ms' }, { what: 'their processor time', value: theirs.cpuMs, unit: 'ms' },
         { what: 'latency, times', value: theirs.probe.msP50 / ours.probe.msP50, unit: '', least: 5 }, { what: 'processor time, times', value: theirs.cpuMs / ours.agentCpuMs, unit: '', least: 5 },
-        { what: 'differences', value: ours.differences.length, unit: '', most: 0 },
+        { what: DIFFERENCES, value: ours.differences.length, unit: '', most: 0 },
       ],
     }
   },
@@ -134,7 +133,7 @@ const MEASURES: Record<ReplicateWork, (bench: Bench) => Promise<ReplicateRow>> =
       if (drained === undefined) return { work: `${work}: it did not come down to a freeze`, raw: { probe: seen }, figures: [{ what: 'drain in all', value: DRAIN_DEADLINE_MS, unit: 'ms', most: 0 }] }
       return {
         work, raw: { drained, probe: seen, differences: found },
-        figures: [{ what: 'frozen', value: drained.frozenMs ?? Number.NaN, unit: 'ms', most: 2000 }, { what: 'drain in all', value: drained.drainMs, unit: 'ms' }, { what: 'differences', value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 }],
+        figures: [{ what: 'frozen', value: drained.frozenMs ?? Number.NaN, unit: 'ms', most: 2000 }, { what: 'drain in all', value: drained.drainMs, unit: 'ms' }, { what: DIFFERENCES, value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 }],
       }
     } finally {
       over.abort()
@@ -189,7 +188,7 @@ function latencies({ drained, probe }: Outcome, mostP99?: number): Figure[] {
 function common({ load, drained, differences: found }: Outcome): Figure[] {
   return [
     { what: 'load behind', value: load.behindMs, unit: 'ms' }, { what: 'drain', value: drained.drainMs, unit: 'ms' },
-    { what: 'differences', value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 },
+    { what: DIFFERENCES, value: found.length, unit: '', most: 0 }, { what: 'findings', value: drained.findings.length, unit: '', most: 0 },
   ]
 }
 
@@ -219,7 +218,7 @@ async function measureMemory({ options: { type, on, memoryFiles: files, memorySe
       work: `memory of the agent, ${count(files)} files, ${count(load.operations)} changes in ${String(seconds)} s`, raw: { load, samples, drained },
       figures: [
         { what: 'most resident', value: Math.max(...samples), unit: 'MiB', most: 256 }, { what: 'growth, last quarter against the second', value: (late / early - 1) * 100, unit: '%', most: 10 },
-        { what: 'drain', value: drained.drainMs, unit: 'ms' }, { what: 'differences', value: found.length, unit: '', most: 0 },
+        { what: 'drain', value: drained.drainMs, unit: 'ms' }, { what: DIFFERENCES, value: found.length, unit: '', most: 0 },
       ],
     }
   } finally {
