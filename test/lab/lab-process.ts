@@ -46,10 +46,16 @@ export async function startProcess(run: RunDirectory, name: string, file: string
   const identity = pid === undefined ? undefined : identityOf(pid)
   if (pid === undefined || identity === undefined) throw new Error(`${name} could not be started: ${(await child).message ?? 'it ended at once'}\n${await tail(logFile)}`)
   const isRunning = (): boolean => isAlive(identity)
+  let hasEnded = false
+  void (async () => {
+    await child
+    hasEnded = true
+  })()
   const end = async (signal: NodeJS.Signals, graceMs: number): Promise<void> => {
     if (isRunning()) process.kill(pid, signal)
     await waitUntil(`${name} to end`, graceMs, () => !isRunning()).catch(() => { if (isRunning()) process.kill(pid, 'SIGKILL') })
-    await waitUntil(`${name} to be gone after SIGKILL`, 20_000, () => !isRunning())
+    // threads that wait for a disk outlive their process, with its locks and ports: only its exit is the end of all of them
+    await waitUntil(`${name} to be gone after SIGKILL`, 20_000, () => hasEnded)
   }
   return {
     name, pid, logFile, isRunning,

@@ -100,7 +100,11 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   })
   await timed('protect', async () => { await new Promise(resolve => setTimeout(resolve, PROTECT_MS)) })
   if (!writer.isRunning()) throw new Error(`the writer ended: ${await readFile(writer.logFile, 'utf8')}`)
-  await options.whileProtecting?.(view)
+  try {
+    await options.whileProtecting?.(view)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}${await lab.logTails()}`, { cause: error })
+  }
   await timed('cutover', async () => { await command(['job', 'cutover', JOB, '--wait'], CUTOVER_TIMEOUT_MS) })
   const { history, ...job } = await lab.cli.json(JobView.extend({ history: z.array(JobEventRecord) }), ['job', 'show', JOB], { signal })
   const console = await lab.follower.consoleOf(VM)
