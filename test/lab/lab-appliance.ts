@@ -10,6 +10,8 @@ import type { RunDirectory } from './run-directory.ts'
 import { APPLIANCE_VM } from './vcsim.ts'
 
 export interface LabAppliance extends AsyncDisposable {
+  /** where its administrator puts scripts */
+  readonly tasksDirectory: string
   readonly url: string
   readonly replicationPort: number
   readonly caFile: string
@@ -32,7 +34,8 @@ export async function createAppliance(run: RunDirectory, devices: string): Promi
   const stateDirectory = join(run.path, 'appliance')
   const configFile = join(run.path, 'appliance.json')
   const endpointFile = join(stateDirectory, 'endpoint.json')
-  await mkdir(stateDirectory, { mode: 0o700 })
+  const tasksDirectory = join(run.path, 'tasks')
+  for (const directory of [stateDirectory, tasksDirectory]) await mkdir(directory, { mode: 0o700 })
   let child: LabProcess | undefined
   let ports: z.infer<typeof Endpoint> = { apiPort: 0, replicationPort: 0 }
 
@@ -40,7 +43,7 @@ export async function createAppliance(run: RunDirectory, devices: string): Promi
     if (child?.isRunning() === true) return
     await writeFile(configFile, JSON.stringify({
       stateDirectory, apiAddress: '127.0.0.1', replicationAddress: '127.0.0.1', ...ports, publicNames: ['127.0.0.1'],
-      applianceVm: APPLIANCE_VM, devicesBySerial: devices, bootTimeoutMs: BOOT_TIMEOUT_MS, holdMs: HOLD_MS,
+      applianceVm: APPLIANCE_VM, devicesBySerial: devices, bootTimeoutMs: BOOT_TIMEOUT_MS, holdMs: HOLD_MS, tasksDirectory,
     }))
     const started = await startProcess(run, 'appliance', NODE, [APPLIANCE, 'run', '--config', configFile])
     child = started
@@ -54,6 +57,7 @@ export async function createAppliance(run: RunDirectory, devices: string): Promi
 
   await start()
   return {
+    tasksDirectory,
     get url() { return `https://127.0.0.1:${String(ports.apiPort)}` },
     get replicationPort() { return ports.replicationPort },
     caFile: join(stateDirectory, 'ca', 'ca.crt'),
@@ -65,10 +69,10 @@ export async function createAppliance(run: RunDirectory, devices: string): Promi
   }
 }
 
-/** the file alone may be an old one */
+/** the file alone may be an old one; a connection from the port to itself is no answer */
 async function answers(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
+    const socket = connect(port, '127.0.0.1', () => { resolve(socket.localPort !== port); socket.destroy() })
     socket.on('error', () => { resolve(false) })
   })
 }
