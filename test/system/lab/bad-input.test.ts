@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
@@ -14,7 +14,7 @@ import { AGENT, NODE } from '../../lab/paths.ts'
 import { waitUntil } from '../../lab/process-identity.ts'
 import { tool } from '../../lab/tool.ts'
 
-const LIMIT_MS = 300_000
+const LIMIT_MS = 600_000
 const signal = AbortSignal.timeout(LIMIT_MS)
 
 const lab = await createLab({ datastores: [{ name: 'datastore1', capacityGib: 64 }, { name: 'tiny', capacityGib: 1 }] }, signal)
@@ -95,6 +95,55 @@ await t.test('a cutover before the mirror is complete', async (t) => {
   await lab.cli.json(JobView, ['job', 'create', 'early', '--source', 'src-db01', '--vmware', 'vc', '--datastore', 'datastore1', '--network', 'Servers'])
   await refused(t, ['job', 'cutover', 'early'], 'JOB_TRANSITION_INVALID', 4)
   t.equal((await lab.cli.run(['job', 'delete', 'early'])).exitCode, 0)
+})
+
+await t.test('a schedule that never opens, and limits that are none, are refused and change nothing', async (t) => {
+  const create = ['job', 'create', 'limits', '--source', 'src-db01', '--vmware', 'vc', '--datastore', 'datastore1', '--network', 'Servers']
+  const never: string[][] = [
+    ['--transmit-window', '08:00-08:00'], ['--transmit-every', '1h', '--transmit-window', '08:00-08:00'], ['--transmit-at', '2020-01-01T00:00:00Z'], ['--transmit-bytes', '1000'], ['--bandwidth-window', '01:00-01:00=5000'],
+  ]
+  for (const flags of never.slice(0, 1)) await refused(t, [...create, ...flags], 'SCHEDULE_NEVER_OPENS', 2)
+  await lab.cli.json(JobView, create)
+  for (const flags of never) await refused(t, ['job', 'set', 'limits', ...flags], 'SCHEDULE_NEVER_OPENS', 2)
+  for (const flags of [['--bandwidth', '3499'], ['--ratio', '0:1'], ['--transmit-always', '--transmit-every', '1h']]) await refused(t, ['job', 'set', 'limits', ...flags], 'REQUEST_INVALID', 2)
+  const { options } = await lab.cli.json(JobView, ['job', 'show', 'limits'])
+  t.strictSame([options.transmitSchedule, options.bandwidthBytesPerS, options.bandwidthSchedule, options.ratio], [undefined, undefined, [], undefined])
+  t.equal((await lab.cli.run(['job', 'delete', 'limits'])).exitCode, 0)
+})
+
+await t.test('an agent whose limits contradict each other does not start, and says which', async (t) => {
+  const config = join(lab.run.path, 'contradicting-agent.json')
+  for (const [queue, message] of [[{ memoryMiB: 128, folder: '/queue', maximumMiB: 64 }, /maximumMiB: .*128 MiB/], [{ maximumMiB: 500 }, /maximumMiB: there is no folder/]] as const) {
+    await writeFile(config, JSON.stringify({ stateDirectory: join(lab.run.path, 'agent'), queue }))
+    const { exitCode, stderr } = await tool(NODE, [AGENT, 'run', '--config', config], { allowedExitCodes: [2] })
+    t.equal(exitCode, 2)
+    t.match(stderr, message)
+    t.match(stderr, /CONFIG_INVALID/)
+    t.notMatch(stderr, /\n\s+at /, 'no stack')
+  }
+})
+
+await t.test('a queue whose folder would be carried by the job ends it before the mirror, and is said', async (t) => {
+  const config = join(lab.run.path, 'agent.json')
+  const good = await readFile(config, 'utf8')
+  const folder = join(lab.source.root, 'data/queue')
+  await mkdir(folder, { mode: 0o700 })
+  const withQueue = async (text: string): Promise<void> => {
+    await lab.agent.stop()
+    await writeFile(config, text)
+    await lab.agent.start()
+  }
+  await withQueue(JSON.stringify({ ...JSON.parse(good) as object, queue: { folder } }))
+  await lab.cli.json(JobView, ['job', 'create', 'queued', '--source', 'src-db01', '--vmware', 'vc', '--datastore', 'datastore1', '--network', 'Servers'])
+  t.equal((await lab.cli.run(['job', 'validate', 'queued'])).exitCode, 0)
+  t.equal((await lab.cli.run(['job', 'start', 'queued'])).exitCode, 0)
+  const watched = await lab.cli.run(['job', 'watch', 'queued', '--until', 'protecting'], { timeoutMs: 200_000 })
+  t.not(watched.exitCode, 0)
+  const job = await lab.cli.json(JobView, ['job', 'show', 'queued'])
+  t.match(job, { state: 'failed', lastError: { code: 'QUEUE_FOLDER_REPLICATED', operator: /Choose a folder on a file system that no job carries/ } })
+  t.equal(job.mirror?.filesDone ?? 0, 0, 'nothing was sent')
+  t.equal((await lab.cli.run(['job', 'delete', 'queued', '--delete-disks'])).exitCode, 0)
+  await withQueue(good)
 })
 
 await t.test('garbage on the replication port does not disturb the agent that is connected', async (t) => {
