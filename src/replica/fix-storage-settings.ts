@@ -66,7 +66,7 @@ export const FORGET_MULTIPATH: FixUp = {
   },
 }
 
-/** Lines of containers that the replica has not become comments; TPM options go, the virtual machine has another TPM or none. Pure. */
+/** Lines of containers that the replica has not become comments, also where the logical volume that held one is there; TPM options go, the virtual machine has another TPM or none. Pure. */
 export function rewriteCrypttab(text: string, references: DeviceReferences): { text: string, messages: readonly string[] } {
   const messages: string[] = []
   const lines = text.split('\n').map(line => {
@@ -74,7 +74,7 @@ export function rewriteCrypttab(text: string, references: DeviceReferences): { t
     if (name === '' || name.startsWith('#') || device === '') return line
     const uuid = /^(?:UUID=|\/dev\/disk\/by-uuid\/)"?([0-9A-Fa-f-]{36})"?$/.exec(device)?.[1]
     const isSwap = options.split(',').includes('swap')
-    if (uuid === undefined ? !references.hasMapped(device) && !references.hasMapped(`/dev/mapper/${name}`) && !isSwap : !references.hasLuks(uuid)) {
+    if (uuid === undefined ? !references.hasMapped(`/dev/mapper/${name}`) && !isSwap : !references.hasLuks(uuid)) {
       messages.push(`${name} (${device}) is not encrypted on the replica; its line is a comment now`)
       return `# landfall: not encrypted any more: ${line}`
     }

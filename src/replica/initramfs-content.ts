@@ -35,7 +35,7 @@ export async function missingInImage({ files, plan }: AssembledReplica, kernel: 
   // the first kernels with no such list have their disk driver and ext3 built in as often as not
   const missing = [...new Set(needed)].filter(driver => !inside.has(driver) && !builtIn.has(driver) && (known || kernel.modules.includes(driver)))
   const programs = new Set(paths.map(path => path.split('/').at(-1)))
-  if (/^\/dev\/(?:mapper\/|[^/]+\/[^/]+$)/.test(root?.volume.device ?? '') && !/^\/dev\/mapper\/(?:luks|mpath)/.test(root?.volume.device ?? '') && !programs.has('lvm')) missing.push('lvm')
+  if (root?.logicalVolume !== undefined && !programs.has('lvm')) missing.push('lvm')
   return missing
 }
 

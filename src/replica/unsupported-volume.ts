@@ -24,9 +24,9 @@ export function whyVolumeUnsupported(volume: Volume, plan: ReplicaPlan, workload
     const planned = plan.volumeGroups?.find(g => g.uuid === group.uuid)
     const reason = planned === undefined ? 'it is not in the plan' : whyGroupNotMade(planned)
     if (reason !== undefined) return `volume group ${group.name} cannot be re-created: ${reason}`
-    if (planned?.physicalVolumes.some(p => p.encryption !== undefined) === true) return `a physical volume of ${group.name} is encrypted, which this version cannot make: choose to have it decrypted`
+    if (planned?.physicalVolumes.some(p => p.encryption !== undefined) === true) return `a physical volume of ${group.name} is encrypted, which this version cannot make: choose to have it decrypted (--encryption decrypt)`
   }
   const planned = plan.volumes.find(v => v.volume.name === volume.name)
   if (planned === undefined) return `it does not lie on a disk that is known (${volume.disk})`
-  return planned.encryption === undefined ? undefined : 'encrypted volumes are planned, but cannot be made by this version: choose to have them decrypted'
+  return planned.encryption === undefined ? undefined : 'encrypted volumes are planned, but cannot be made by this version: choose to have them decrypted (--encryption decrypt)'
 }

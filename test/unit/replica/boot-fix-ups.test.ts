@@ -42,7 +42,7 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
       case 'dracut': make(args.at(-2) ?? '', 'new'); return ''
       case 'mkinitrd': make(system.os.id === 'sles' ? `boot/initrd-${system.kernel}` : args.at(-2) ?? '', 'new'); return ''
       case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\nlrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
-      case 'sh': return [...drivers, 'ext3'].map(d => `lib/${d}.ko`).join('\n')
+      case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), 'sbin/lvm'].join('\n')
       case 'grub': return grubOutput
       case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
       case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID)); return ''
