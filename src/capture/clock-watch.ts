@@ -21,27 +21,27 @@ export interface ClockWatchParts {
 
 /** Below this it is the slewing of a time server between two looks. */
 const SMALLEST_MS = 5
+/** Over the life of a capture it may be slewed by so much: the margin of change times covers it. */
+const SLEWED_MS = 10
 /** How long reading both clocks may take for the reading to count. */
 const READING_MS = 2
 const READINGS = 5
 
 export class ClockWatch {
-  readonly #now: () => number
-  readonly #monotonic: () => number
+  readonly #clocks: Required<ClockWatchParts>
   #wallMs: number
   #aheadMs: number
 
   constructor({ now = () => Date.now(), monotonic = () => performance.now() }: ClockWatchParts = {}) {
-    this.#now = now
-    this.#monotonic = monotonic
-    const { wallMs, aheadMs } = this.#read()
+    this.#clocks = { now, monotonic }
+    const { wallMs, aheadMs } = readBoth(this.#clocks)
     this.#wallMs = wallMs
     this.#aheadMs = aheadMs
   }
 
   /** What happened since it was asked last. */
   check(): ClockJump | undefined {
-    const { wallMs, aheadMs } = this.#read()
+    const { wallMs, aheadMs } = readBoth(this.#clocks)
     const byMs = aheadMs - this.#aheadMs
     const beforeMs = this.#wallMs
     this.#wallMs = wallMs
@@ -49,16 +49,45 @@ export class ClockWatch {
     if (Math.abs(byMs) < SMALLEST_MS) return undefined
     return { kind: byMs < 0 ? 'clock-set-back' : 'clock-set-forward', beforeMs, byMs, lowestMs: Math.min(beforeMs, beforeMs + byMs) }
   }
+}
 
-  /** Both clocks close together, if the machine lets us. */
-  #read(): { wallMs: number, aheadMs: number } {
-    let best = { wallMs: 0, aheadMs: 0, tookMs: Infinity }
-    for (let reading = 0; reading < READINGS && best.tookMs > READING_MS; reading++) {
-      const before = this.#monotonic()
-      const wallMs = this.#now()
-      const tookMs = this.#monotonic() - before
-      if (tookMs < best.tookMs) best = { wallMs, aheadMs: wallMs - before, tookMs }
-    }
-    return best
+/**
+ * By how much the wall clock was set back at most: a change may have a change time that is older by so much than the time at which an earlier
+ * one was looked for. To be asked before each look.
+ */
+export class FurthestBack {
+  readonly #clocks: Required<ClockWatchParts>
+  /** the furthest that the wall clock ever was ahead of the other */
+  #aheadMs: number
+  #backMs = 0
+
+  constructor({ now = () => Date.now(), monotonic = () => performance.now() }: ClockWatchParts = {}) {
+    this.#clocks = { now, monotonic }
+    this.#aheadMs = readBoth(this.#clocks).aheadMs
   }
+
+  /** ms, as of the last look; it only grows */
+  get byMs(): number { return this.#backMs }
+
+  /** Looks at the clocks. @returns whether it has been set back further than ever */
+  look(): boolean {
+    const { aheadMs } = readBoth(this.#clocks)
+    this.#aheadMs = Math.max(this.#aheadMs, aheadMs)
+    const backMs = Math.ceil(this.#aheadMs - aheadMs)
+    if (backMs <= Math.max(this.#backMs, SLEWED_MS)) return false
+    this.#backMs = backMs
+    return true
+  }
+}
+
+/** Both clocks close together, if the machine lets us. */
+function readBoth({ now, monotonic }: Required<ClockWatchParts>): { wallMs: number, aheadMs: number } {
+  let best = { wallMs: 0, aheadMs: 0, tookMs: Infinity }
+  for (let reading = 0; reading < READINGS && best.tookMs > READING_MS; reading++) {
+    const before = monotonic()
+    const wallMs = now()
+    const tookMs = monotonic() - before
+    if (tookMs < best.tookMs) best = { wallMs, aheadMs: wallMs - before, tookMs }
+  }
+  return best
 }

@@ -5,7 +5,6 @@
  * kept in large units). `changedSince` makes the rest good by ctime.
  */
 import { randomUUID } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
 import { parseRelPath, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -15,6 +14,7 @@ import { markedRanges, rangesKey, type MarkedRange } from '../posix/marked-range
 import { native } from '../posix/native.ts'
 import { errnoOf } from '../posix/posix.ts'
 import { ChangeSet } from './change-set.ts'
+import { FurthestBack } from './clock-watch.ts'
 import { joinRanges } from './changed-range.ts'
 import type { CaptureStatus, Change, ChangedObject, ChangeSource, Move, ObjectIdentity } from './change-source.ts'
 import { checkDiskQueue, folderUnusable, type DiskQueue } from './disk-queue.ts'
@@ -28,7 +28,10 @@ const NS_PER_MS = 1_000_000n
 export interface FanotifyOptions {
   /** absolute path of each volume's root, by the volume's index on the wire */
   volumes: ReadonlyMap<number, string>
+  /** the one that change times come from */
   clock: Clock
+  /** a clock that only goes forward, ms; left out: the process's */
+  monotonic?: (() => number) | undefined
   /** what the marks may take in memory: past it ranges get coarser, then files whole, and then a rescan takes their place */
   limitBytes?: number | undefined
   /** where marks go that memory has no room for, before they are given up; left out: nowhere */
@@ -51,7 +54,7 @@ export async function openFanotifyChangeSource(options: FanotifyOptions, signal:
   const watch = openWatch(roots.map(([, path]) => path), shares.markBytes, options.pages ?? true, options.lesser)
   const untraced = watch.untraced()
   if (untraced.length > 0) captureLog.info({ untraced }, 'ranges of changed files are not known')
-  const source = new FanotifyChangeSource(watch, roots, options.clock, shares)
+  const source = new FanotifyChangeSource(watch, roots, options, shares)
   try {
     if (options.disk !== undefined) keepOnDisk(watch, options.disk)
     // what is dirty now was stored to before the capture began: clean it, so that the next store through mmap is timed
@@ -114,23 +117,21 @@ class FanotifyChangeSource implements ChangeSource {
   readonly #roots: readonly (readonly [number, string])[]
   readonly #clock: Clock
   readonly #back: ChangeSet
-  /** how far ahead of the monotonic clock the wall clock was at the start; less by now: it was set back, and ctimes with it */
-  readonly #aheadMs: number
-  #setBackMs = 0
+  readonly #setBack: FurthestBack
   #moves: Move[] = []
   /** the addon has parts of what is being taken yet */
   #more = false
   readonly partSize: number
   readonly #walks: VolumeWalks
 
-  constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], clock: Clock, { changeBytes, partSize }: MemoryShares) {
+  constructor(watch: NativeWatch, roots: readonly (readonly [number, string])[], { clock, monotonic }: Pick<FanotifyOptions, 'clock' | 'monotonic'>, { changeBytes, partSize }: MemoryShares) {
     this.#watch = watch
     this.#roots = roots
     this.#clock = clock
     this.#back = new ChangeSet(changeBytes)
     this.partSize = partSize
     this.#walks = new VolumeWalks(new Map(roots))
-    this.#aheadMs = Date.now() - performance.now()
+    this.#setBack = new FurthestBack({ now: () => clock.now(), ...monotonic === undefined ? {} : { monotonic } })
     this.startedAtNs = this.#nowNs()
   }
 
@@ -210,7 +211,7 @@ class FanotifyChangeSource implements ChangeSource {
         return
       }
       case 'rescan': {
-        const sinceMs = Number(mark.number) - this.#setBackMs
+        const sinceMs = Number(mark.number) - this.#setBack.byMs
         const why = rescanReasons(mark.linkCount)
         if (into === this.#back) captureLog.warn({ volume, sinceMs, why }, 'everything that changed since then is looked at again')
         into.add({ kind: 'rescan', volume, sinceMs, atMs: mark.atMs, why })
@@ -248,7 +249,7 @@ class FanotifyChangeSource implements ChangeSource {
 
   async* changedSince(volume: number, sinceNs: bigint, options: { frozen: boolean }, signal: AbortSignal): AsyncGenerator<readonly ChangedObject[], void, void> {
     this.#watchClock()
-    const since = sinceNs - BigInt(this.#setBackMs) * NS_PER_MS
+    const since = sinceNs - BigInt(this.#setBack.byMs) * NS_PER_MS
     yield* this.#walks.changedSince(volume, since, options, signal)
   }
 
@@ -262,15 +263,11 @@ class FanotifyChangeSource implements ChangeSource {
   }
 
   #nowNs(): bigint {
-    return BigInt(Date.now()) * NS_PER_MS - CTIME_TICK_NS
+    return BigInt(this.#clock.now()) * NS_PER_MS - CTIME_TICK_NS
   }
 
   #watchClock(): void {
-    const setBackMs = Math.ceil(this.#aheadMs - (Date.now() - performance.now()))
-    // below this it is the slewing of a time server, which ctime's margin covers
-    if (setBackMs <= Math.max(this.#setBackMs, 10)) return
-    captureLog.warn({ setBackMs }, 'the clock was set back and more is looked at again')
-    this.#setBackMs = setBackMs
+    if (this.#setBack.look()) captureLog.warn({ setBackMs: this.#setBack.byMs }, 'the clock was set back and more is looked at again')
   }
 }
 
