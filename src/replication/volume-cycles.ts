@@ -2,15 +2,11 @@
  * What a replicator knows of one volume from cycle to cycle, and its part of a cycle: changes are looked at and sent, rescans are followed
  * by walks, and what could not be seen to goes back.
  */
-import type { Change, ChangeSource, Move } from '../capture/change-source.ts'
-import type { Clock } from '../clock/clock.ts'
+import type { Change, Move } from '../capture/change-source.ts'
 import type { Finding } from '../domain/finding.ts'
 import { isInLimbo, LIMBO } from '../domain/limbo.ts'
 import { ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import { OrphanWalk } from '../tree/orphan-walk.ts'
-import type { SourceTree } from '../tree/source-tree.ts'
-import type { VolumeRules } from '../tree/volume-rules.ts'
-import type { OperationStream } from '../wire/operation-stream.ts'
 import { LinkGroups } from './link-groups.ts'
 import { Looked } from './looked.ts'
 import { certainMoves, Coverage, Moving } from './moving.ts'
@@ -18,7 +14,7 @@ import { OperationSender } from './operation-sender.ts'
 import { keyOf } from './path-key.ts'
 import { replicateChanges, type ReplicatedChanges } from './replicate-changes.ts'
 import type { ComparePace, VolumeReplication } from './volume-replication.ts'
-import { VolumeRescan } from './volume-rescan.ts'
+import { VolumeRescan, type VolumeRescanOptions } from './volume-rescan.ts'
 
 export interface CycleOptions {
   /** see to what an ordinary cycle may put off: big files that change all the time, walks for names */
@@ -27,13 +23,7 @@ export interface CycleOptions {
   frozen: boolean
 }
 
-export interface VolumeCyclesOptions {
-  volume: number
-  tree: SourceTree
-  rules: VolumeRules
-  changes: ChangeSource
-  stream: OperationStream
-  clock: Clock
+export interface VolumeCyclesOptions extends VolumeRescanOptions {
   keepsDeleted: (() => boolean) | undefined
   /** as ReplicatorOptions.besideMirror */
   besideMirror: boolean

@@ -3,15 +3,9 @@
  * one is complete: a link that is lost is waited for. Reads its task as JSON from its arguments, writes events as lines of JSON.
  */
 import { z } from 'zod'
-import { systemClock } from '../../src/clock/clock.ts'
 import { isAppError } from '../../src/errors/app-error.ts'
-import { linkLog } from '../../src/logging/logger.ts'
-import { openSourceListener } from '../../src/source/source-listener.ts'
-import type { SourceServer } from '../../src/source/source-server.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
-import { openLinkIdentity } from '../../src/posix/linking.ts'
-import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
-import { acceptTlsLink } from '../../src/wire/tls-link.ts'
+import { arrivingSources } from './arriving-sources.ts'
 
 const Task = z.object({ source: z.string(), target: z.string(), compare: z.enum(['none', 'attributes', 'data']), stateDirectory: z.string(), sourceId: z.string() })
 
@@ -19,22 +13,8 @@ const tell = (event: object): void => { process.stdout.write(`${JSON.stringify(e
 const signal = new AbortController().signal
 
 async function receive(task: z.infer<typeof Task>): Promise<void> {
-  const authority = await openCertificateAuthority(task.stateDirectory, systemClock.now())
-  const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
-  const arrived: SourceServer[] = []
-  let wake = (): void => undefined
   await using target = await openPosixTargetTree(task.target, signal)
-  await using listener = await openSourceListener({
-    host: '127.0.0.1', port: 0, openLink: async (socket, inner) => await acceptTlsLink(identity, socket, inner), isEnrolled: async () => true,
-    onConnected: async server => { arrived.push(server); wake() }, applianceVersion: 'test', clock: systemClock, log: linkLog,
-  })
-  tell({ event: 'listening', port: listener.port })
-  for (;;) {
-    const server = arrived.shift()
-    if (server === undefined) {
-      await new Promise<void>(resolve => { wake = resolve })
-      continue
-    }
+  for await (const server of arrivingSources(task.stateDirectory, port => { tell({ event: 'listening', port }) })) {
     try {
       await server.prepare('interrupted', [{ index: 0, path: task.source }], [], signal)
       tell({ event: 'began' })

@@ -7,17 +7,12 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
-import { systemClock } from '../../src/clock/clock.ts'
 import type { Finding } from '../../src/domain/finding.ts'
 import { isAppError } from '../../src/errors/app-error.ts'
-import { linkLog } from '../../src/logging/logger.ts'
-import { openLinkIdentity } from '../../src/posix/linking.ts'
-import { openSourceListener } from '../../src/source/source-listener.ts'
 import type { SourceServer, Targets } from '../../src/source/source-server.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
-import { openCertificateAuthority } from '../../src/trust/certificate-authority.ts'
-import { acceptTlsLink } from '../../src/wire/tls-link.ts'
-import { ReceiverTask, SOURCE_ID, type SoakEvent } from './protocol.ts'
+import { arrivingSources } from '../interrupted/arriving-sources.ts'
+import { ReceiverTask, type SoakEvent } from './protocol.ts'
 
 const JOB = 'soak'
 const FULL_PAUSE_MS = 300
@@ -67,22 +62,8 @@ async function serve(server: SourceServer, source: string, targets: Targets, mem
 }
 
 async function receive(task: ReceiverTask): Promise<void> {
-  const authority = await openCertificateAuthority(task.authority, systemClock.now())
-  const identity = openLinkIdentity({ ...await authority.issueServer(['localhost', '127.0.0.1']), caPem: authority.certificatePem })
   const memory = new Memory(task.stateDirectory)
-  const arrived: SourceServer[] = []
-  let wake = (): void => undefined
-  await using listener = await openSourceListener({
-    host: '127.0.0.1', port: 0, openLink: async (socket, inner) => await acceptTlsLink(identity, socket, inner), isEnrolled: async id => id === SOURCE_ID,
-    onConnected: async server => { arrived.push(server); wake() }, applianceVersion: 'test', clock: systemClock, log: linkLog,
-  })
-  tell({ event: 'listening', port: listener.port })
-  for (;;) {
-    const server = arrived.shift()
-    if (server === undefined) {
-      await new Promise<void>(resolve => { wake = resolve })
-      continue
-    }
+  for await (const server of arrivingSources(task.authority, port => { tell({ event: 'listening', port }) })) {
     for (let over = false; !over;) {
       // opened for each attempt, as a job's step does
       await using target = await openPosixTargetTree(task.target, signal)
