@@ -29,8 +29,8 @@ export function describeRehearsal({ state, startedAtUtc, message, report }: NonN
   const head = `Rehearsal ${state}${startedAtUtc === undefined ? '' : `, begun ${formatTime(startedAtUtc)}`}${message === undefined ? '' : `: ${clean(message)}`}\n`
   const results = (report?.results ?? []).map(({ id, title, outcome, messages, changed }) => [
     `\n${id}  ${clean(title)}: ${outcome.replaceAll('-', ' ')}\n`, ...messages.map(m => `     ${clean(m)}\n`),
-    ...changed.flatMap(({ path, diff, before, after }) => [
-      `     ${before === '' ? 'new or directory' : after === '' ? 'removed' : 'changed'}  ${clean(path)}\n`, ...(diff ?? '').split('\n').filter(line => line !== '').map(line => `       ${clean(line)}\n`),
+    ...changed.flatMap(({ path, diff, before, after, gone }) => [
+      `     ${gone === true ? 'removed with all that is in it' : before === '' ? 'new or directory' : after === '' ? 'removed' : 'changed'}  ${clean(path)}\n`, ...(diff ?? '').split('\n').filter(line => line !== '').map(line => `       ${clean(line)}\n`),
     ]),
   ].join(''))
   return head + results.join('')

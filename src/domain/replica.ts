@@ -112,6 +112,8 @@ export type BuiltReplica = z.infer<typeof BuiltReplica>
 /** A file or directory of the replica that the boot fix-ups made, changed or removed; hashes are SHA-256 in hex, '' where there was or is no regular file. */
 export const ChangedFile = z.object({
   path: z.string(), before: z.string(), after: z.string(),
+  /** a directory that was removed with all that was in it, which is not listed */
+  gone: z.literal(true).optional(),
   /** of a rehearsal: how a text file would change, lines with "-" and "+" */
   diff: z.string().optional(),
 })

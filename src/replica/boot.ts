@@ -19,7 +19,7 @@ import { partitionDevice, type MountedVolume, type VolumeStack } from '../storag
 import { fixUpsOf } from './boot-fix-ups.ts'
 import { keepBootArea, putBootAreaBack } from './boot-area.ts'
 import { bringLayer, takeBack } from './bring-layer.ts'
-import { changedFiles, takeSnapshot } from './changed-files.ts'
+import { ChangedFiles } from './changed-files.ts'
 import { findingsOf, type AssembledReplica, type FixUp, type GuestOptions } from './fix-up.ts'
 import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
 import { ReplicaFiles } from './replica-files.ts'
@@ -146,17 +146,14 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
-  const texts = rehearsal
-  let before = await takeSnapshot(files, signal, undefined, texts)
+  await using changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
   const keep = async (): Promise<void> => { await parts.keepReport(report) }
   for (const fixUp of fixUps) {
     signal.throwIfAborted()
     const startedMs = clock.now()
     const touches = files.changes + runs
     const outcome = await attempt(fixUp, replica, signal)
-    const after = files.changes + runs === touches ? before : await takeSnapshot(files, signal, before, texts) // looking everywhere takes its part of the downtime
-    const changed = changedFiles(before, after)
-    before = after
+    const changed = files.changes + runs === touches ? [] : await changes.look(signal)
     const result: FixUpResult = {
       id: fixUp.id, title: fixUp.title, required: fixUp.required, messages: [...outcome.messages], changed, durationMs: clock.now() - startedMs,
       outcome: outcome.error !== undefined ? 'failed' : outcome.messages.length + changed.length > 0 ? 'done' : 'nothing-to-do',
@@ -170,7 +167,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
   }
   await files.makeDirectory('/var/log/landfall', 0o700)
   await files.write(GUEST_LOG, log.text(), 0o600)
-  report.results.push({ id: 'log', title: 'keep the log of what was done', required: false, outcome: 'done', messages: [], changed: changedFiles(before, await takeSnapshot(files, signal, before)), durationMs: 0 })
+  report.results.push({ id: 'log', title: 'keep the log of what was done', required: false, outcome: 'done', messages: [], changed: await changes.look(signal), durationMs: 0 })
   report.succeeded = true
   await keep()
   return report.results.flatMap(findingsOf)

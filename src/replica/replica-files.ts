@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto'
 import { constants, type BigIntStats } from 'node:fs'
-import { lstat, mkdir, open, readdir, readlink, rename, rm, rmdir, statfs, symlink, unlink, type FileHandle } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readlink, rename, rm, statfs, symlink, unlink, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../errors/app-error.ts'
+import { removeTree } from './remove-tree.ts'
 
 const MAX_TEXT_BYTES = 8 << 20
 const MAX_LINKS = 40
@@ -164,10 +165,9 @@ export class ReplicaFiles implements AsyncDisposable {
   async remove(path: ReplicaPath): Promise<boolean> {
     const kind = await this.kind(path, 'stay')
     if (kind === undefined) return false
-    if (kind === 'directory') for (const name of await this.names(path)) await this.remove(`${path}/${name}`)
     await this.#attempt(`remove ${path}`, async () => {
       await using place = await this.#need(path, 'stay')
-      await (kind === 'directory' ? rmdir : unlink)(`${place.at}/${place.name}`)
+      await (kind === 'directory' ? removeTree : unlink)(`${place.at}/${place.name}`)
     })
     return true
   }

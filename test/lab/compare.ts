@@ -5,6 +5,7 @@
 import { access, mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { FixUpReport } from '../../src/domain/replica.ts'
 import { attachLoop, detachLoop } from './loop-devices.ts'
 import { TREECMP } from './paths.ts'
 import type { RunDirectory } from './run-directory.ts'
@@ -31,6 +32,12 @@ export interface Comparison {
   /** differences at paths that the cutover changed on purpose */
   fixups: Difference[]
   equal: boolean
+}
+
+/** The paths of what the boot fix-ups say they changed; of a directory that they removed with all that was in it, with a slash at the end, too. */
+export function changedOnPurpose(report: FixUpReport | undefined): string[] {
+  if (report === undefined) throw new Error('the job has no report of its boot fix-ups')
+  return report.results.flatMap(({ changed }) => changed.flatMap(({ path, gone }) => gone === true ? [path, `${path}/`] : [path]))
 }
 
 /** `changedOnPurpose`: absolute paths of the files that the cutover changed; the directories that hold them have new times, or are new. */
@@ -72,7 +79,7 @@ export async function compareViews(result: Comparison, mountPoint: string, sourc
 }
 
 function onPurpose({ path, what }: Difference, changed: readonly string[]): boolean {
-  if (changed.includes(path)) return true
+  if (changed.includes(path) || changed.some(gone => gone.endsWith('/') && path.startsWith(gone))) return true
   const holdsChanged = changed.some(file => file.startsWith(path === '/' ? path : `${path}/`))
   return holdsChanged && (what === 'mtime_ns' || what.startsWith('orphan') || what === '.d..t......')
 }

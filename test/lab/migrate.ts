@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { EnrolmentOffer } from '../../src/domain/server.ts'
 import { JobEventRecord, JobView } from '../../src/domain/job.ts'
-import { compareVolumes, type Comparison, type VolumePair } from './compare.ts'
+import { changedOnPurpose, compareVolumes, type Comparison, type VolumePair } from './compare.ts'
 import { SOURCE } from './image/image.ts'
 import type { Lab } from './lab.ts'
 import type { LabProcess } from './lab-process.ts'
@@ -115,7 +115,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
     await lab.follower.machine(VM)?.stop()
     const pairs = volumePairs(lab, job)
     if (options.spoil) await spoilOneByte(lab.run, pairs.find(p => p.mountPoint === '/data') ?? raise('the replica has no /data'), 'db/table.ibd')
-    return await compareVolumes(lab.run, pairs, changedOnPurpose(job))
+    return await compareVolumes(lab.run, pairs, changedOnPurpose(job.fixUps))
   })
   for (const { phase, startedAtUtc, endedAtUtc } of job.phases) {
     if (endedAtUtc !== undefined) phasesMs[`job-${phase}`] = (phasesMs[`job-${phase}`] ?? 0) + Date.parse(endedAtUtc) - Date.parse(startedAtUtc)
@@ -156,11 +156,6 @@ function volumePairs(lab: Lab, job: JobView): VolumePair[] {
     if (volume.mountPoint === undefined || path === undefined || !type.success) return []
     return [{ mountPoint: volume.mountPoint, sourceMount: join(lab.source.root, volume.mountPoint), replicaDisk: lab.vcsim.flatFileOf(path), partition, type: type.data }]
   })
-}
-
-/** The files that the boot fix-ups say they changed. */
-function changedOnPurpose(job: JobView): string[] {
-  return (job.fixUps ?? raise('the job has no report of its boot fix-ups')).results.flatMap(result => result.changed.map(file => file.path))
 }
 
 function raise(message: string): never {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EnrolmentOffer } from '../../../src/domain/server.ts'
 import { JobView } from '../../../src/domain/job.ts'
-import type { Comparison } from '../compare.ts'
+import { changedOnPurpose, type Comparison } from '../compare.ts'
 import { waitUntil } from '../process-identity.ts'
 import { checkFileSystems, compareImages, pairVolumes } from './compare-images.ts'
 import { HOST_SEEN_FROM_APPLIANCE } from './appliance-guest.ts'
@@ -107,7 +107,7 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
     for (const { mountPoint, type, clean, output } of await checkFileSystems(pairs)) checks.push({ check: `fsck ${mountPoint}`, ok: clean, detail: clean ? `${type} is clean` : output })
     const groups = await checkGroups(replicaDisks)
     if (groups !== undefined) checks.push({ check: 'vgck of the disks', ok: groups.groups > 0 && groups.complaints === '', detail: groups.complaints === '' ? `${String(groups.groups)} volume groups are sound` : groups.complaints })
-    return await compareImages(lab.run, pairs, (ended.fixUps ?? raise('the job has no report of its boot fix-ups')).results.flatMap(r => r.changed.map(file => file.path)))
+    return await compareImages(lab.run, pairs, changedOnPurpose(ended.fixUps))
   })
   const [comparison] = await Promise.all([comparing, off ? checkWithoutFixUp(lab.run, source, signal).then(check => { checks.push(check) }) : undefined])
   for (const { phase, startedAtUtc, endedAtUtc } of ended.phases) {
