@@ -5,10 +5,12 @@ import { compareViews, emptyComparison, type Comparison } from '../compare.ts'
 import type { ImageVolume } from '../image/guest-image.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { tool } from '../tool.ts'
+import { extractFat } from './fat.ts'
 import { fileSystemsOf, withLoops, type FoundFileSystem, type Place } from './image-places.ts'
 
 export interface ImageCheck { mountPoint: string, type: string, clean: boolean, output: string }
 
+const CHECKS: Readonly<Record<ImageVolume['type'], readonly string[]>> = { ext4: ['e2fsck', '-f', '-n'], xfs: ['xfs_repair', '-n'], btrfs: ['btrfs', 'check', '--readonly'], vfat: ['fsck.vfat', '-n'] }
 const CHECK_MS = 300_000
 /** of what a check says */
 const MAX_OUTPUT = 1000
@@ -33,11 +35,18 @@ export async function compareImages(run: RunDirectory, pairs: Awaited<ReturnType
     // the kernel takes two devices with one btrfs for the same: the source's copy gets another identifier
     const copy = volume.type === 'btrfs' ? await copyWithOtherId(run, source) : undefined
     const views = [join(run.path, 'compare-source'), join(run.path, 'compare-replica')] as const
+    if (volume.type === 'vfat') {
+      await extractFat(source, views[0])
+      await extractFat(replica, views[1])
+      await compareViews(result, volume.mountPoint, views[0], views[1], changedOnPurpose)
+      for (const view of views) await rm(view, { recursive: true })
+      continue
+    }
+    // nothing is replayed and nothing written
+    const options = { ext4: 'ro,noload', xfs: 'ro,norecovery,nouuid', btrfs: 'ro' }[volume.type]
     await withLoops([copy ?? source, replica], async (devices) => {
       for (const [i, view] of views.entries()) {
         await mkdir(view, { recursive: true })
-        // nothing is replayed and nothing written
-        const options = { ext4: 'ro,noload', xfs: 'ro,norecovery,nouuid', btrfs: 'ro' }[volume.type]
         await tool('mount', ['-t', volume.type, '-o', options, devices[i] ?? '', view])
       }
       try {
@@ -56,7 +65,7 @@ export async function compareImages(run: RunDirectory, pairs: Awaited<ReturnType
 /** fsck of each file system on the replica's disks. */
 export async function checkFileSystems(pairs: Awaited<ReturnType<typeof pairVolumes>>): Promise<ImageCheck[]> {
   return await Promise.all(pairs.map(async ({ volume: { mountPoint, type }, replica }) => await withLoops([replica], async ([device = '']) => {
-    const [name, args] = type === 'ext4' ? ['e2fsck', ['-f', '-n']] as const : type === 'xfs' ? ['xfs_repair', ['-n']] as const : ['btrfs', ['check', '--readonly']] as const
+    const [name = '', ...args] = CHECKS[type]
     const { exitCode, stdout, stderr } = await tool(name, [...args, device], { allowedExitCodes: [1, 2, 4, 8, 12], timeoutMs: CHECK_MS })
     return { mountPoint, type, clean: exitCode === 0, output: exitCode === 0 ? '' : `${stdout}${stderr}`.slice(-MAX_OUTPUT) }
   })))

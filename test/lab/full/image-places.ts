@@ -51,7 +51,9 @@ async function placesOf(file: string): Promise<Place[]> {
   const whole = { file, offsetBytes: 0, sizeBytes: Number((await tool('stat', ['-c', '%s', file])).stdout) }
   const { stdout, exitCode } = await tool('sfdisk', ['--json', file], { allowedExitCodes: [1] })
   if (exitCode !== 0) return [whole]
-  return Table.parse(JSON.parse(stdout)).partitiontable.partitions.map(({ start, size }) => ({ file, offsetBytes: start * SECTOR_BYTES, sizeBytes: size * SECTOR_BYTES }))
+  const { partitions } = Table.parse(JSON.parse(stdout)).partitiontable
+  // a FAT on a whole disk looks like an empty table
+  return partitions.length === 0 ? [whole] : partitions.map(({ start, size }) => ({ file, offsetBytes: start * SECTOR_BYTES, sizeBytes: size * SECTOR_BYTES }))
 }
 
 async function probe(place: Place): Promise<FoundFileSystem[]> {
