@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { firmwareArguments } from './full/firmware.ts'
 import { startGuest, type Guest } from './full/guest.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
@@ -43,7 +44,7 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, o
   }
   const guest = await startGuest(run, {
     name: vm.id, cpus: Math.min(hardware.cpus, MAX_CPUS), memoryMib: Math.min(hardware.memoryMib, MAX_MEMORY_MIB), restarts: options.restarts === true,
-    arguments: [...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware)],
+    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware)],
   })
   return {
     vm, guest, consoleFile: guest.consoleFile, isRunning: () => guest.process.isRunning(),

@@ -15,7 +15,7 @@ export interface LabDatastore { name: string, capacityGib: number }
 
 export interface LabDisk { key: number, fileName: string, uuid: string, controllerKey: number, unit: number }
 export interface LabVm { id: string, name: string, on: boolean, disks: LabDisk[], extraConfig: ReadonlyMap<string, string> }
-export interface LabHardware { adapters: { macAddress: string, model: 'vmxnet3' | 'e1000e' | 'e1000' }[], controller: 'pvscsi' | 'lsilogic', memoryMib: number, cpus: number }
+export interface LabHardware { adapters: { macAddress: string, model: 'vmxnet3' | 'e1000e' | 'e1000' }[], controller: 'pvscsi' | 'lsilogic', firmware: 'bios' | 'uefi', memoryMib: number, cpus: number }
 
 export interface Vcsim {
   /** https URL of its SDK, for the front */
@@ -48,7 +48,7 @@ const Devices = z.object({ _value: z.array(Device) })
 const ExtraConfig = z.object({ _value: z.array(z.object({ key: z.string(), value: z.unknown() })) })
 const DatastoreSummary = z.object({ name: z.string(), freeSpace: z.number() })
 const DeviceInfo = z.object({ devices: z.array(z.object({ type: z.string(), macAddress: z.string().default('') })).nullable() })
-const VmInfo = z.object({ virtualMachines: z.array(z.object({ config: z.object({ hardware: z.object({ numCPU: z.number(), memoryMB: z.number() }) }) })) })
+const VmInfo = z.object({ virtualMachines: z.array(z.object({ config: z.object({ firmware: z.string().default('bios'), hardware: z.object({ numCPU: z.number(), memoryMB: z.number() }) }) })) })
 
 export async function startVcsim(run: RunDirectory, certificate: LabCertificate, password: string, datastores: readonly LabDatastore[], networks: readonly string[]): Promise<Vcsim> {
   const directoryOf = (name: string): string => join(run.path, 'datastores', name)
@@ -79,7 +79,7 @@ export async function startVcsim(run: RunDirectory, certificate: LabCertificate,
           ? [{ macAddress: d.macAddress, model: d.type === 'VirtualVmxnet3' ? 'vmxnet3' as const : d.type === 'VirtualE1000e' ? 'e1000e' as const : 'e1000' as const }]
           : []),
         controller: devices.some(d => d.type === 'ParaVirtualSCSIController') ? 'pvscsi' : 'lsilogic',
-        memoryMib: info?.config.hardware.memoryMB ?? 1024, cpus: info?.config.hardware.numCPU ?? 1,
+        firmware: info?.config.firmware === 'efi' ? 'uefi' : 'bios', memoryMib: info?.config.hardware.memoryMB ?? 1024, cpus: info?.config.hardware.numCPU ?? 1,
       }
     },
     setExtraConfig: async (vm, key, value) => { await govc(['vm.change', '-vm', vm.name, '-e', `${key}=${value}`]) },

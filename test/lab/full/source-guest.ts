@@ -5,6 +5,7 @@ import type { EnrolmentOffer } from '../../../src/domain/server.ts'
 import { checkOutGuestSource, type GuestSourceLayout, type ImageVolume } from '../image/guest-image.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { APPLIANCE_HOST_NUMBER, type SourceLine } from './appliance-guest.ts'
+import { firmwareArguments } from './firmware.ts'
 import { startGuest, type Guest } from './guest.ts'
 import { installProduct } from './product.ts'
 
@@ -36,7 +37,7 @@ export const ADAPTERS = ['ens3', 'ens4'] as const
 export async function startSourceGuest(run: RunDirectory, built: string, o: GuestSourceLayout, line: SourceLine, say: (line: string) => void, signal: AbortSignal): Promise<SourceGuest> {
   const directory = join(run.path, o.hostName)
   await mkdir(directory)
-  const { disks, volumes } = await checkOutGuestSource(directory, o, say, signal)
+  const { disks, volumes, kernel } = await checkOutGuestSource(directory, o, say, signal)
   const root = volumes.find(v => v.mountPoint === '/')
   if (root === undefined) throw new Error('the source has no root')
   await installProduct(run, built, 'agent', { ...root, file: join(directory, root.image) })
@@ -44,6 +45,7 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
   const guest = await startGuest(run, {
     name: o.hostName, memoryMib: MEMORY_MIB, cpus: 1,
     arguments: [
+      ...await firmwareArguments(run, o.hostName, o.firmware), ...kernel === undefined ? [] : ['-kernel', kernel.kernel, '-initrd', kernel.initramfs, '-append', commandLine(o)],
       '-serial', `file:${record}`, '-device', 'virtio-scsi-pci,id=scsi0,addr=0x7',
       ...disks.flatMap((file, i) => [
         '-drive', `if=none,id=d${String(i)},file=${file},format=raw,cache=unsafe,discard=unmap`,
@@ -74,5 +76,8 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
     [Symbol.asyncDispose]: async () => { await guest[Symbol.asyncDispose]() },
   }
 }
+
+/** As the source's own menu has it. */
+const commandLine = ({ layout, prefix }: GuestSourceLayout): string => `root=${layout === 'lvm' ? '/dev/mapper/vg0-root' : `UUID=${prefix}-1ab0-4000-8000-000000000001`} ro console=ttyS0,115200 quiet`
 
 export const macOf = ({ prefix }: GuestSourceLayout, index: number): string => `52:54:00:${prefix.slice(4, 6)}:${prefix.slice(6, 8)}:1${String(index)}`

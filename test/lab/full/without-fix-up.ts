@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { rm } from 'node:fs/promises'
 import type { RunDirectory } from '../run-directory.ts'
 import { tool } from '../tool.ts'
+import { firmwareArguments } from './firmware.ts'
 import { startGuest } from './guest.ts'
 import type { Check } from './replica-checks.ts'
 import type { SourceGuest } from './source-guest.ts'
@@ -19,13 +20,14 @@ export async function checkWithoutFixUp(run: RunDirectory, source: SourceGuest, 
     await tool('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', image, '-F', 'raw', layer])
     layers.push(layer)
   }
+  const name = `${source.o.hostName}-unfixed`
   await using guest = await startGuest(run, {
-    name: `${source.o.hostName}-unfixed`, memoryMib: MEMORY_MIB, cpus: 1,
-    arguments: ['-device', 'pvscsi,id=scsi0', ...layers.flatMap((file, i) => [
+    name, memoryMib: MEMORY_MIB, cpus: 1,
+    arguments: [...await firmwareArguments(run, name, source.o.firmware), '-device', 'pvscsi,id=scsi0', ...layers.flatMap((file, i) => [
       '-drive', `if=none,id=d${String(i)},file=${file},format=qcow2,cache=unsafe`, '-device', `scsi-hd,drive=d${String(i)},bus=scsi0.0,scsi-id=${String(i)}${i === 0 ? ',bootindex=1' : ''}`,
     ])],
   }, signal)
-  const [seen] = await guest.waitForConsole(/Dropping to a shell|\(initramfs\)| login: /, BOOT_MS)
+  const [seen] = await guest.waitForConsole(/Dropping to a shell|\(initramfs\)|UEFI Interactive Shell|No bootable option| login: /, BOOT_MS)
   for (const layer of layers) await rm(layer, { force: true })
-  return { check: 'without the fix-ups', ok: seen !== ' login: ', detail: seen === ' login: ' ? 'the source\'s own disks boot on the new hardware: this lab proves nothing' : 'the source\'s own disks do not find their root on the new hardware' }
+  return { check: 'without the fix-ups', ok: seen !== ' login: ', detail: seen === ' login: ' ? 'the source\'s own disks boot on the new hardware: this lab proves nothing' : `the source's own disks do not start on the new hardware: "${seen}"` }
 }

@@ -1,21 +1,22 @@
 #!/bin/bash
-# guest-disks.sh ROOT.tar OUT-DIRECTORY plain|lvm gpt|dos HOST ADDRESS UUID-PREFIX : the disks of a source server that runs as a guest (raw, sparse), and volumes.json,
+# guest-disks.sh ROOT.tar OUT-DIRECTORY plain|lvm gpt|dos bios|uefi HOST ADDRESS UUID-PREFIX : the disks of a source server that runs as a guest (raw, sparse), and volumes.json,
 # which tells where each of its file systems lies.
-#   system.img  4 GiB: [BIOS boot partition,] /boot ext4, and / ext4, /home ext4, swap, each in a partition, or as volumes of the group vg0
+#   system.img  4 GiB: [BIOS boot partition or ESP,] /boot ext4, and / ext4, /home ext4, swap, each in a partition, or as volumes of the group vg0
 #   data.img    1 GiB: one partition, /data xfs with the cluster of PostgreSQL
 #   pool.img    512 MiB: /pool btrfs on the whole disk, with a subvolume
-# GRUB in the boot sector; an initramfs that knows virtio only. Needs no device mapper: a logical volume is a loop device at its place.
+# GRUB in the boot sector, or on the ESP in Debian's folder only: where the firmware has an entry for it, which is not on the disks (kernel and initramfs are put beside them,
+# for a firmware without one). An initramfs that knows virtio only. Needs no device mapper: a logical volume is a loop device at its place.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "${LANDFALL_LAB_UNSHARED:-}" != 1 ]; then LANDFALL_LAB_UNSHARED=1 exec unshare -m --propagation private bash "$0" "$@"; fi
 # as long as this namespace has a copy of another lab's mount, that lab cannot let its disk go
 own=$(stat -c '%Hd:%Ld' /)
 awk -v own="$own" '$3 !~ /^0:/ && $3 != own { print $5 }' /proc/self/mountinfo | while IFS= read -r other; do umount --lazy "$(printf '%b' "$other")" 2>/dev/null || true; done
-TAR=$1 OUT=$2 LAYOUT=$3 TABLE=$4 HOST=$5 ADDRESS=$6 PREFIX=$7
+TAR=$1 OUT=$2 LAYOUT=$3 TABLE=$4 FIRMWARE=$5 HOST=$6 ADDRESS=$7 PREFIX=$8
 NETWORK=${ADDRESS%.*}
 UU=$PREFIX-1ab0-4000-8000-0000000000
-ROOT_UUID=${UU}01 BOOT_UUID=${UU}02 SWAP_UUID=${UU}03 DATA_UUID=${UU}04 HOME_UUID=${UU}05 POOL_UUID=${UU}06
-ROOT_MIB=2304 HOME_MIB=256 SWAP_MIB=128
+ROOT_UUID=${UU}01 BOOT_UUID=${UU}02 SWAP_UUID=${UU}03 DATA_UUID=${UU}04 HOME_UUID=${UU}05 POOL_UUID=${UU}06 ESP_ID=${PREFIX^^}
+ROOT_MIB=2304 HOME_MIB=256 SWAP_MIB=128 ESP_MIB=64
 SYSTEM=$OUT/system.img DATA=$OUT/data.img POOL=$OUT/pool.img
 rm -f "$SYSTEM" "$DATA" "$POOL"
 truncate -s 4G "$SYSTEM"; truncate -s 1G "$DATA"; truncate -s 512M "$POOL"
@@ -23,13 +24,14 @@ truncate -s 4G "$SYSTEM"; truncate -s 1G "$DATA"; truncate -s 512M "$POOL"
 {
   if [ "$TABLE" = gpt ]; then
     echo 'label: gpt'; echo "label-id: ${UU}A1"
-    echo 'start=1MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name="bios"'
+    if [ "$FIRMWARE" = uefi ]; then echo "start=1MiB, size=${ESP_MIB}MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=\"EFI System Partition\""
+    else echo 'start=1MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name="bios"'; fi
     linux=L swap=S pv=E6D6D379-F507-44C2-A23C-238F2A3DF928
   else
     echo 'label: dos'; echo "label-id: 0x$PREFIX"
     linux=83 swap=82 pv=8e
   fi
-  # the first sector: after the BIOS boot partition there is no need to say it
+  # the first sector: after that partition there is no need to say it
   echo "$([ "$TABLE" = gpt ] || echo 'start=1MiB, ')size=256MiB, type=$linux"
   if [ "$LAYOUT" = lvm ]; then echo "type=$pv"
   else echo "size=${ROOT_MIB}MiB, type=$linux"; echo "size=${HOME_MIB}MiB, type=$linux"; echo "size=${SWAP_MIB}MiB, type=$swap"; fi
@@ -81,6 +83,7 @@ else
   ROOT_NAME=UUID=$ROOT_UUID HOME_NAME=UUID=$HOME_UUID SWAP_NAME=UUID=$SWAP_UUID
 fi
 volume / "$SYSTEM" $(place root) ext4; volume /home "$SYSTEM" $(place home) ext4
+if [ "$FIRMWARE" = uefi ]; then loop "$SYSTEM" $(part "$SYSTEM" 1); E=$device; volume /boot/efi "$SYSTEM" $(part "$SYSTEM" 1) vfat; mkfs.vfat -F 32 -i "$ESP_ID" -n ESP "$E" >/dev/null; fi
 loop "$DATA" $(part "$DATA" 1); D=$device; volume /data "$DATA" $(part "$DATA" 1) xfs
 loop "$POOL"; P=$device; volume /pool "$POOL" 0 $((512 << 20)) btrfs
 
@@ -118,6 +121,11 @@ GRUB_CMDLINE_LINUX="console=ttyS0,115200"
 GRUB_TERMINAL="console serial"
 GRUB_DISABLE_OS_PROBER=true
 F
+
+if [ "$FIRMWARE" = uefi ]; then
+  mkdir "$M/boot/efi"
+  echo "UUID=${ESP_ID:0:4}-${ESP_ID:4} /boot/efi vfat umask=0077 0 1" >>"$M/etc/fstab"
+fi
 
 bash "$here/guest-programs.sh" "$M"
 cp "$here/guest-load.sh" "$M/usr/local/sbin/lab-load"; chmod 755 "$M/usr/local/sbin/lab-load"
@@ -161,9 +169,18 @@ if chroot "$M" lsinitramfs "/boot/initrd.img-$kernel" | grep -E 'vmw_pvscsi|vmxn
 
 mkdir -p "$M/boot/grub"
 echo "(hd0) $S" >"$M/boot/grub/device.map"
-chroot "$M" grub-install --target=i386-pc --modules='ext2 part_gpt part_msdos' "$S"
+[ "$FIRMWARE" = uefi ] || chroot "$M" grub-install --target=i386-pc --modules='ext2 part_gpt part_msdos' "$S"
 chroot "$M" update-grub
 rm "$M/boot/grub/device.map"
+if [ "$FIRMWARE" = uefi ]; then
+  # as Debian's signed GRUB: it reads the menu's place from its own folder. This machine cannot mount FAT: mtools write there
+  grub-mkimage -O x86_64-efi -p /EFI/debian -o "$OUT/grubx64.efi" part_gpt part_msdos fat ext2 lvm search search_fs_uuid normal configfile linux echo test gzio serial terminal all_video
+  printf 'search.fs_uuid %s root\nset prefix=($root)/grub\nconfigfile $prefix/grub.cfg\n' "$BOOT_UUID" >"$OUT/grub.cfg"
+  mmd -i "$E" ::/EFI ::/EFI/debian
+  mcopy -i "$E" "$OUT/grubx64.efi" "$OUT/grub.cfg" ::/EFI/debian/
+  rm "$OUT/grubx64.efi" "$OUT/grub.cfg"
+  cp "$M/boot/vmlinuz-$kernel" "$OUT/kernel"; cp "$M/boot/initrd.img-$kernel" "$OUT/initramfs"
+fi
 rm -f "$M/usr/local/sbin/losetup"
 grep -q "root=$ROOT_NAME ro" "$M/boot/grub/grub.cfg"
 (IFS=,; echo "[${volumes[*]}]") >"$OUT/volumes.json"

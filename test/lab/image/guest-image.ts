@@ -10,6 +10,7 @@ import type { Table } from './image.ts'
 export interface GuestSourceLayout {
   layout: 'plain' | 'lvm'
   table: Table
+  firmware: 'bios' | 'uefi'
   hostName: string
   /** of the bond; its network is a /24 */
   address: string
@@ -18,13 +19,15 @@ export interface GuestSourceLayout {
 }
 
 /** A file system in an image. */
-const ImageVolume = z.object({ mountPoint: z.string(), image: z.string(), offsetBytes: z.number(), sizeBytes: z.number(), type: z.enum(['ext4', 'xfs', 'btrfs']) })
+const ImageVolume = z.object({ mountPoint: z.string(), image: z.string(), offsetBytes: z.number(), sizeBytes: z.number(), type: z.enum(['ext4', 'xfs', 'btrfs', 'vfat']) })
 export type ImageVolume = z.infer<typeof ImageVolume>
 
 export interface GuestSourceDisks {
   /** image files, in the order in which the source has them */
   disks: readonly string[]
   volumes: readonly ImageVolume[]
+  /** for UEFI: what the entry of its firmware starts; the firmware itself is not part of the disks */
+  kernel?: { kernel: string, initramfs: string }
 }
 
 export interface ApplianceDisks { root: string, kernel: string, initramfs: string }
@@ -51,11 +54,11 @@ async function guestRoot(say: (line: string) => void, signal: AbortSignal): Prom
 
 /** Unpacks fresh copies of the source's disks into `directory`, building the images first where they are missing. */
 export async function checkOutGuestSource(directory: string, o: GuestSourceLayout, say: (line: string) => void, signal: AbortSignal): Promise<GuestSourceDisks> {
-  const variant = [o.layout, o.table, o.hostName, o.address, o.prefix]
+  const variant = [o.layout, o.table, o.firmware, o.hostName, o.address, o.prefix]
   const packed = join(CACHE, `guest-source-${await sourceKey()}-${variant.join('-')}`)
   if (!await exists(packed)) {
     const root = await guestRoot(say, signal)
-    await once(packed, say, `the disks of the source ${o.hostName} (${o.layout}, ${o.table})`, signal, async (temporary) => {
+    await once(packed, say, `the disks of the source ${o.hostName} (${o.layout}, ${o.table}, ${o.firmware})`, signal, async (temporary) => {
       await mkdir(temporary)
       await tool('bash', [join(IMAGE_SCRIPTS, 'guest-disks.sh'), root, temporary, ...variant], { timeoutMs: BUILD_TIMEOUT_MS, signal })
       for (const disk of DISKS) await pack(join(temporary, disk), signal)
@@ -66,7 +69,10 @@ export async function checkOutGuestSource(directory: string, o: GuestSourceLayou
     await unpack(join(packed, disk), file, signal)
     return file
   }))
-  return { disks, volumes: z.array(ImageVolume).parse(JSON.parse(await readFile(join(packed, 'volumes.json'), 'utf8'))) }
+  return {
+    disks, volumes: z.array(ImageVolume).parse(JSON.parse(await readFile(join(packed, 'volumes.json'), 'utf8'))),
+    ...o.firmware === 'uefi' ? { kernel: { kernel: join(packed, 'kernel'), initramfs: join(packed, 'initramfs') } } : {},
+  }
 }
 
 export async function checkOutAppliance(directory: string, say: (line: string) => void, signal: AbortSignal): Promise<ApplianceDisks> {

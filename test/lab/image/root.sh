@@ -1,6 +1,7 @@
 #!/bin/bash
 # root.sh OUT.tar [PACKAGE...] : the root tree of the lab's source server: Debian 12, minimal, bootable, trimmed of what only costs time.
-# With further packages it is the one of the lab's guests: btrfs stays, what only PostgreSQL's just-in-time compiler needs goes.
+# With further packages it is the one of the lab's guests: btrfs stays, and as emulation makes every byte slow, more goes: what only PostgreSQL's just-in-time compiler or
+# nobody here needs, and more drivers.
 set -euo pipefail
 # in a mount namespace of its own and with its scratch space beside the result: whatever ends it, nothing stays mounted or hidden elsewhere
 if [ "${LANDFALL_LAB_UNSHARED:-}" != 1 ]; then LANDFALL_LAB_UNSHARED=1 exec unshare -m --propagation private bash "$0" "$@"; fi
@@ -22,7 +23,17 @@ modules='/lib/modules/*/kernel'
 for path in sound drivers/{accel,bluetooth,dma,edac,firewire,gpu,hid,hwmon,iio,infiniband,input/touchscreen,isdn,leds,media,mmc,mtd,mfd,nfc,platform,power,staging,target,thunderbolt,usb,vhost,video,w1} \
   drivers/net/{ethernet,wireless,usb,can,hamradio,ieee802154,wwan} fs/{afs,ceph,cifs,smb,coda,dlm,f2fs,gfs2,jfs,nfs,nfsd,ntfs,ntfs3,ocfs2,orangefs,reiserfs,ubifs,udf,9p} \
   net/{bluetooth,can,ceph,dccp,mac80211,netfilter,openvswitch,rds,rxrpc,sched,sctp,sunrpc,tipc,wireless}; do trim+=(--dpkgopt="path-exclude=$modules/$path/*"); done
-if [ $# = 0 ]; then trim+=(--dpkgopt="path-exclude=$modules/fs/btrfs/*"); else trim+=(--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*'); fi
+hooks=()
+if [ $# = 0 ]; then trim+=(--dpkgopt="path-exclude=$modules/fs/btrfs/*")
+else
+  for path in arch/x86/kvm 'drivers/scsi/*' 'drivers/misc/*' drivers/{comedi,crypto,md/bcache} drivers/input/{joystick,keyboard,misc,mouse,tablet} drivers/net/{arcnet,fddi,hippi,hyperv,mdio,phy,ppp,slip,wan}; do
+    trim+=(--dpkgopt="path-exclude=$modules/$path/*")
+  done
+  trim+=(--dpkgopt="path-exclude=$modules/lib/test_*" --dpkgopt='path-exclude=/lib/udev/hwdb.d/*' --dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/*/libz3*')
+  trim+=(--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*' --dpkgopt='path-exclude=/usr/lib/*/gconv/*' --dpkgopt='path-exclude=/usr/lib/*/perl/*/CORE/*' --dpkgopt='path-exclude=/usr/lib/*/perl/*/auto/Encode/[CJKT]*/*')
+  # what its own package needs until it is set up
+  hooks+=(--customize-hook='rm -rf "$1"/usr/lib/python3* "$1"/usr/bin/python3* "$1"/usr/lib/udev/hwdb.bin; chroot "$1" sh -c "pg_lsclusters -h | while read -r version name rest; do pg_dropcluster \"\$version\" \"\$name\"; done"')
+fi
 
 mmdebstrap --quiet --variant=minbase --mode=root --format=tar --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include="$PACKAGES" \
   --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --dpkgopt='force-unsafe-io' "${trim[@]}" \
@@ -30,5 +41,5 @@ mmdebstrap --quiet --variant=minbase --mode=root --format=tar --hook-dir=/usr/sh
   --customize-hook='chroot "$1" sh -c "echo root:landfall-lab | chpasswd"' \
   --customize-hook='chroot "$1" systemctl -q enable systemd-networkd.service serial-getty@ttyS0.service' \
   --customize-hook='chroot "$1" systemctl -q mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty@tty1.service systemd-timesyncd.service' \
-  --customize-hook='rm -rf "$1"/var/cache/apt/archives/* "$1"/var/lib/apt/lists/*' \
+  "${hooks[@]}" --customize-hook='rm -rf "$1"/var/cache/apt/archives/* "$1"/var/lib/apt/lists/*' \
   bookworm "$OUT"
