@@ -44,7 +44,7 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, o
   }
   const guest = await startGuest(run, {
     name: vm.id, cpus: Math.min(hardware.cpus, MAX_CPUS), memoryMib: Math.min(hardware.memoryMib, MAX_MEMORY_MIB), restarts: options.restarts === true,
-    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, disks), ...diskArguments(disks, layers), ...adapterArguments(hardware)],
+    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, disks), ...diskArguments(hardware, disks, layers), ...adapterArguments(hardware)],
   })
   return {
     vm, guest, consoleFile: guest.consoleFile, isRunning: () => guest.process.isRunning(),
@@ -61,12 +61,15 @@ function controllerArguments(hardware: LabHardware, disks: LabVm['disks']): stri
   return [...new Set(disks.map(d => d.controllerKey))].flatMap((_, index) => ['-device', `${device},id=scsi${String(index)}`])
 }
 
-function diskArguments(disks: LabVm['disks'], layers: readonly string[]): string[] {
+/** Debian's UEFI has no driver for VMware's SCSI controllers: the disk that it starts from is on a SATA controller, which VMware has, too. */
+function diskArguments({ firmware }: LabHardware, disks: LabVm['disks'], layers: readonly string[]): string[] {
   const controllers = [...new Set(disks.map(d => d.controllerKey))]
   return disks.flatMap((disk, index) => [
     // nothing of the layer outlives the machine: host caching without flushes is right
     '-drive', `if=none,id=d${String(index)},file=${layers[index] ?? ''},format=qcow2,cache=unsafe`,
-    '-device', `scsi-hd,drive=d${String(index)},bus=scsi${String(controllers.indexOf(disk.controllerKey))}.0,scsi-id=${String(disk.unit)},serial=${disk.uuid},vendor=VMware,product=Virtual disk,ver=2.0${index === 0 ? ',bootindex=1' : ''}`,
+    ...index === 0 && firmware === 'uefi'
+      ? ['-device', 'ich9-ahci,id=sata0', '-device', `ide-hd,drive=d0,bus=sata0.0,serial=${disk.uuid.slice(0, 20)},bootindex=1`]
+      : ['-device', `scsi-hd,drive=d${String(index)},bus=scsi${String(controllers.indexOf(disk.controllerKey))}.0,scsi-id=${String(disk.unit)},serial=${disk.uuid},vendor=VMware,product=Virtual disk,ver=2.0${index === 0 ? ',bootindex=1' : ''}`],
   ])
 }
 
