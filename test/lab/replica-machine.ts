@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { firmwareArguments } from './full/firmware.ts'
+import { firmwareArguments, type Firmware } from './full/firmware.ts'
 import { startGuest, type Guest } from './full/guest.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
@@ -24,6 +24,8 @@ export interface ReplicaMachine {
 export interface ReplicaOptions {
   /** a guest that starts again does so, instead of being off */
   restarts?: boolean
+  /** the first three numbers of the network that a VM is put into; 10.77.0 when nothing is said */
+  networkOf?: (vmName: string) => string | undefined
 }
 
 /** Emulation is slow and this machine small: a replica gets at most this, whatever the VM's record says. */
@@ -35,6 +37,7 @@ const REPORT = /LANDFALL-BOOT (\{.*\})\s*$/m
 export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, options: ReplicaOptions = {}): Promise<ReplicaMachine> {
   const hardware = await vcsim.hardware(vm)
   const disks = [...vm.disks].sort((a, b) => a.controllerKey - b.controllerKey || a.unit - b.unit)
+  const controllers = [...new Set(disks.map(d => d.controllerKey))]
   const layers: string[] = []
   for (const [index, disk] of disks.entries()) {
     const layer = join(run.path, `${vm.id}-${String(index)}.qcow2`)
@@ -44,7 +47,7 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, o
   }
   const guest = await startGuest(run, {
     name: vm.id, cpus: Math.min(hardware.cpus, MAX_CPUS), memoryMib: Math.min(hardware.memoryMib, MAX_MEMORY_MIB), restarts: options.restarts === true,
-    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, disks), ...diskArguments(hardware, disks, layers), ...adapterArguments(hardware)],
+    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, controllers.length), ...diskArguments(hardware.firmware, disks.map(d => ({ serial: d.uuid, controller: controllers.indexOf(d.controllerKey), unit: d.unit })), layers), ...adapterArguments(hardware, options.networkOf?.(vm.name) ?? '10.77.0')],
   })
   return {
     vm, guest, consoleFile: guest.consoleFile, isRunning: () => guest.process.isRunning(),
@@ -56,27 +59,26 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, o
   }
 }
 
-function controllerArguments(hardware: LabHardware, disks: LabVm['disks']): string[] {
+function controllerArguments(hardware: LabHardware, count: number): string[] {
   const device = hardware.controller === 'pvscsi' ? 'pvscsi' : 'lsi53c895a'
-  return [...new Set(disks.map(d => d.controllerKey))].flatMap((_, index) => ['-device', `${device},id=scsi${String(index)}`])
+  return Array.from({ length: count }).flatMap((_, index) => ['-device', `${device},id=scsi${String(index)}`])
 }
 
 /** Debian's UEFI has no driver for VMware's SCSI controllers: the disk that it starts from is on a SATA controller, which VMware has, too. */
-function diskArguments({ firmware }: LabHardware, disks: LabVm['disks'], layers: readonly string[]): string[] {
-  const controllers = [...new Set(disks.map(d => d.controllerKey))]
+export function diskArguments(firmware: Firmware, disks: readonly { serial: string, controller: number, unit: number }[], layers: readonly string[]): string[] {
   return disks.flatMap((disk, index) => [
     // nothing of the layer outlives the machine: host caching without flushes is right
     '-drive', `if=none,id=d${String(index)},file=${layers[index] ?? ''},format=qcow2,cache=unsafe`,
     ...index === 0 && firmware === 'uefi'
-      ? ['-device', 'ich9-ahci,id=sata0', '-device', `ide-hd,drive=d0,bus=sata0.0,serial=${disk.uuid.slice(0, 20)},bootindex=1`]
-      : ['-device', `scsi-hd,drive=d${String(index)},bus=scsi${String(controllers.indexOf(disk.controllerKey))}.0,scsi-id=${String(disk.unit)},serial=${disk.uuid},vendor=VMware,product=Virtual disk,ver=2.0${index === 0 ? ',bootindex=1' : ''}`],
+      ? ['-device', 'ich9-ahci,id=sata0', '-device', `ide-hd,drive=d0,bus=sata0.0,serial=${disk.serial.slice(0, 20)},bootindex=1`]
+      : ['-device', `scsi-hd,drive=d${String(index)},bus=scsi${String(disk.controller)}.0,scsi-id=${String(disk.unit)},serial=${disk.serial},vendor=VMware,product=Virtual disk,ver=2.0${index === 0 ? ',bootindex=1' : ''}`],
   ])
 }
 
-function adapterArguments(hardware: LabHardware): string[] {
+function adapterArguments(hardware: LabHardware, network: string): string[] {
   return hardware.adapters.flatMap((adapter, index) => [
     // a network of its own, closed to the outside: what answers is only the gateway
-    '-netdev', `user,id=n${String(index)},restrict=on,net=10.77.0.0/24,host=10.77.0.1`,
+    '-netdev', `user,id=n${String(index)},restrict=on,net=${network}.0/24,host=${network}.1`,
     '-device', `${adapter.model},netdev=n${String(index)},mac=${adapter.macAddress},romfile=`,
   ])
 }

@@ -42,6 +42,11 @@ const DATASTORE = 'datastore1'
 const NETWORK = 'Servers'
 const CAPACITY_GIB = 64
 
+/** The VM that a source becomes. */
+export const replicaOf = ({ hostName }: GuestSourceLayout): string => `${hostName}-replica`
+
+const networkOf = ({ address }: GuestSourceLayout): string => address.slice(0, address.lastIndexOf('.'))
+
 export async function createFullLab(o: FullLabOptions, signal: AbortSignal): Promise<FullLab> {
   const say = o.say ?? ((): void => undefined)
   const stale = await sweepStaleRuns()
@@ -53,7 +58,7 @@ export async function createFullLab(o: FullLabOptions, signal: AbortSignal): Pro
   try {
     const password = randomBytes(12).toString('base64url')
     const built = await buildProduct(run, signal)
-    const lines = o.sources.map(source => lineTo(run, source.hostName, source.address.slice(0, source.address.lastIndexOf('.'))))
+    const lines = o.sources.map(source => lineTo(run, source.hostName, networkOf(source)))
     const starting = await startApplianceGuest(run, built, lines, say, signal)
     stack.use(starting.guest)
     const sources: SourceGuest[] = []
@@ -65,7 +70,10 @@ export async function createFullLab(o: FullLabOptions, signal: AbortSignal): Pro
     say(`${String(sources.length + 1)} guests are starting`)
     const certificate = await makeCertificate(run.path, 'front')
     const vcsim = await startVcsim(run, certificate, password, [{ name: DATASTORE, capacityGib: CAPACITY_GIB }], [NETWORK])
-    const follower = stack.use(await startFollower(run, vcsim, createGuestDiskPlug(starting.guest), { restarts: true }))
+    const follower = stack.use(await startFollower(run, vcsim, createGuestDiskPlug(starting.guest), {
+      restarts: true,
+      networkOf: (vmName) => { const source = o.sources.find(s => replicaOf(s) === vmName); return source === undefined ? undefined : networkOf(source) },
+    }))
     const front = stack.use(await startFront({ vcsim, follower, certificate, datacenter: await vcsim.datacenterId(), datastore: DATASTORE }))
     const [appliance] = await Promise.all([starting.ready(), ...sources.map(async source => { await source.ready() })])
     say(`appliance at ${appliance.url}`)

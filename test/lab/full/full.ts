@@ -7,7 +7,7 @@ import { changedOnPurpose, type Comparison } from '../compare.ts'
 import { waitUntil } from '../process-identity.ts'
 import { checkFileSystems, compareImages, pairVolumes } from './compare-images.ts'
 import { HOST_SEEN_FROM_APPLIANCE } from './appliance-guest.ts'
-import type { FullLab } from './full-lab.ts'
+import { replicaOf, type FullLab } from './full-lab.ts'
 import { checkGroups } from './image-places.ts'
 import { checkReplica, type Check } from './replica-checks.ts'
 import type { SourceGuest } from './source-guest.ts'
@@ -58,7 +58,7 @@ export async function prepare(lab: FullLab, options: FullOptions, signal: AbortS
 export async function migrateGuest(lab: FullLab, source: SourceGuest, options: FullOptions, signal: AbortSignal): Promise<FullResult> {
   const name = source.o.hostName
   const job = `move-${name}`
-  const vm = `${name}-replica`
+  const vm = replicaOf(source.o)
   const phasesMs: Record<string, number> = {}
   const timed = async <T>(phase: string, work: () => Promise<T>): Promise<T> => {
     const startedAt = performance.now()

@@ -1,6 +1,7 @@
 /** The counter-proof: the disks of a source as they are, on the hardware of the replica. Were they to boot, the fix-ups would prove nothing. */
 import { join } from 'node:path'
 import { rm } from 'node:fs/promises'
+import { diskArguments } from '../replica-machine.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { tool } from '../tool.ts'
 import { firmwareArguments } from './firmware.ts'
@@ -23,9 +24,7 @@ export async function checkWithoutFixUp(run: RunDirectory, source: SourceGuest, 
   const name = `${source.o.hostName}-unfixed`
   await using guest = await startGuest(run, {
     name, memoryMib: MEMORY_MIB, cpus: 1,
-    arguments: [...await firmwareArguments(run, name, source.o.firmware), '-device', 'pvscsi,id=scsi0', ...layers.flatMap((file, i) => [
-      '-drive', `if=none,id=d${String(i)},file=${file},format=qcow2,cache=unsafe`, '-device', `scsi-hd,drive=d${String(i)},bus=scsi0.0,scsi-id=${String(i)}${i === 0 ? ',bootindex=1' : ''}`,
-    ])],
+    arguments: [...await firmwareArguments(run, name, source.o.firmware), '-device', 'pvscsi,id=scsi0', ...diskArguments(source.o.firmware, layers.map((_, unit) => ({ serial: `unfixed-${String(unit)}`, controller: 0, unit })), layers)],
   }, signal)
   const [seen] = await guest.waitForConsole(/Dropping to a shell|\(initramfs\)|UEFI Interactive Shell|No bootable option| login: /, BOOT_MS)
   for (const layer of layers) await rm(layer, { force: true })
