@@ -10,7 +10,7 @@ import { openCertificateAuthority } from '../../src/trust/certificate-authority.
 import { makeKeyAndCsr } from '../../src/trust/key.ts'
 import { openLine, type Line } from '../interrupted/line.ts'
 import { AGENT } from '../lab/paths.ts'
-import { SoakEvent, SOURCE_ID } from './protocol.ts'
+import { SoakEvent, SOURCE_ID, type SoakOrder } from './protocol.ts'
 
 const RECEIVER = new URL('receiver.ts', import.meta.url).pathname
 
@@ -49,7 +49,7 @@ export class Ends implements AsyncDisposable {
     const task = { ...this.#task, authority: join(this.#folder, 'authority'), stateDirectory: join(this.#folder, 'receiver') }
     const receiver = this.#spawn('receiver', [RECEIVER, JSON.stringify(task)])
     this.#receiver = receiver
-    if (this.#drainAsked) this.askForDrain()
+    if (this.#drainAsked) this.order({ order: 'drain' })
     if (receiver.stdout === null) return
     createInterface({ input: receiver.stdout }).on('line', line => {
       const event = SoakEvent.parse(JSON.parse(line))
@@ -72,10 +72,10 @@ export class Ends implements AsyncDisposable {
   haltAgent(): void { this.#agent?.kill('SIGSTOP') }
   resumeAgent(): void { this.#agent?.kill('SIGCONT') }
 
-  /** Also a receiver that is started later is asked. */
-  askForDrain(): void {
-    this.#drainAsked = true
-    this.#receiver?.stdin?.write('drain\n')
+  /** Also a receiver that is started later is asked for a drain. */
+  order(order: SoakOrder): void {
+    if (order.order === 'drain') this.#drainAsked = true
+    this.#receiver?.stdin?.write(`${JSON.stringify(order)}\n`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

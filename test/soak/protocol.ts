@@ -6,6 +6,19 @@ export const SOURCE_ID = 'soak'
 export const ReceiverTask = z.object({ source: z.string(), target: z.string(), authority: z.string(), stateDirectory: z.string() })
 export type ReceiverTask = z.infer<typeof ReceiverTask>
 
+export const SoakOrder = z.discriminatedUnion('order', [
+  /** nothing is sent until `resume`; changes wait at the source */
+  z.object({ order: z.literal('pause') }),
+  /** as `pause`, and what was captured is forgotten */
+  z.object({ order: z.literal('stop') }),
+  z.object({ order: z.literal('resume') }),
+  /** left out: unlimited */
+  z.object({ order: z.literal('limit'), bandwidthBytesPerS: z.number().optional() }),
+  /** the last one */
+  z.object({ order: z.literal('drain') }),
+])
+export type SoakOrder = z.infer<typeof SoakOrder>
+
 export const SoakEvent = z.discriminatedUnion('event', [
   z.object({ event: z.literal('listening'), port: z.number() }),
   z.object({ event: z.literal('mirroring'), compare: z.string() }),

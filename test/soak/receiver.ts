@@ -12,7 +12,8 @@ import { isAppError } from '../../src/errors/app-error.ts'
 import type { SourceServer, Targets } from '../../src/source/source-server.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { arrivingSources } from '../interrupted/arriving-sources.ts'
-import { ReceiverTask, type SoakEvent } from './protocol.ts'
+import { Orders } from './orders.ts'
+import { ReceiverTask, SoakOrder, type SoakEvent } from './protocol.ts'
 
 const JOB = 'soak'
 const FULL_PAUSE_MS = 300
@@ -20,8 +21,8 @@ const HOLD_MS = 60_000
 
 const tell = (event: SoakEvent): void => { process.stdout.write(`${JSON.stringify(event)}\n`) }
 const signal = new AbortController().signal
-const drainAsked = new AbortController()
-createInterface({ input: process.stdin }).on('line', () => { drainAsked.abort() })
+const orders = new Orders()
+createInterface({ input: process.stdin }).on('line', line => { orders.obey(SoakOrder.parse(JSON.parse(line))) })
 
 /** Which capture the replica goes with; a mirror that is not complete goes with none. */
 class Memory {
@@ -41,21 +42,39 @@ class Memory {
   }
 }
 
-async function serve(server: SourceServer, source: string, targets: Targets, memory: Memory): Promise<boolean> {
-  const found = (_: unknown, findings: readonly Finding[]): void => {
-    for (const finding of findings) tell({ event: 'finding', text: `${finding.code} ${finding.subject}: ${finding.message}` })
-  }
+/** Mirrors when that is needed, then replicates, until the signal aborts or a drain is asked for. */
+async function flow(server: SourceServer, source: string, targets: Targets, memory: Memory, flowing: AbortSignal): Promise<void> {
   const { captureEpoch } = await server.prepare(JOB, [{ index: 0, path: source, mountPoint: '/' }], [], signal)
   if (captureEpoch !== await memory.epoch()) {
     await memory.forget()
     const compare = await memory.mirrored() ? 'attributes' : 'none'
     tell({ event: 'mirroring', compare })
-    const { findings } = await server.mirror({ compare, orphans: 'delete' }, targets, found, signal)
+    const { findings } = await server.mirror({ compare, orphans: 'delete' }, targets, found, flowing)
     found(undefined, findings)
     await memory.keep(captureEpoch)
   }
   tell({ event: 'replicating' })
-  if (!drainAsked.signal.aborted) await server.replicate(targets, found, drainAsked.signal)
+  if (!orders.drain.aborted) await server.replicate(targets, found, AbortSignal.any([flowing, orders.drain]))
+}
+
+function found(_: unknown, findings: readonly Finding[]): void {
+  for (const finding of findings) tell({ event: 'finding', text: `${finding.code} ${finding.subject}: ${finding.message}` })
+}
+
+async function serve(server: SourceServer, source: string, targets: Targets, memory: Memory): Promise<boolean> {
+  await orders.limit(server, signal)
+  for (;;) {
+    const flowing = await orders.flowing()
+    try {
+      await flow(server, source, targets, memory, flowing)
+    } catch (error) {
+      if (!flowing.aborted || error !== flowing.reason) throw error
+    }
+    if (orders.takeStop()) {
+      await memory.forget()
+      await server.release(signal)
+    } else if (!flowing.aborted) break
+  }
   const { changes, drainMs, progress } = await server.drain({ freeze: false, holdMs: HOLD_MS }, targets, found, signal)
   tell({ event: 'drained', changes, drainMs, latencyMsP99: progress.latencyMsP99 })
   return true

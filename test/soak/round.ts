@@ -21,7 +21,7 @@ export interface RoundResult {
   changes: number, latencyMsP99: number
 }
 
-export const FAULTS = ['kill-agent', 'end-agent', 'kill-receiver', 'cut', 'full', 'halt-agent'] as const
+export const FAULTS = ['kill-agent', 'end-agent', 'kill-receiver', 'cut', 'full', 'halt-agent', 'pause', 'stop', 'limit'] as const
 export type Fault = typeof FAULTS[number]
 
 const SIZE_MIB = 2048
@@ -62,7 +62,7 @@ export async function runRound({ seed, type, faults }: Round, folder: string, si
       quiet.abort()
       await faulting
     }
-    ends.askForDrain()
+    ends.order({ order: 'drain' })
     if (random.chance(0.3)) await disturbOnce(disturbance, inner)
     const drained = await watch.drained(DRAIN_MS, inner)
     note('drained')
@@ -113,6 +113,16 @@ async function disturbOnce({ ends, volume, random, note, faults: [first, ...more
       filled.remove()
       break
     }
+    case 'pause': case 'stop':
+      ends.order({ order: fault })
+      await sleep(lastsMs, over)
+      ends.order({ order: 'resume' })
+      break
+    case 'limit':
+      ends.order({ order: 'limit', bandwidthBytesPerS: 10_000 + random.below(1_000_000) })
+      await sleep(lastsMs, over)
+      ends.order({ order: 'limit' })
+      break
     case 'halt-agent':
       ends.haltAgent()
       await sleep(lastsMs, over)
