@@ -7,11 +7,11 @@ import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
 import { isHandedOver, offeredActions, shownTransmitMode } from '../job/job-state.ts'
-import type { SourceStore, VmwareStore } from '../server/server-store.ts'
+import type { PassphraseStore, SourceStore, VmwareStore } from '../server/server-store.ts'
 import type { ConnectedSources } from '../source/source-server.ts'
 import { endpoint, streamEndpoint, type Endpoint, type StreamEvent } from './endpoint.ts'
 
-export interface JobParts { engine: JobEngine, sources: SourceStore, vmware: VmwareStore, connected: ConnectedSources }
+export interface JobParts { engine: JobEngine, sources: SourceStore, vmware: VmwareStore, passphrases: PassphraseStore, connected: ConnectedSources }
 
 const History = z.object({ after: z.coerce.number().int().min(0).default(0), limit: z.coerce.number().int().min(1).max(1000).default(100) })
 const ActionQuery = z.object({ keepDisks: z.enum(['true', 'false']).default('false'), network: z.string().min(1).max(255).optional() })
@@ -28,7 +28,11 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
         checkRules(body.options.rules)
         const source = await sources.get(body.source)
         const server = await vmware.get(body.vmware)
-        return await viewOf(parts, await engine.create({ ...body, source: source.id, vmware: server.id }))
+        const { passphrase, ...wanted } = body
+        checkPassphrase(wanted.options.layout?.encryption, passphrase)
+        const job = await engine.create({ ...wanted, source: source.id, vmware: server.id })
+        if (passphrase !== undefined) await parts.passphrases.put(job.id, passphrase)
+        return await viewOf(parts, job)
       }),
 
     endpoint({ id: 'job.show', method: 'get', path: '/jobs/{job}', summary: 'One job', access: 'monitor', status: 200, answer: JobView },
@@ -53,6 +57,12 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
     streamEndpoint({ id: 'job.watch', method: 'get', path: '/jobs/{job}/events', summary: 'The job now and after each change, and its history, as server-sent events', access: 'monitor', status: 200, answer: JobStreamEvent },
       ({ parameter, header, signal }) => watchJob(parts, parameter('job'), lastEventId(header('last-event-id')), signal)),
   ]
+}
+
+/** @throws {AppError} REQUEST_INVALID */
+function checkPassphrase(encryption: 'decrypt' | 're-encrypt' = 'decrypt', passphrase: string | undefined): void {
+  if (encryption === 're-encrypt' && passphrase === undefined) throw new AppError('REQUEST_INVALID', 'a job that encrypts anew needs the new passphrase')
+  if (encryption !== 're-encrypt' && passphrase !== undefined) throw new AppError('REQUEST_INVALID', 'a passphrase is for jobs that encrypt anew (layout.encryption "re-encrypt")')
 }
 
 async function *watchJob(parts: JobParts, idOrName: string, after: number, signal: AbortSignal): AsyncGenerator<StreamEvent> {

@@ -91,7 +91,7 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
   const volumes = parts.use(overrides.volumes ?? new LinuxVolumeStack({ runner, stateDirectory: state, devicesBySerial: config.devicesBySerial, clock }))
   const connected = parts.use(new SourceRegistry())
   const seams: Seams = {
-    scripts: new ExecaScriptRunner(config.tasksDirectory), sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock, state),
+    scripts: new ExecaScriptRunner(config.tasksDirectory), passphrases: servers.passphrases, sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock, state),
     store: jobs, clock, log: jobLog, times: { ...DEFAULT_TIMES, bootMs: config.bootTimeoutMs, holdMs: config.holdMs }, bootId: overrides.bootId ?? (await readFile(BOOT_ID_PATH, 'utf8')).trim(),
   }
   const engine = parts.use(await JobEngine.start(seams, jobSteps(seams)))
@@ -122,7 +122,7 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
         engine, vmware: servers.vmware, clock, openHypervisor, closeHypervisor: async vmwareId => { await hypervisors.close(vmwareId) },
         probeVmware: async (server, signal) => await probeVmware(probe, server, signal),
       }),
-      ...jobEndpoints({ engine, sources: servers.sources, vmware: servers.vmware, connected }),
+      ...jobEndpoints({ engine, sources: servers.sources, vmware: servers.vmware, passphrases: servers.passphrases, connected }),
     ],
     access: servers.access, clock, log: apiLog, version: VERSION, tls: identity, address: config.apiAddress, port: config.apiPort,
   }))

@@ -1,9 +1,9 @@
 import { Option, type Command } from 'commander'
-import { JobView } from '../domain/job.ts'
+import { CreateJob, JobView } from '../domain/job.ts'
 import { AppError } from '../errors/app-error.ts'
 import { addCommand, collect, type Surroundings } from './command.ts'
 import { CreateFlags, createRequest } from './job-options.ts'
-import { addLayoutFlags } from './layout-flags.ts'
+import { addLayoutFlags, passphraseOf } from './layout-flags.ts'
 import { asArgument, printJson } from './output.ts'
 import { addSendingOptions } from './sending-options.ts'
 
@@ -20,8 +20,11 @@ export function addJobCreate(parent: Command, surroundings: Surroundings): void 
   addLayoutFlags(addSendingOptions(addCommand(parent, {
     usage: 'create <name>', summary: 'create a job: the migration of one source to one replica',
     details: 'Nothing is made on the VMware server before "landfall job start". "landfall vmware list --places" shows datastores and networks,\n"landfall server show" the volumes and adapters of the source.',
-  }, surroundings, async ({ args, options, client, terminal, signal, json }) => {
-    const job = await client.post('/jobs', JobView, { body: await createRequest(args[0] ?? '', CreateFlags.parse(options)), signal })
+  }, surroundings, async ({ args, options, client, terminal, environment, signal, json }) => {
+    const flags = CreateFlags.parse(options)
+    const request = await createRequest(args[0] ?? '', flags)
+    const passphrase = await passphraseOf(flags, environment, terminal, signal)
+    const job = await client.post('/jobs', JobView, { body: CreateJob.parse({ ...request, ...(passphrase === undefined ? {} : { passphrase }) }), signal })
     if (json) printJson(terminal, job)
     else terminal.out(`Created job ${job.name}. Next: landfall job validate ${asArgument(job.name)}\n`)
   }))).requiredOption('--source <name>', 'source server').requiredOption('--vmware <name>', 'VMware server').requiredOption('--datastore <name>', 'datastore of the replica')

@@ -5,9 +5,11 @@ import type { JobOptions } from '../domain/job.ts'
 import { LayoutOptions } from '../domain/layout-options.ts'
 import { AppError } from '../errors/app-error.ts'
 import { collect } from './command.ts'
+import { readSecretFile, type Environment } from './settings.ts'
+import type { Terminal } from './terminal.ts'
 
 export const LayoutFlags = z.object({
-  disks: z.string().optional(), size: z.array(z.string()).default([]), groupSize: z.array(z.string()).default([]), maxPv: z.array(z.string()).default([]), encryption: z.string().optional(),
+  disks: z.string().optional(), size: z.array(z.string()).default([]), groupSize: z.array(z.string()).default([]), maxPv: z.array(z.string()).default([]), encryption: z.string().optional(), passphraseFile: z.string().optional(),
 })
 export type LayoutFlags = z.infer<typeof LayoutFlags>
 
@@ -18,6 +20,21 @@ export function addLayoutFlags(command: Command): Command {
     .option('--group-size <GROUP=SIZE>', 'size of a volume group on the replica (repeatable; default: as on the source)', collect)
     .option('--max-pv <GROUP=SIZE>', 'with a disk per volume: largest physical volume of a group (repeatable; default: what the datastore takes)', collect)
     .addOption(new Option('--encryption <how>', 'encrypted volumes arrive in the clear, or encrypted anew (default: decrypt)').choices(['decrypt', 're-encrypt']))
+    .option('--passphrase-file <file>', 'file whose first line is the passphrase of what is encrypted anew (default: LANDFALL_PASSPHRASE, or a prompt)')
+}
+
+/** The passphrase that the flags need: from a file, the environment, or a person who gives it twice. @throws {AppError} REQUEST_INVALID */
+export async function passphraseOf({ encryption, passphraseFile }: Pick<LayoutFlags, 'encryption' | 'passphraseFile'>, environment: Environment, terminal: Pick<Terminal, 'askHidden'>, signal: AbortSignal): Promise<string | undefined> {
+  if (encryption !== 're-encrypt') {
+    if (passphraseFile !== undefined) throw new AppError('REQUEST_INVALID', '--passphrase-file needs --encryption re-encrypt')
+    return undefined
+  }
+  if (passphraseFile !== undefined) return await readSecretFile(passphraseFile)
+  const variable = environment['LANDFALL_PASSPHRASE']
+  if (variable !== undefined && variable !== '') return variable
+  const first = await terminal.askHidden('New passphrase of the encrypted volumes: ', signal)
+  if (await terminal.askHidden('The same again: ', signal) !== first) throw new AppError('REQUEST_INVALID', 'the passphrases differ')
+  return first
 }
 
 /** @throws {AppError} REQUEST_INVALID; ZodError for values that the API would refuse */

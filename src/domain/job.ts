@@ -91,7 +91,14 @@ export const EditJob = z.strictObject({
 }).partial()
 export type EditJob = z.infer<typeof EditJob>
 
-export const CreateJob = z.object({ name, source: z.string().min(1), vmware: z.string().min(1), options: JobOptions })
+/** Opens what is encrypted anew. It is typed at a console whose keyboard nobody has set up: printable ASCII. */
+export const Passphrase = z.string().regex(/^[\x20-\x7e]{8,512}$/, '8 to 512 characters of printable ASCII')
+
+export const CreateJob = z.object({
+  name, source: z.string().min(1), vmware: z.string().min(1), options: JobOptions,
+  /** needed, and only taken, where encrypted volumes are encrypted anew; kept sealed, never shown again */
+  passphrase: Passphrase.optional(),
+})
 export type CreateJob = z.infer<typeof CreateJob>
 
 export const PhaseTime = z.object({ phase: z.string(), startedAtUtc: z.string(), endedAtUtc: z.string().optional() })

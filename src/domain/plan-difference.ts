@@ -24,7 +24,7 @@ export const PLAN_DIFFERENCES = {
   XFS_STRIPE_DROPPED: '',
   ARRAY_REMOVED: 'The datastore has to guard against the loss of a disk.',
   DECRYPTED: 'The data lies on the datastore in the clear. Choose to encrypt again if that must not be.',
-  RE_ENCRYPTED: 'The volume has a new key and a new passphrase; key files, TPM and network unlocking of the source do not open it.',
+  RE_ENCRYPTED: 'The volume has a new key and a new passphrase, for which the replica asks at its console when it starts: be there. Key files, TPM and network unlocking of the source do not open it.',
   MULTIPATH_REMOVED: 'Check that nothing on the source but its boot configuration names the multipath device.',
   ADAPTER_DISCARDED: '',
   MAC_CHANGED: '',

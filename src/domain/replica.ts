@@ -20,7 +20,12 @@ export const PlannedDisk = z.object({
 export type PlannedDisk = z.infer<typeof PlannedDisk>
 
 /** A LUKS container that is made anew, with the identity of the source's. */
-export const PlannedEncryption = Encryption.pick({ name: true, type: true, uuid: true, label: true, cipher: true, keyBits: true })
+export const PlannedEncryption = Encryption.pick({ name: true, type: true, uuid: true, label: true, cipher: true, keyBits: true }).extend({
+  /** what lies before its data, as on the source, so that as much fits into it; 0: its header lies elsewhere on the source */
+  headerBytes: z.number().int().nonnegative().default(0),
+  /** how its key follows from the passphrase */
+  keyDerivation: z.enum(['argon2id', 'pbkdf2']).default('argon2id'),
+})
 export type PlannedEncryption = z.infer<typeof PlannedEncryption>
 
 export const PlannedPhysicalVolume = z.object({

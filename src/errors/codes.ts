@@ -100,6 +100,7 @@ export const CODES = {
   JOB_EXISTS: entry(409, 4, false, 'Choose another job name.'),
   JOB_TRANSITION_INVALID: entry(409, 4, false, 'Wait for the state in which this is offered; "landfall job show" lists the actions offered now.'),
   JOB_VALIDATION_FAILED: entry(409, 4, false, 'Correct the errors that "landfall job validate" lists.'),
+  PASSPHRASE_MISSING: entry(409, 4, false, 'Delete the job and create it again with its passphrase, or with "--encryption decrypt".'),
   TASK_INVALID: entry(409, 4, false, 'Put the script into the tasks directory of the appliance, executable, writable for its administrator only.'),
   TASKS_FULL: entry(409, 4, true, 'Wait until some of the tasks of this job have run.'),
   SCHEDULE_NEVER_OPENS: entry(400, 2, false, 'Give the schedule a start in the future, an interval, a queue or a window that opens.'),

@@ -13,7 +13,7 @@ import { withSource } from './with-source.ts'
 
 /** A lost link is waited for and the mirror goes on with what still differs. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
 export async function mirror(
-  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'clock' | 'log' | 'bootId'>, job: JobHandle, signal: AbortSignal,
+  seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'log' | 'bootId'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
   const mounted = await remountReplica(seams, job, signal)
   await using targets = await OpenTargets.open(seams.openTarget, mounted, signal)

@@ -18,14 +18,21 @@ export function planned(job: JobHandle): { plan: ReplicaPlan, workload: Workload
   return { plan, workload }
 }
 
+/** Of what the job encrypts anew. @throws {AppError} PASSPHRASE_MISSING, STORE_INVALID */
+export async function passphraseOf({ passphrases }: Pick<Seams, 'passphrases'>, job: JobHandle): Promise<string> {
+  const kept = await passphrases.get(job.record.id)
+  if (kept === undefined) throw new AppError('PASSPHRASE_MISSING', `the appliance keeps no passphrase for job ${job.record.name}, whose volumes are encrypted anew`)
+  return kept
+}
+
 /** Disks made, attached and mounted as planned, as far as they are not; each effect is in the job's record when the next one begins. */
 export async function mountReplica(
-  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
+  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
 ): Promise<readonly MountedVolume[]> {
   const { plan } = planned(job)
   if (job.record.state !== 'protecting') await abandonTest(seams, job, signal) // that state follows its test itself
   const build = async (): Promise<readonly MountedVolume[]> => await seams.replica.build(
-    { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes },
+    { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes, passphrase: async () => await passphraseOf(seams, job) },
     async built => { await job.update({ built }) }, signal)
   const failed = async (error: Error, pauseMs: number): Promise<void> => {
     await job.update({ health: 'warning', activity: `waiting to try again: ${error.message}` })
@@ -35,7 +42,7 @@ export async function mountReplica(
 }
 
 /** As `mountReplica`, with a connection of its own. */
-export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
+export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
   await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
   return await mountReplica(seams, job, hypervisor, signal)
 }

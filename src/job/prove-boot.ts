@@ -10,7 +10,7 @@ import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { connectedSource } from './with-source.ts'
 
-type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes'>
+type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes' | 'passphrases'>
 
 const POWER_OFF_MS = 60_000
 /** the downtime is measured as finely as this */
@@ -63,11 +63,12 @@ export async function finishSource(seams: ProofSeams, job: JobHandle, signal: Ab
 }
 
 /** The replica is its users' server: nothing of it will be taken back. */
-async function forget({ replica, volumes, log }: ProofSeams, job: JobHandle): Promise<void> {
+async function forget({ replica, volumes, passphrases, log }: ProofSeams, job: JobHandle): Promise<void> {
   try {
     await replica.forgetFixUps({ jobId: job.record.id, volumes })
+    await passphrases.remove(job.record.id)
   } catch (error) {
-    log.warn({ err: error, jobId: job.record.id }, 'copies of what the boot fix-ups replaced could not be deleted')
+    log.warn({ err: error, jobId: job.record.id }, 'what the appliance kept for the job could not be deleted')
   }
 }
 

@@ -15,13 +15,14 @@ const RELEASE_MS = 30_000
  * @throws {AppError} VSPHERE_STATE when an unproven replica VM runs
  */
 export async function remove(
-  { sources, openHypervisor, volumes, replica, clock, log }: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal,
+  { sources, openHypervisor, volumes, replica, passphrases, clock, log }: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
   const { record } = job
   await job.update({ activity: 'removing' })
   await clearTest({ openHypervisor, volumes, replica, clock, log }, job, signal, 'undone')
   if (isTested(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover?.message ?? 'the test cutover could not be undone')
   await letGo({ sources, log }, job, signal)
+  await passphrases.remove(record.id)
   if (isHandedOver(record)) {
     await job.note('kept', `the VM ${record.plan?.vmName ?? record.options.vmName} and its disks belong to their users and were not touched`)
     return 'cleaned-up'

@@ -40,7 +40,7 @@ export interface JobHandle {
 export type Step = (job: JobHandle, signal: AbortSignal) => Promise<JobEvent | undefined>
 
 export interface PlanRequest { jobId: string, workload: Workload, options: JobOptions, places: Places }
-export interface BuildRequest { jobId: string, plan: ReplicaPlan, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack }
+export interface BuildRequest { jobId: string, plan: ReplicaPlan, built: BuiltReplica, hypervisor: Hypervisor, volumes: VolumeStack, passphrase: () => Promise<string> }
 export interface BootRequest {
   jobId: string
   plan: ReplicaPlan
@@ -56,7 +56,7 @@ export interface DiscardRequest { jobId: string, built: BuiltReplica, hypervisor
 export interface ReplicaWork {
   /** Pure. The findings are the whole validation: without an error among them the plan can be built. */
   plan(request: PlanRequest): { plan: ReplicaPlan | undefined, findings: readonly Finding[] }
-  /** Disks made, attached, partitioned, formatted, mounted, as far as they are not; `keep` after each effect. */
+  /** Disks made, attached, partitioned, encrypted, formatted, mounted, as far as they are not; `keep` after each effect. */
   build(request: BuildRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<readonly MountedVolume[]>
   /**
    * Makes the mounted replica boot on the target, all of it or nothing: until `beforeChanges` is called, when all has passed, the volumes are as they were, and from then on
@@ -90,7 +90,16 @@ export interface JobTimes {
 
 export const DEFAULT_TIMES: JobTimes = { connectMs: 30_000, drainMs: 1800_000, holdMs: 60_000, bootMs: 900_000 }
 
+/** The passphrases of jobs whose volumes are encrypted anew, sealed; `server/server-store.ts` keeps them. */
+export interface Passphrases {
+  /** @throws {AppError} STORE_INVALID when it cannot be decrypted */
+  get(jobId: string): Promise<string | undefined>
+  /** Fine when there is none. */
+  remove(jobId: string): Promise<void>
+}
+
 export interface Seams {
+  passphrases: Passphrases
   /** runs the tasks of users */
   scripts: ScriptRunner
   sources: ConnectedSources

@@ -10,10 +10,10 @@ import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { placedGroups, volumeIdOf } from '../storage/volume-stack.ts'
 import { abandonTest, changeTest, clearTest, testId, testOf, testPlan, UNDO } from './clear-test.ts'
 import { CollectedFindings } from './collect-findings.ts'
-import { planned } from './open-replica.ts'
+import { passphraseOf, planned } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
 
-type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log' | 'times'>
+type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times'>
 
 const POLL_MS = 2000
 
@@ -56,7 +56,7 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
   }
   await changeTest(job, { disks })
   const keep = async (copies: { disks: VirtualDisk[] }): Promise<void> => { await changeTest(job, { disks: copies.disks }) }
-  const mounted = await replica.build({ jobId, plan: made, built: { disks }, hypervisor, volumes }, keep, signal)
+  const mounted = await replica.build({ jobId, plan: made, built: { disks }, hypervisor, volumes, passphrase: async () => await passphraseOf(seams, job) }, keep, signal)
   // the ids came along with the copies
   await volumes.unmark(mounted.map(m => ({ ...m, volumeId: volumeIdOf(ofReplica, m.volume.index) })), signal)
   const copies = testOf(job).disks

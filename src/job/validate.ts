@@ -3,7 +3,9 @@ import type { Finding } from '../domain/finding.ts'
 import type { Job } from '../domain/job.ts'
 import { CODES } from '../errors/codes.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import type { ReplicaPlan } from '../domain/replica.ts'
 import type { JobEvent } from './job-state.ts'
+import { passphraseOf } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { connectedSource } from './with-source.ts'
 
@@ -11,7 +13,7 @@ const DESCRIBE_MS = 120_000
 
 /** An unreachable source or VMware server is a finding, too: the person corrects it and validates again. */
 export async function validate(
-  { sources, openHypervisor, replica, store, clock, times }: Pick<Seams, 'sources' | 'openHypervisor' | 'replica' | 'store' | 'clock' | 'times'>,
+  { sources, openHypervisor, replica, store, passphrases, clock, times }: Pick<Seams, 'sources' | 'openHypervisor' | 'replica' | 'store' | 'passphrases' | 'clock' | 'times'>,
   job: JobHandle, signal: AbortSignal,
 ): Promise<JobEvent> {
   await job.update({ activity: 'asking the source and the VMware server', lastError: undefined })
@@ -27,6 +29,7 @@ export async function validate(
   if (workload !== undefined && places !== undefined) {
     const planned = replica.plan({ jobId: job.record.id, workload, options: job.record.options, places })
     findings.push(...planned.findings)
+    if (isEncrypted(planned.plan)) await found(findings, 'passphrase', async () => await passphraseOf({ passphrases }, job), signal)
     await job.update({ workload, plan: planned.plan })
   }
   const errors = findings.filter(finding => finding.severity === 'error').length
@@ -35,6 +38,10 @@ export async function validate(
   const activity = passed ? `ready to start, ${String(warnings)} warnings` : `${String(errors)} errors and ${String(warnings)} warnings: see the validation`
   await job.update({ validation: findings, activity, health: errors > 0 ? 'error' : warnings > 0 ? 'warning' : 'ok' })
   return passed ? 'validation-passed' : 'validation-failed'
+}
+
+function isEncrypted(plan: ReplicaPlan | undefined): boolean {
+  return [...plan?.volumes ?? [], ...plan?.volumeGroups?.flatMap(g => g.physicalVolumes) ?? []].some(({ encryption }) => encryption !== undefined)
 }
 
 /** What `ask` answers; what a person can correct becomes a finding. */

@@ -6,7 +6,7 @@ import { HeldLines } from './held-lines.ts'
 export type { Logger } from 'pino'
 
 /** Keys that never reach a log, at any of the depths we log. */
-const SECRETS = ['password', 'token', 'key', 'privateKey', 'cookie', 'authorization', 'ticket', 'secret']
+const SECRETS = ['password', 'token', 'key', 'privateKey', 'cookie', 'authorization', 'ticket', 'secret', 'passphrase']
 
 interface LoggedError { name: string, code?: string, message: string, stack?: string, cause?: LoggedError }
 

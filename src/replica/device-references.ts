@@ -17,16 +17,18 @@ export type Reference =
   | { kind: 'foreign' }
 
 /** What of a plan says which volume groups and opened LUKS containers the replica has; left out: none. */
-export interface KeptNames {
-  volumeGroups?: readonly { name: string, logicalVolumes: readonly { name: string }[] }[] | undefined
-  volumes: readonly (PlannedVolume & { encryption?: { name: string, uuid: string } | undefined })[]
+interface KeptNames {
+  volumeGroups?: readonly { name: string, logicalVolumes: readonly { name: string }[], physicalVolumes?: readonly { encryption?: Named | undefined }[] }[] | undefined
+  volumes: readonly (PlannedVolume & { encryption?: Named | undefined })[]
 }
+interface Named { name: string, uuid: string }
 
 export class DeviceReferences {
   readonly #names = new Map<string, PlannedVolume>()
   /** names below /dev/mapper that the replica makes itself */
   readonly #mapped = new Set<string>()
   readonly #luks = new Set<string>()
+  readonly #opened = new Map<string, string>()
   readonly #volumes: readonly PlannedVolume[]
   readonly #partUuids: ReadonlySet<string>
   readonly #partLabels: ReadonlySet<string>
@@ -44,9 +46,10 @@ export class DeviceReferences {
     for (const planned of plan.volumes) if (planned.partition === 0) this.#names.set(`/dev/${planned.volume.disk}`, planned)
     const kept: KeptNames = plan
     for (const group of kept.volumeGroups ?? []) for (const { name } of group.logicalVolumes) this.#mapped.add(mapNameOf(group.name, name))
-    for (const { encryption } of kept.volumes) {
+    for (const { encryption } of [...kept.volumes, ...kept.volumeGroups?.flatMap(g => g.physicalVolumes ?? []) ?? []]) {
       if (encryption === undefined) continue
       this.#mapped.add(encryption.name)
+      this.#opened.set(encryption.name, encryption.uuid)
       this.#luks.add(encryption.uuid.toLowerCase())
     }
     const partitions = plan.disks.flatMap(d => d.partitions)
@@ -75,6 +78,11 @@ export class DeviceReferences {
   /** Whether the replica has a LUKS container with this UUID. */
   hasLuks(uuid: string): boolean {
     return this.#luks.has(uuid.toLowerCase())
+  }
+
+  /** The UUID of the LUKS container that is opened under this name; undefined when the replica has none. */
+  openedAs(name: string): string | undefined {
+    return this.#opened.get(name)
   }
 
   /** The name by which the replica's root can be mounted. */

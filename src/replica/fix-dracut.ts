@@ -2,6 +2,8 @@
  * C15 for systems with dracut (Red Hat 6 and later, SUSE 12 and later): the drivers are configured persistently, the image of each kernel is made anew for
  * any hardware, the old one stays beside it, and the new one is looked into.
  */
+import { DeviceReferences } from './device-references.ts'
+import { CRYPTTAB, openedForRoot } from './fix-crypttab.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import { hasProgram, listImage, missingInImage } from './initramfs-content.ts'
 import { replicaKernels } from './replica-kernels.ts'
@@ -23,7 +25,7 @@ export function rebuildWithDracut(imageOf: (version: string) => string): FixUp {
       const kernels = await replicaKernels(files)
       const messages: string[] = []
       const drivers = [...new Set(kernels.flatMap(k => k.modules))]
-      await files.write(CONFIGURATION, `# Made by the migration: drivers of the virtual hardware.\nadd_drivers+=" ${drivers.join(' ')} "\n`)
+      await files.write(CONFIGURATION, `# Made by the migration: drivers of the virtual hardware.\nadd_drivers+=" ${drivers.join(' ')} "\n${unlocking(replica)}`)
       if (await files.text(NETWORK_LEGACY) !== undefined && !await hasProgram(replica, 'dhclient')) {
         await files.rename(NETWORK_LEGACY, `${NETWORK_LEGACY}.landfall-removed`)
         messages.push(`${NETWORK_LEGACY} is not read any more: dhclient, which it needs, is not installed`)
@@ -43,6 +45,13 @@ export function rebuildWithDracut(imageOf: (version: string) => string): FixUp {
       return messages
     },
   }
+}
+
+/** An image for any hardware looks at no crypttab, and opens nothing that no kernel parameter names. */
+function unlocking({ plan, workload }: AssembledReplica): string {
+  const references = new DeviceReferences(plan, workload)
+  const uuids = [...openedForRoot(plan, 'early')].map(name => references.openedAs(name) ?? '')
+  return uuids.length === 0 ? '' : `install_items+=" ${CRYPTTAB} "\nkernel_cmdline+=" ${uuids.map(uuid => `rd.luks.uuid=luks-${uuid}`).join(' ')} "\n`
 }
 
 async function textOfFirst({ files }: AssembledReplica, paths: readonly string[]): Promise<string | undefined> {

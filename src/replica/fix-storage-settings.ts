@@ -1,23 +1,10 @@
-/** C10 to C13: LUKS, LVM, md and multipath of the old hardware, in the files of the replica. */
-import { DeviceReferences } from './device-references.ts'
+/** C11 to C13: LVM, md and multipath of the old hardware, in the files of the replica. */
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 
-const CRYPTTAB = '/etc/crypttab'
 const LVM_DEVICES = '/etc/lvm/devices/system.devices'
 const LVM_CONFIGURATION = ['/etc/lvm/lvm.conf', '/etc/lvm/lvmlocal.conf'] as const
 const MDADM = ['/etc/mdadm.conf', '/etc/mdadm/mdadm.conf'] as const
 const MULTIPATH = ['/etc/multipath/bindings', '/etc/multipath/wwids', '/var/lib/multipath/bindings', '/etc/multipath.conf'] as const
-
-export const FIX_CRYPTTAB: FixUp = {
-  id: 'C10', title: 'name the encrypted volumes so that they are found', required: true,
-  fix: async ({ files, plan, workload }: AssembledReplica) => {
-    const text = await files.text(CRYPTTAB)
-    if (text === undefined) return []
-    const { text: fixed, messages } = rewriteCrypttab(text, new DeviceReferences(plan, workload))
-    if (fixed !== text) await files.write(CRYPTTAB, fixed)
-    return messages
-  },
-}
 
 /** Red Hat 9 and others look for volume groups only on the devices listed there, by the old serial numbers; filters may name old devices. */
 export const FORGET_LVM_DEVICES: FixUp = {
@@ -64,26 +51,6 @@ export const FORGET_MULTIPATH: FixUp = {
     }
     return messages
   },
-}
-
-/** Lines of containers that the replica has not become comments, also where the logical volume that held one is there; TPM options go, the virtual machine has another TPM or none. Pure. */
-export function rewriteCrypttab(text: string, references: DeviceReferences): { text: string, messages: readonly string[] } {
-  const messages: string[] = []
-  const lines = text.split('\n').map(line => {
-    const [name = '', device = '', , options = ''] = line.trim().split(/\s+/)
-    if (name === '' || name.startsWith('#') || device === '') return line
-    const uuid = /^(?:UUID=|\/dev\/disk\/by-uuid\/)"?([0-9A-Fa-f-]{36})"?$/.exec(device)?.[1]
-    const isSwap = options.split(',').includes('swap')
-    if (uuid === undefined ? !references.hasMapped(`/dev/mapper/${name}`) && !isSwap : !references.hasLuks(uuid)) {
-      messages.push(`${name} (${device}) is not encrypted on the replica; its line is a comment now`)
-      return `# landfall: not encrypted any more: ${line}`
-    }
-    const kept = options.split(',').filter(o => !/^tpm2-/.test(o))
-    if (kept.length === options.split(',').length) return line
-    messages.push(`${name} is not unlocked by the old TPM any more: it asks for its passphrase`)
-    return line.replace(options, kept.length === 0 ? 'none' : kept.join(','))
-  })
-  return { text: lines.join('\n'), messages }
 }
 
 /** lvm.conf without filters of devices, locks of a cluster, and a system id that comes from hardware. Pure. */

@@ -1,4 +1,5 @@
 /** What an initramfs holds, asked of the replica's own tools, and what the replica needs of it. */
+import { openedForRoot } from './fix-crypttab.ts'
 import { fixUpFailed, type AssembledReplica } from './fix-up.ts'
 import { moduleNames, type ReplicaKernel } from './replica-kernels.ts'
 import type { ReplicaPath } from './replica-files.ts'
@@ -31,11 +32,13 @@ export async function missingInImage({ files, plan }: AssembledReplica, kernel: 
   const known = await files.text(`/lib/modules/${kernel.version}/modules.builtin`) !== undefined
   const root = plan.volumes.find(v => v.volume.mountPoint === '/')
   const rootType = root?.volume.fileSystem.type ?? 'ext4'
-  const needed = [driverOf(plan.controller), 'sd_mod', ...plan.adapters.map(a => driverOf(a.type)), fileSystemDriver(rootType, inside, builtIn)]
+  const isEncrypted = openedForRoot(plan).size > 0
+  const needed = [...isEncrypted ? ['dm_crypt'] : [], driverOf(plan.controller), 'sd_mod', ...plan.adapters.map(a => driverOf(a.type)), fileSystemDriver(rootType, inside, builtIn)]
   // the first kernels with no such list have their disk driver and ext3 built in as often as not
   const missing = [...new Set(needed)].filter(driver => !inside.has(driver) && !builtIn.has(driver) && (known || kernel.modules.includes(driver)))
   const programs = new Set(paths.map(path => path.split('/').at(-1)))
   if (root?.logicalVolume !== undefined && !programs.has('lvm')) missing.push('lvm')
+  if (isEncrypted && !programs.has('cryptsetup') && !programs.has('systemd-cryptsetup')) missing.push('cryptsetup')
   return missing
 }
 

@@ -25,6 +25,8 @@ export function rewriteGrubDefaults(text: string, references: DeviceReferences):
 /** Parameters of storage that the replica does not have: the arrays are plain disks, there is one path to each, none comes over the network. */
 const OLD_STORAGE = /^(?:rd[._](?:md[._]uuid|MD_UUID)=|rd\.multipath|rd_MULTIPATH|netroot=|rd\.iscsi|iscsi_|rd\.fcoe|fcoe=|rd\.nvmf|root=multipath|mpath)/i
 const LUKS = /^(?:rd\.luks\.(?:uuid|name|options|key)|rd_LUKS_UUID|luks\.(?:uuid|name))=(?:luks-)?([0-9a-f-]{36})/i
+/** What unlocked the source's containers opens none of the replica's. */
+const OLD_KEY = /^(?:(?:rd\.)?luks\.key|rd_LUKS_KEYPATH|rd\.luks\.keypath)=|^(?:rd\.)?luks\.options=.*(?:tpm2|fido2|pkcs11)-/
 const LOGICAL_VOLUME = /^(?:rd\.lvm\.lv|rd_LVM_LV)=([^/\s]+)\/([^/\s]+)$/
 
 /**
@@ -43,7 +45,7 @@ export function rewriteCommandLine(commandLine: string, references: DeviceRefere
     }
     const luks = LUKS.exec(word)?.[1]
     const [, group, volume] = LOGICAL_VOLUME.exec(word) ?? []
-    if (OLD_STORAGE.test(word) || (luks !== undefined && !references.hasLuks(luks)) || (group !== undefined && volume !== undefined && !references.hasMapped(`/dev/${group}/${volume}`))) {
+    if (OLD_STORAGE.test(word) || OLD_KEY.test(word) || (luks !== undefined && !references.hasLuks(luks)) || (group !== undefined && volume !== undefined && !references.hasMapped(`/dev/${group}/${volume}`))) {
       messages.push(`${word} removed: the replica has no such storage`)
       return []
     }

@@ -1,15 +1,23 @@
 /** Sentences about what a volume loses between itself and its disk. Pure. */
+import type { Encryption } from '../domain/layer.ts'
 import type { LayoutOptions } from '../domain/layout-options.ts'
 import type { PlanDifference } from '../domain/plan-difference.ts'
 import type { Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Between } from './ground.ts'
 
+/** The encryption that is made anew. What is no LUKS (swap with a new key at each start) has nothing that could be kept: its crypttab makes it again. */
+export function keptEncryption({ encryptions: [first] }: Between, { encryption }: LayoutOptions): Encryption | undefined {
+  return encryption === 're-encrypt' && first?.type.startsWith('LUKS') === true ? first : undefined
+}
+
 /** @param what lies on it */
-export function betweenDifferences(what: string, { arrays, encryptions }: Between, { encryption }: LayoutOptions): PlanDifference[] {
+export function betweenDifferences(what: string, between: Between, options: LayoutOptions): PlanDifference[] {
+  const { arrays, encryptions } = between
+  const kept = keptEncryption(between, options)
   return [
     ...arrays.map((a): PlanDifference => ({ code: 'ARRAY_REMOVED', subject: a.name, message: `Software RAID ${a.name} (${a.level} of ${a.members.join(', ')}) below ${what} becomes plain: its content lies where ${a.members[0] ?? ''} was.` })),
-    ...encryptions.map((e, i): PlanDifference => (encryption === 're-encrypt' && i === 0
+    ...encryptions.map((e): PlanDifference => (e === kept
       ? { code: 'RE_ENCRYPTED', subject: e.name, message: `The encryption ${e.name} (${e.type}, ${e.cipher}) of ${what} is made anew with the same UUID and a new passphrase.` }
       : { code: 'DECRYPTED', subject: e.name, message: `${what} arrives decrypted: ${e.name} (${e.type} ${e.uuid}) is not on the replica.` })),
   ]

@@ -9,7 +9,7 @@ import type { Disk, Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
 import { derivedLvmId, derivedUuid } from './derived-uuid.ts'
 import { groundOf, nameBelow, type Between, type Ground } from './ground.ts'
-import { betweenDifferences, resizeDifference } from './layer-differences.ts'
+import { betweenDifferences, keptEncryption as kept, resizeDifference } from './layer-differences.ts'
 import { allocate, flattening, physicalVolumesFor, type GroupRequest, type WantedLogical, type WantedPhysical } from './plan-groups.ts'
 import { placeAsOnSource, type Need, type NewDisk, type Place } from './plan-places.ts'
 import { placePerVolume } from './plan-places-per-volume.ts'
@@ -29,6 +29,9 @@ interface Holder { volumes: readonly Volume[], ground: Ground, sizeBytes: number
 
 /** What LUKS puts before the data, at most. */
 const HEADER_BYTES = 16 << 20
+/** What LUKS1 has at least with a key of 256 bits. */
+const SMALLEST_HEADER_BYTES = 1 << 20
+const HEADER_GRAIN_BYTES = 4096
 
 /** Volumes whose ground is not known are left out of the result; `unsupported-volume.ts` says why. */
 export function planLayout(request: LayoutRequest, differences: PlanDifference[]): Layout {
@@ -45,7 +48,7 @@ export function planLayout(request: LayoutRequest, differences: PlanDifference[]
     ? placePerVolume({ jobId, needs: needs.toSorted((a, b) => rankOf(order, a) - rankOf(order, b)), firmware: workload.firmware }, differences)
     : placeAsOnSource(workload.disks.toSorted((a, b) => rankOf(order, { disk: a }) - rankOf(order, { disk: b })), needs, differences)
   const volumeGroups = groups.map(g => plannedGroup(request, g, physical.get(g) ?? [], places, layout, differences))
-  const volumes = holders.flatMap(h => plannedVolumes(h, volumeGroups, places, layout, differences))
+  const volumes = holders.flatMap(h => plannedVolumes(request, h, volumeGroups, places, layout, differences))
   return { disks, volumeGroups, volumes: numbered(volumes), sourceDisks: new Set([...needs.map(n => n.disk.name), ...groups.flatMap(g => g.group.physicalVolumes.flatMap(p => diskOf(groundOf(workload, p.on))))]) }
 }
 
@@ -90,13 +93,8 @@ function sourcePlaceBytes({ disk, partition, between }: Extract<Ground, { kind: 
 }
 
 /** Whether something was taken away and nothing is made in its place. */
-function isBare({ arrays, encryptions }: Between, { encryption }: LayoutOptions): boolean {
-  return arrays.length + encryptions.length > 0 && (encryption === 'decrypt' || encryptions.length === 0)
-}
-
-/** The encryption that is made anew. */
-function kept({ encryptions }: Between, { encryption }: LayoutOptions): Encryption | undefined {
-  return encryption === 're-encrypt' ? encryptions[0] : undefined
+function isBare(between: Between, options: LayoutOptions): boolean {
+  return between.arrays.length + between.encryptions.length > 0 && kept(between, options) === undefined
 }
 
 function placeNeed({ volumes, sizeBytes }: Holder, ground: Extract<Ground, { kind: 'place' }>, options: LayoutOptions): Need {
@@ -152,7 +150,7 @@ function plannedGroup({ jobId, workload }: LayoutRequest, request: GroupRequest,
     if (place === undefined || ground.kind !== 'place') return []
     if (source !== undefined) differences.push(...betweenDifferences(`volume group ${group.name}`, ground.between, options))
     const encryption = kept(ground.between, options)
-    return [{ uuid: source?.uuid ?? derivedLvmId(jobId, group.uuid, String(wanted.index)), ...place, dataStartBytes: wanted.dataStartBytes, extents: wanted.extents, tags: source?.tags ?? [], ...(encryption === undefined ? {} : { encryption: identityOf(encryption) }) }]
+    return [{ uuid: source?.uuid ?? derivedLvmId(jobId, group.uuid, String(wanted.index)), ...place, dataStartBytes: wanted.dataStartBytes, extents: wanted.extents, tags: source?.tags ?? [], ...(encryption === undefined ? {} : { encryption: remade(encryption, sourcePlaceBytes(ground), workload) }) }]
   })
   for (const { logical } of request.wanted) {
     const lost = flattening(group, logical)
@@ -167,10 +165,11 @@ function temporaryName(jobId: string, { name, uuid }: VolumeGroup, wanted: reado
   return wanted.every(({ logical }) => mapNameOf(long, logical.name).length <= LONGEST_MAP_NAME) ? long : `m_${derivedUuid(jobId, uuid).replaceAll('-', '')}`
 }
 
-function plannedVolumes({ volumes, ground, sizeBytes }: Holder, groups: readonly PlannedVolumeGroup[], places: ReadonlyMap<string, Place>, options: LayoutOptions, differences: PlanDifference[]): Omit<PlannedVolume, 'index'>[] {
+function plannedVolumes({ workload }: LayoutRequest, { volumes, ground, sizeBytes }: Holder, groups: readonly PlannedVolumeGroup[], places: ReadonlyMap<string, Place>, options: LayoutOptions, differences: PlanDifference[]): Omit<PlannedVolume, 'index'>[] {
   if (ground.kind === 'unknown') return []
   const encryption = kept(ground.between, options)
-  const common = encryption === undefined ? {} : { encryption: identityOf(encryption) }
+  const containerBytes = ground.kind === 'place' ? sourcePlaceBytes(ground) : ground.logical.sizeBytes
+  const common = encryption === undefined ? {} : { encryption: remade(encryption, containerBytes, workload) }
   differences.push(...betweenDifferences(volumes[0]?.name ?? '', ground.between, options))
   return volumes.flatMap(source => {
     const planned = resized(source, sizeBytes, differences)
@@ -194,8 +193,11 @@ function resized(source: Volume, sizeBytes: number, differences: PlanDifference[
   return { ...source, sizeBytes, fileSystem }
 }
 
-function identityOf({ name, type, uuid, label, cipher, keyBits }: Encryption): PlannedEncryption {
-  return { name, type, uuid, label, cipher, keyBits }
+/** The container as it will be. In FIPS mode, and in LUKS1, there is no Argon2. @param containerBytes of the device that it fills on the source */
+function remade({ name, type, uuid, label, cipher, keyBits, sizeBytes }: Encryption, containerBytes: number, { boot }: Pick<Workload, 'boot'>): PlannedEncryption {
+  const before = containerBytes - sizeBytes
+  const headerBytes = before < SMALLEST_HEADER_BYTES ? 0 : Math.min(before - before % HEADER_GRAIN_BYTES, HEADER_BYTES)
+  return { name, type, uuid, label, cipher, keyBits, headerBytes, keyDerivation: type === 'LUKS2' && !/(?:^|\s)fips=1(?:\s|$)/.test(boot.commandLine) ? 'argon2id' : 'pbkdf2' }
 }
 
 /** Data volumes get their index on the wire in the order of their mount points, a parent before what is mounted in it; swap gets none. */

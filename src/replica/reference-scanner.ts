@@ -38,10 +38,11 @@ export const scanFstab: Scanner = devices(line => {
 
 /** Second word: what lies encrypted. A swap with a new key at each boot may be a partition by any name, but one that is there. */
 export const scanCrypttab: Scanner = (text, references) => text.split('\n').flatMap((content, i) => {
-  const [target = '', name = '', , options = ''] = content.trim().split(/\s+/)
+  const [target = '', name = '', key = '', options = ''] = content.trim().split(/\s+/)
   if (target === '' || target.startsWith('#')) return []
   const uuid = /^(?:UUID=|\/dev\/disk\/by-uuid\/)"?([0-9A-Fa-f-]{36})"?$/.exec(name)?.[1]
   const fine = uuid === undefined ? resolves(name, references) : references.hasLuks(uuid)
+  if (fine && references.openedAs(target) !== undefined && key !== 'none' && key !== '-') return [{ line: i + 1, name: key, critical: true }] // opens the source's only
   return fine ? [] : [{ line: i + 1, name, critical: !options.split(',').some(o => o === 'noauto' || o === 'nofail') }]
 })
 

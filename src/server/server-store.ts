@@ -1,6 +1,6 @@
 /**
- * What the appliance keeps of servers and of who may call: sources with their enrolment tokens, VMware servers with their credentials, API tokens. Tokens
- * are kept as hashes only, passwords encrypted. Every write is on disk when it resolves. It never speaks to a server.
+ * What the appliance keeps of servers and of who may call: sources with their enrolment tokens, VMware servers with their credentials, API tokens,
+ * passphrases of jobs. Tokens are kept as hashes only, passwords and passphrases encrypted. Every write is on disk when it resolves. It never speaks to a server.
  */
 import type { SourceRecord, VmwareRecord } from '../domain/server.ts'
 
@@ -39,6 +39,15 @@ export interface VmwareStore {
   password(id: string): Promise<string>
   /** @throws {AppError} SERVER_NOT_FOUND */
   remove(id: string): Promise<void>
+}
+
+/** Of jobs that encrypt anew, by the job's id. */
+export interface PassphraseStore {
+  put(jobId: string, passphrase: string): Promise<void>
+  /** @throws {AppError} STORE_INVALID when it cannot be decrypted */
+  get(jobId: string): Promise<string | undefined>
+  /** Fine when there is none. */
+  remove(jobId: string): Promise<void>
 }
 
 export type Role = 'admin' | 'monitor'

@@ -1,27 +1,30 @@
-/** The three server stores on one SQLite file. */
+/** The server stores on one SQLite file. */
 import { z } from 'zod'
 import { openDatabase, readRecord, type Database } from '../database/database.ts'
 import { SourceRecord, VmwareRecord } from '../domain/server.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { SecretBox } from './secret-box.ts'
-import { MAX_SERVERS, type AccessStore, type ApiToken, type EnrolmentToken, type SourceStore, type VmwareStore } from './server-store.ts'
+import { MAX_SERVERS, type AccessStore, type ApiToken, type EnrolmentToken, type PassphraseStore, type SourceStore, type VmwareStore } from './server-store.ts'
 
 const MIGRATIONS = [`
   CREATE TABLE source (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
   CREATE TABLE enrolment_token (source_id TEXT PRIMARY KEY REFERENCES source (id) ON DELETE CASCADE, token_id TEXT NOT NULL UNIQUE, hash TEXT NOT NULL,
     expires_at_ms INTEGER NOT NULL, used INTEGER NOT NULL) STRICT;
   CREATE TABLE vmware (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, json TEXT NOT NULL, sealed_password TEXT NOT NULL) STRICT;
-  CREATE TABLE api_token (token_id TEXT PRIMARY KEY, hash TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, expires_at_ms INTEGER) STRICT`]
+  CREATE TABLE api_token (token_id TEXT PRIMARY KEY, hash TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, expires_at_ms INTEGER) STRICT`,
+'CREATE TABLE passphrase (job_id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT']
 
 const Row = z.object({ json: z.string() })
 const TokenRow = z.object({ source_id: z.string(), token_id: z.string(), hash: z.string(), expires_at_ms: z.number(), used: z.number() })
 const ApiTokenRow = z.object({ token_id: z.string(), hash: z.string(), name: z.string(), role: z.enum(['admin', 'monitor']), expires_at_ms: z.number().nullable() })
 const PasswordRow = z.object({ sealed_password: z.string() })
+const PassphraseRow = z.object({ sealed: z.string() })
 
 export class SqliteServerStore implements AsyncDisposable {
   readonly sources: SourceStore
   readonly vmware: VmwareStore
   readonly access: AccessStore
+  readonly passphrases: PassphraseStore
   readonly #database: Database
   #open = true
 
@@ -30,6 +33,7 @@ export class SqliteServerStore implements AsyncDisposable {
     this.sources = sourceStore(database)
     this.vmware = vmwareStore(database, secrets)
     this.access = accessStore(database)
+    this.passphrases = passphraseStore(database, secrets)
   }
 
   /** @throws {AppError} STORE_INVALID */
@@ -98,6 +102,19 @@ function accessStore(database: Database): AccessStore {
       return row === undefined ? undefined : apiToken(ApiTokenRow.parse(row))
     },
     list: async () => database.prepare(`${select} ORDER BY rowid LIMIT ?`).all(MAX_SERVERS).map(row => apiToken(ApiTokenRow.parse(row))),
+  }
+}
+
+function passphraseStore(database: Database, secrets: SecretBox): PassphraseStore {
+  return {
+    put: async (jobId, passphrase) => {
+      database.prepare('INSERT OR REPLACE INTO passphrase (job_id, sealed) VALUES (?, ?)').run(jobId, secrets.seal(passphrase, `job ${jobId}`))
+    },
+    get: async jobId => {
+      const row = database.prepare('SELECT sealed FROM passphrase WHERE job_id = ?').get(jobId)
+      return row === undefined ? undefined : secrets.open(PassphraseRow.parse(row).sealed, `job ${jobId}`)
+    },
+    remove: async jobId => { database.prepare('DELETE FROM passphrase WHERE job_id = ?').run(jobId) },
   }
 }
 

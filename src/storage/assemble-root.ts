@@ -27,8 +27,8 @@ const TOP_DIRECTORIES = [['proc', 0o555], ['sys', 0o555], ['dev', 0o755], ['run'
 
 export interface ShownDevices {
   disks: readonly string[]
-  /** of logical volumes, by the uuid of their map; one that is not known is not shown */
-  finalNames: ReadonlyMap<string, { group: string, name: string }>
+  /** of logical volumes, and of what is opened (without a group), by the uuid of their map; one that is not known is not shown */
+  finalNames: ReadonlyMap<string, { group?: string, name: string }>
 }
 
 /** @returns the assembled root @throws {AppError} VOLUME_LAYOUT */
@@ -99,10 +99,10 @@ async function makeDev({ runner }: MountParts, root: string, { disks, finalNames
   for (const disk of disks) for (const device of [disk, ...(await kernelPartitions(disk)).map(p => p.device)]) await show(device, basename(device))
   const maps = mapsAbove(await readDeviceMaps(), disks).flatMap(map => { const final = finalNames.get(map.uuid); return final === undefined ? [] : [{ ...map, final }] })
   for (const { device, final: { group, name } } of maps) {
-    const mapper = `mapper/${mapNameOf(group, name)}`
+    const mapper = `mapper/${group === undefined ? name : mapNameOf(group, name)}`
     await show(device, mapper)
     await linkOnce(mapper, dev, basename(device)) // the kernel's name, which mounts show
-    if (RESERVED.has(group)) continue
+    if (group === undefined || RESERVED.has(group)) continue
     if (await lstat(join(dev, group)).catch(() => undefined) === undefined) await mkdir(join(dev, group), { mode: 0o755 })
     if (await isDirectory(join(dev, group))) await linkOnce(`../${mapper}`, join(dev, group), name)
   }

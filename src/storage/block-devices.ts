@@ -4,7 +4,8 @@ import { basename, dirname } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
 
 const SYSFS_SECTOR = 512 // sysfs counts in these whatever the disk's own sector is
-const EDGE_BYTES = 1 << 20
+/** What of a device is looked at to call it blank, at its beginning and at its end. */
+export const EDGE_BYTES = 1 << 20
 
 export interface KernelPartition { device: string, number: number, startBytes: number, sizeBytes: number }
 

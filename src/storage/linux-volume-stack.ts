@@ -12,13 +12,14 @@ import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
 import { deviceNumber, disksOf, kernelPartitions } from './block-devices.ts'
 import { logicalMapUuid, mapsAbove, readDeviceMaps } from './device-maps.ts'
+import { closeEncrypted, openedOn, openEncryptedDevice, openName } from './encrypted-devices.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { markVolumes } from './mark-volumes.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
 import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
 import { partitionDisk } from './partition-disk.ts'
 import { closeGroups, handOverGroups, openVolumeGroup } from './volume-groups.ts'
-import type { MountedVolume, PlacedGroup, ReleaseOptions, VolumeStack } from './volume-stack.ts'
+import type { EncryptedPlace, MountedVolume, PlacedGroup, ReleaseOptions, VolumeStack } from './volume-stack.ts'
 
 export interface LinuxVolumeStackOptions {
   runner: Runner
@@ -33,7 +34,7 @@ export class LinuxVolumeStack implements VolumeStack {
   readonly #parts: MountParts
   readonly #finder: DiskFinder
   /** by the uuid of the map */
-  readonly #finalNames = new Map<string, { group: string, name: string }>()
+  readonly #finalNames = new Map<string, { group?: string, name: string }>()
 
   constructor({ runner, stateDirectory, devicesBySerial, clock = systemClock }: LinuxVolumeStackOptions) {
     this.#parts = { runner, clock, stateDirectory }
@@ -47,6 +48,13 @@ export class LinuxVolumeStack implements VolumeStack {
   async partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     await partitionDisk(this.#parts, device, disk, signal)
+  }
+
+  async openEncrypted(place: EncryptedPlace, passphrase: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    const map = await openEncryptedDevice(this.#parts, place, passphrase, signal)
+    this.#finalNames.set(map.uuid, { name: place.encryption.name })
+    return map.device
   }
 
   async openGroup(placed: PlacedGroup, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
@@ -96,8 +104,12 @@ export class LinuxVolumeStack implements VolumeStack {
     const disks = await disksOf(devices)
     const damaged = check ? await this.#check(jobId, disks, wereMounted, signal) : []
     await unmountBelow(this.#parts, place, signal)
+    const opened = await Promise.all(handOver.map(async placed => ({ ...placed, devices: await openedDevices(jobId, placed) })))
+    const needed = handOver.flatMap(({ group }) => group.physicalVolumes.flatMap(p => (p.encryption === undefined ? [] : [openName(jobId, p.encryption)])))
+    await closeEncrypted(this.#parts, jobId, needed, signal) // what lies on logical volumes
     await closeGroups(this.#parts, disks, wereMounted, signal)
-    if (damaged.length === 0) await handOverGroups(this.#parts, handOver, signal)
+    if (damaged.length === 0) await handOverGroups(this.#parts, opened, signal)
+    await closeEncrypted(this.#parts, jobId, [], signal)
     for (const disk of disks) {
       await flushDevice(this.#parts.runner, disk, signal)
       await forgetPartitions(this.#parts.runner, disk, signal)
@@ -131,6 +143,14 @@ export class LinuxVolumeStack implements VolumeStack {
     }
     return damaged
   }
+}
+
+/** Where the physical volumes are while their containers are open. */
+async function openedDevices(jobId: string, { group, devices }: PlacedGroup): Promise<readonly string[]> {
+  return await Promise.all(devices.map(async (device, i) => {
+    const encryption = group.physicalVolumes[i]?.encryption
+    return encryption === undefined ? device : await openedOn(jobId, device, encryption)
+  }))
 }
 
 async function checkAs(type: string, runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {

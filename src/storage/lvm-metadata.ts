@@ -4,7 +4,7 @@
  * LVM takes the mapped volumes of one for those of the other (it renames them, and answers that all is active). Pure.
  */
 import { LONGEST_MAP_NAME, mapNameOf } from '../command/lvm.ts'
-import type { PlannedLogicalVolume, PlannedSegment, PlannedVolumeGroup } from '../domain/replica.ts'
+import type { PlannedLogicalVolume, PlannedPhysicalVolume, PlannedSegment, PlannedVolumeGroup } from '../domain/replica.ts'
 
 const SECTOR_BYTES = 512
 /** No LVM of an appliance shows its logical volumes when the disks appear; versions before 2.03.12 pass it over. */
@@ -24,7 +24,7 @@ export function lvmMetadata(group: PlannedVolumeGroup, identity: GroupIdentity, 
     'physical_volumes {',
     ...physicalVolumes.flatMap((p, i) => [
       `pv${String(i)} {`, `id = ${text(p.uuid)}`, `device = ${text(devices[i] ?? '')}`, 'status = ["ALLOCATABLE"]', 'flags = []', ...tagged(p.tags),
-      `dev_size = ${sectors(p.sizeBytes)}`, `pe_start = ${sectors(p.dataStartBytes)}`, `pe_count = ${String(p.extents)}`, '}',
+      `dev_size = ${sectors(physicalBytes(p))}`, `pe_start = ${sectors(p.dataStartBytes)}`, `pe_count = ${String(p.extents)}`, '}',
     ]),
     '}',
     ...(logicalVolumes.length === 0 ? [] : ['logical_volumes {', ...logicalVolumes.flatMap(v => logical(v, identity)), '}']),
@@ -35,6 +35,11 @@ export function lvmMetadata(group: PlannedVolumeGroup, identity: GroupIdentity, 
 /** The name by which LVM's commands know the group. */
 export function groupName(group: PlannedVolumeGroup, identity: GroupIdentity): string {
   return identity === 'final' ? group.name : group.temporaryName
+}
+
+/** What a physical volume has: of its partition what is left by the container in which it lies. */
+export function physicalBytes({ sizeBytes, encryption }: PlannedPhysicalVolume): number {
+  return sizeBytes - (encryption?.headerBytes ?? 0)
 }
 
 function logical({ name, uuid, temporaryUuid, tags, segments }: PlannedLogicalVolume, identity: GroupIdentity): string[] {

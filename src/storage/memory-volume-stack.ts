@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
+import { whyEncryptionNotMade } from './encrypted-devices.ts'
 import { whyGroupNotMade, type GroupIdentity } from './lvm-metadata.ts'
 import { whyNotMade } from './make-filesystem.ts'
-import { volumeIdOf, type MountedVolume, type PlacedGroup, type ReleaseOptions, type VolumeStack } from './volume-stack.ts'
+import { volumeIdOf, type EncryptedPlace, type MountedVolume, type PlacedGroup, type ReleaseOptions, type VolumeStack } from './volume-stack.ts'
 
 /** What lies on a device: a disk with its table, or the file system of a volume. */
-interface Content { table?: string, fileSystem?: string, volumeId?: string, group?: HeldGroup }
+interface Content { table?: string, fileSystem?: string, volumeId?: string, group?: HeldGroup, encryption?: string }
 interface HeldGroup { physicalVolume: string, layout: string, identity: GroupIdentity }
 
 export class MemoryVolumeStack implements VolumeStack {
@@ -63,6 +64,16 @@ export class MemoryVolumeStack implements VolumeStack {
     this.#checkGroup(placed, true)
     this.#putGroup(placed, 'temporary')
     return new Map(group.logicalVolumes.map(({ name }) => [name, `${devices[0] ?? ''}-${group.temporaryName}-${name}`]))
+  }
+
+  async openEncrypted({ device, encryption }: EncryptedPlace, passphrase: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    const reason = whyEncryptionNotMade(encryption)
+    if (reason !== undefined) throw new AppError('SOURCE_UNSUPPORTED', `${encryption.name} cannot be encrypted: ${reason}`)
+    const { fileSystem, group } = this.#contents.get(device) ?? {}
+    if (fileSystem !== undefined || group !== undefined) throw new AppError('VOLUME_LAYOUT', `${device} holds something else; nothing was written`)
+    this.#put(device, 'encryption', `${encryption.uuid} ${passphrase}`)
+    return insideOf(device)
   }
 
   /** Under which identity the device holds a physical volume. */
@@ -122,7 +133,8 @@ export class MemoryVolumeStack implements VolumeStack {
     this.#mounts.delete(jobId)
     const bad = disks.filter(disk => check && [...this.#damaged].some(device => device.startsWith(disk)))
     if (bad.length > 0) throw new AppError('VOLUME_DAMAGED', `file systems on ${bad.join(', ')} have errors`)
-    for (const placed of handOver) {
+    for (const { group, devices } of handOver) {
+      const placed = { group, devices: devices.map((device, i) => (group.physicalVolumes[i]?.encryption === undefined ? device : insideOf(device))) }
       this.#checkGroup(placed, false)
       this.#putGroup(placed, 'final')
     }
@@ -157,12 +169,17 @@ export class MemoryVolumeStack implements VolumeStack {
     for (const [i, { uuid }] of group.physicalVolumes.entries()) this.#contents.set(devices[i] ?? '', { group: { physicalVolume: uuid, layout: JSON.stringify(group.logicalVolumes), identity } })
   }
 
-  #put(device: string, what: 'table' | 'fileSystem', value: string): void {
+  #put(device: string, what: 'table' | 'fileSystem' | 'encryption', value: string): void {
     const content = this.#contents.get(device) ?? {}
     const there = content[what]
     if (there !== undefined && there !== value) throw new AppError('VOLUME_LAYOUT', `${device} holds something else; nothing was written`)
     this.#contents.set(device, { ...content, [what]: value })
   }
+}
+
+/** The device of what is in a container. */
+function insideOf(device: string): string {
+  return `${device}-open`
 }
 
 function identity({ fileSystem }: PlannedVolume['volume']): string {

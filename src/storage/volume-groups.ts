@@ -3,7 +3,7 @@
  * written as a whole, as the metadata of the plan, so that a crash in the middle is mended by writing it again. Its maps are found and taken
  * away by what the kernel says, which needs no metadata and no disk that still answers.
  */
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
 import { InTurn } from '../clock/in-turn.ts'
@@ -16,7 +16,7 @@ import { AppError } from '../errors/app-error.ts'
 import { storageLog } from '../logging/logger.ts'
 import { deviceSizeBytes, hasNode, isBlank } from './block-devices.ts'
 import { logicalMapUuid, mapsAbove, readDeviceMaps, type DeviceMap } from './device-maps.ts'
-import { lvmMetadata, whyGroupNotMade, type GroupIdentity } from './lvm-metadata.ts'
+import { lvmMetadata, physicalBytes, whyGroupNotMade, type GroupIdentity } from './lvm-metadata.ts'
 import type { PlacedGroup } from './volume-stack.ts'
 
 export interface GroupParts { runner: Runner, clock: Clock, stateDirectory: string }
@@ -97,7 +97,8 @@ async function lookAt({ runner }: GroupParts, { group, devices }: PlacedGroup, s
   for (const [i, planned] of group.physicalVolumes.entries()) {
     const device = devices[i] ?? ''
     const sizeBytes = await deviceSizeBytes(device)
-    if (sizeBytes < planned.sizeBytes) throw new AppError('VOLUME_LAYOUT', `${device} has ${String(sizeBytes)} bytes, planned are ${String(planned.sizeBytes)} for a physical volume of ${group.name}`)
+    const needed = physicalBytes(planned)
+    if (sizeBytes < needed) throw new AppError('VOLUME_LAYOUT', `${device} has ${String(sizeBytes)} bytes, planned are ${String(needed)} for a physical volume of ${group.name}`)
     const found = await readPhysicalVolume(runner, device, signal)
     const as = found === undefined ? undefined : found.groupUuid === '' ? 'alone' : found.groupUuid === group.temporaryUuid ? 'temporary' : found.groupUuid === group.uuid ? 'final' : undefined
     if (found === undefined && (await listSignatures(runner, device, signal)).length === 0 && await isBlank(device, sizeBytes)) held.push('blank')
@@ -111,19 +112,25 @@ async function lookAt({ runner }: GroupParts, { group, devices }: PlacedGroup, s
 async function checkLayout({ runner }: GroupParts, group: PlannedVolumeGroup, devices: readonly string[], signal: AbortSignal): Promise<void> {
   const found: string[] = []
   for (const { areas, ...segment } of await readSegments(runner, group.temporaryName, devices, signal)) {
-    const on: [string, number][] = []
-    for (const { device, startExtent } of areas) on.push([await realpath(device).catch(() => device), startExtent])
+    const on: [number, number][] = []
+    for (const { device, startExtent } of areas) on.push([await numberOf(device), startExtent])
     found.push(JSON.stringify({ ...segment, on }))
   }
+  const numbers = await Promise.all(devices.map(numberOf))
   const planned = group.logicalVolumes.flatMap(({ name, temporaryUuid, segments }) => {
     let startExtent = 0
     return segments.map(({ extents, stripeSizeBytes, areas }) => {
       startExtent += extents
-      return JSON.stringify({ name, uuid: temporaryUuid, startExtent: startExtent - extents, extents, stripeSizeBytes: areas.length === 1 ? 0 : stripeSizeBytes, on: areas.map(a => [devices[a.physicalVolume] ?? '', a.startExtent]) })
+      return JSON.stringify({ name, uuid: temporaryUuid, startExtent: startExtent - extents, extents, stripeSizeBytes: areas.length === 1 ? 0 : stripeSizeBytes, on: areas.map(a => [numbers[a.physicalVolume], a.startExtent]) })
     })
   })
   const differs = planned.find(s => !found.includes(s)) ?? found.find(s => !planned.includes(s))
   if (differs !== undefined) throw new AppError('VOLUME_LAYOUT', `the logical volumes of ${group.temporaryName} on ${devices.join(', ')} are not those that are planned for ${group.name}: ${differs}; nothing was written`)
+}
+
+/** LVM calls a device as it likes: by a link, or by another node. @returns 0 for what is none */
+async function numberOf(device: string): Promise<number> {
+  return await stat(device).then(found => found.rdev, () => 0)
 }
 
 /** Its final identifiers may be those of another group of this machine, too. */

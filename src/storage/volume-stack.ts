@@ -3,7 +3,7 @@
  * Every step looks first and makes what is missing, so a step may be repeated after a crash. It never touches a disk whose content is not
  * blank or the planned layout.
  */
-import type { PlannedDisk, PlannedVolume, PlannedVolumeGroup, ReplicaPlan } from '../domain/replica.ts'
+import type { PlannedDisk, PlannedEncryption, PlannedVolume, PlannedVolumeGroup, ReplicaPlan } from '../domain/replica.ts'
 
 export interface MountedVolume {
   volume: PlannedVolume
@@ -13,8 +13,11 @@ export interface MountedVolume {
   volumeId: string
 }
 
-/** A volume group of a plan, and the devices of its physical volumes in their order. */
+/** A volume group of a plan, and the devices of its physical volumes in their order; to hand over: the partitions, also where a physical volume lies in a container. */
 export interface PlacedGroup { group: PlannedVolumeGroup, devices: readonly string[] }
+
+/** A container of one job, and the partition, disk or logical volume that it fills. */
+export interface EncryptedPlace { jobId: string, device: string, encryption: PlannedEncryption }
 
 export interface ReleaseOptions {
   /** false leaves the check of the file systems out: the disks are thrown away */
@@ -36,6 +39,12 @@ export interface VolumeStack extends AsyncDisposable {
    * @throws {AppError} VOLUME_LAYOUT when the disk holds something else
    */
   partition(device: string, disk: PlannedDisk, signal: AbortSignal): Promise<void>
+  /**
+   * Makes the LUKS container with the source's identity on a blank device, and opens it; what is there, or open, is only opened. `release` closes it.
+   * @returns the device of what is inside
+   * @throws {AppError} VOLUME_LAYOUT when the device holds something else, or the passphrase is another one; SOURCE_UNSUPPORTED when it cannot be made; TOOL_FAILED
+   */
+  openEncrypted(place: EncryptedPlace, passphrase: string, signal: AbortSignal): Promise<string>
   /**
    * Makes the volume group and shows its logical volumes, under its temporary name and identifiers: a clone of it may be here at once. What is there
    * is only shown; a group that has its final ones (of a cutover that was undone) gets the temporary ones again. Nothing else ever shows them.

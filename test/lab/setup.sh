@@ -5,7 +5,7 @@
 set -euo pipefail
 
 PACKAGES=(
-  acl attr btrfs-progs build-essential ca-certificates dosfstools e2fsprogs fdisk fio grub-efi-amd64-bin grub-pc-bin grub2-common iproute2 jq
+  acl attr btrfs-progs build-essential ca-certificates cryptsetup-bin dosfstools e2fsprogs fdisk fio grub-efi-amd64-bin grub-pc-bin grub2-common iproute2 jq
   libcap2-bin lvm2 mmdebstrap mtools openssl ovmf postgresql psmisc python3 qemu-system-x86 qemu-utils rsync stress-ng util-linux xfsprogs zstd
 )
 FREE_GIB=8

@@ -43,6 +43,7 @@ export class World implements AsyncDisposable {
       return await Promise.resolve(this.scriptResult)
     },
   }
+  readonly passphrases = new Map<string, string>()
   bootId = 'boot-1'
   times: JobTimes = DEFAULT_TIMES
   /** calls of seams so far, and the one at which the appliance is killed */
@@ -175,7 +176,7 @@ export class World implements AsyncDisposable {
       discard: discardReplica,
     }
     return {
-      scripts: this.scripts, sources, openHypervisor: async () => guard('hypervisor', this.hypervisor), volumes: guard('volumes', this.volumes), openTarget: async () => guard('tree', tree()),
+      scripts: this.scripts, passphrases: { get: async id => this.passphrases.get(id), remove: async id => { this.passphrases.delete(id) } }, sources, openHypervisor: async () => guard('hypervisor', this.hypervisor), volumes: guard('volumes', this.volumes), openTarget: async () => guard('tree', tree()),
       replica: guard('replica', replica), store: guard('store', this.store), clock: this.clock, log: pino({ level: 'silent' }), times: this.times, bootId: this.bootId,
     }
   }

@@ -19,9 +19,9 @@ import { placedGroups, type MountedVolume } from '../../../src/storage/volume-st
 import { readSource } from '../../unit/replica/source-text.ts'
 import { GROUP_OBLIGATIONS, releaseGroup } from '../../contract/volume-group.contract.ts'
 import { options, places } from '../../unit/replica/workloads.ts'
-import { SOURCE } from './lvm-source.ts'
+import { ENCRYPTED, PASSPHRASE, SOURCE } from './lvm-source.ts'
 
-const DEVICES = [['/dev/vda', '/dev/vdb'], ['/dev/vdc', '/dev/vdd']] as const
+const DEVICES = [['/dev/vda', '/dev/vdb'], ['/dev/vdc', '/dev/vdd'], ['/dev/vdg']] as const
 const LINKS = '/tmp/by-serial'
 const signal = AbortSignal.timeout(700_000)
 
@@ -38,13 +38,16 @@ class Breaking implements Runner {
   #left: number
   readonly #after: boolean
 
-  constructor(left = Infinity, after = false) {
+  readonly #tools: readonly string[]
+
+  constructor(left = Infinity, after = false, tools: readonly string[] = ['pvcreate', 'vgcfgrestore', 'vgchange']) {
     this.#left = left
     this.#after = after
+    this.#tools = tools
   }
 
   async run(...[tool, args, o]: Parameters<Runner['run']>): ReturnType<Runner['run']> {
-    const breaks = ['pvcreate', 'vgcfgrestore', 'vgchange'].includes(tool) && this.#left-- <= 0
+    const breaks = this.#tools.includes(tool) && this.#left-- <= 0
     const result = breaks && !this.#after ? undefined : await this.#runner.run(tool, args, o)
     if (breaks || result === undefined) throw new AppError('INTERNAL', 'killed')
     return result
@@ -56,8 +59,10 @@ function tell(text: string): void {
 }
 
 function cloneOf(number: string): Clone {
-  const { workload, layout } = readSource('clone', SOURCE)
+  const encrypted = Number(number) > 2
+  const { workload, layout } = readSource('clone', encrypted ? ENCRYPTED : SOURCE)
   const jobId = `0c6b1a2e-0000-4000-8000-00000000000${number}`
+  if (encrypted) workload.boot.commandLine += ' fips=1' // its key derivation is quick, also in an emulated machine
   const plan = planReplica({ jobId, workload, options: options({ layout }), places: places() })
   mkdirSync(LINKS, { recursive: true })
   const disks = plan.disks.map(({ path, sizeBytes }, i): VirtualDisk => {
@@ -75,7 +80,7 @@ function stackOf(runner: Runner = new ExecaRunner()): LinuxVolumeStack {
 }
 
 async function build(stack: LinuxVolumeStack, { jobId, plan, disks }: Clone): Promise<readonly MountedVolume[]> {
-  return await buildReplica({ jobId, plan, built: { disks: [...disks] }, hypervisor: new Attached(), volumes: stack }, async () => undefined, signal)
+  return await buildReplica({ jobId, plan, built: { disks: [...disks] }, hypervisor: new Attached(), volumes: stack, passphrase: async () => Promise.resolve(PASSPHRASE) }, async () => undefined, signal)
 }
 
 /** Tries until nothing breaks any more; how often it took. */
@@ -129,6 +134,24 @@ const STEPS: Readonly<Record<string, (clone: Clone) => Promise<void>>> = {
     const mounted = await build(stack, clone)
     tell(`${clone.number} holds ${mounted.map(m => readFileSync(join(m.mountPoint, 'own'), 'utf8')).join(', ')}`)
     await stack.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
+  },
+  /** with containers: made through kills before and after cryptsetup makes and opens the first one, seen as the replica will see them, and found again */
+  encrypt: async clone => {
+    for (const [left, after] of [[0, false], [0, true], [1, true]] as const) await build(stackOf(new Breaking(left, after, ['cryptsetup'])), clone).catch(() => undefined)
+    const stack = stackOf()
+    const mounted = await build(stack, clone)
+    write(clone, mounted)
+    tell(`${clone.number} the same again: ${String(JSON.stringify(await build(stackOf(), clone)) === JSON.stringify(mounted))}`)
+    const root = await stack.assemble(clone.jobId, mounted, clone.devices, signal)
+    tell(`${clone.number} sees ${readdirSync(join(root, 'dev/mapper')).sort().join(' ')}`)
+    await stack.disassemble(clone.jobId, signal)
+  },
+  /** another passphrase opens nothing, and nothing is made anew */
+  'wrong-passphrase': async clone => {
+    const stack = stackOf()
+    await stack.release(clone.jobId, clone.devices, signal, { check: false })
+    const wrong = buildReplica({ jobId: clone.jobId, plan: clone.plan, built: { disks: [...clone.disks] }, hypervisor: new Attached(), volumes: stack, passphrase: async () => Promise.resolve('another passphrase') }, async () => undefined, signal)
+    tell(`${clone.number} refused: ${await wrong.then(() => 'no', (error: unknown) => (isAppError(error) ? error.code : String(error)))}`)
   },
   contract: async () => {
     const pair = ['/dev/vde', '/dev/vdf'] as const

@@ -125,6 +125,6 @@ export function apiEndpoints({ servers, authority, world }: Pick<ApiWorld, 'serv
         return { thumbprint: THUMBPRINT, product: 'VMware ESXi 8.0', apiVersion: '8.0.2.0' }
       },
     }),
-    ...jobEndpoints({ engine, sources: servers.sources, vmware: servers.vmware, connected }),
+    ...jobEndpoints({ engine, sources: servers.sources, vmware: servers.vmware, passphrases: servers.passphrases, connected }),
   ]
 }

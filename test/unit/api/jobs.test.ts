@@ -91,3 +91,19 @@ t.test('the history is read in pages', async t => {
   const rest = z.array(z.object({ sequence: z.number() })).parse((await api.call('GET', '/jobs/move-shop/history?after=2')).json)
   t.equal(rest[0]?.sequence, 3)
 })
+
+t.test('a passphrase belongs to a job that encrypts anew, and is neither shown nor logged', async t => {
+  await using api = await ApiWorld.open(t.testdir())
+  await api.register()
+  const layout = { encryption: 're-encrypt' }
+  const sealed = { ...JOB, name: 'sealed', options: { ...OPTIONS, layout }, passphrase: 'correct horse' }
+  t.equal(await api.refusal('POST', '/jobs', { body: { ...sealed, passphrase: undefined } }), 'REQUEST_INVALID')
+  t.equal(await api.refusal('POST', '/jobs', { body: { ...JOB, passphrase: 'correct horse' } }), 'REQUEST_INVALID')
+  const refused = await api.call('POST', '/jobs', { body: { ...sealed, passphrase: 'kört horse\n' } })
+  t.equal(refused.status, 400, 'it could not be typed at a console')
+  const created = await api.call('POST', '/jobs', { body: sealed })
+  t.equal(created.status, 201)
+  t.equal(await api.servers.passphrases.get(view(created).id), 'correct horse')
+  const told = [created.text, refused.text, (await api.call('GET', '/jobs/sealed')).text, (await api.call('GET', '/jobs/sealed/history')).text, ...api.lines].join('\n')
+  t.notMatch(told, /horse/)
+})

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import t from 'tap'
 import { problem, run, startAppliance } from './fake-appliance.ts'
 import { jobView } from './records.ts'
@@ -32,4 +33,22 @@ t.test('a name that is taken is refused with what to do', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('POST /jobs', problem('JOB_EXISTS', 'there is a job named move web1'))
   t.match(await run(appliance, args), { code: 4, err: /Choose another job name/ })
+})
+
+t.test('the passphrase of what is encrypted anew comes from a file, the environment or a prompt, and is shown nowhere', async t => {
+  const dir = t.testdir({ appliance: {}, passphrase: 'from-file\n' })
+  await using appliance = await startAppliance(join(dir, 'appliance'))
+  appliance.on('POST /jobs', { status: 201, body: jobView({ name: 'move web1' }) })
+  const sealed = [...args, '--encryption', 're-encrypt']
+  const runs = [
+    await run(appliance, [...sealed, '--passphrase-file', join(dir, 'passphrase')]), await run(appliance, sealed, { environment: { LANDFALL_PASSPHRASE: 'from-env' } }),
+    await run(appliance, sealed, { answers: ['from-prompt', 'from-prompt'] }),
+  ]
+  t.same(runs.map(r => r.code), [0, 0, 0])
+  t.same(appliance.seen.map(s => (s.body as { passphrase: string }).passphrase), ['from-file', 'from-env', 'from-prompt'])
+  t.notMatch(runs.map(r => r.out + r.err).join(''), /from-/)
+  t.match(await run(appliance, sealed, { answers: ['from-prompt', 'from-promt'] }), { code: 2, err: /passphrases differ/ })
+  t.match(await run(appliance, sealed, { environment: { LANDFALL_PASSPHRASE: 'short' } }), { code: 2, err: /8 to 512 characters/ })
+  t.match(await run(appliance, [...args, '--passphrase-file', join(dir, 'passphrase')]), { code: 2, err: /needs --encryption re-encrypt/ })
+  t.equal(appliance.seen.length, 3)
 })

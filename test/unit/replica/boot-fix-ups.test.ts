@@ -22,16 +22,21 @@ grub> setup (hd0)
  Running "embed /grub/e2fs_stage1_5 (hd0)"...  19 sectors are embedded.
 succeeded
  Running "install /grub/stage1 (hd0) (hd0)1+19 p (hd0,0)/grub/stage2 /grub/menu.lst"...`
+const LUKS_UUID = '0a0a0a0a-1111-4000-8000-00000000000c'
 const DISK_UUID = '6000c290000000000000000000000001'
 
 interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
 
 /** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
-async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, logicalRoot = false): Promise<Done> {
+async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, on: 'plain' | 'logical' | 'encrypted' = 'plain', programs: readonly string[] = ['lvm', 'systemd-cryptsetup']): Promise<Done> {
   const root = t.testdir(system.tree)
   const workload = workloadOf(system)
   const plan = { ...planReplica({ jobId: 'j', workload, options: options(), places: places() }), firmware: system.firmware }
-  if (logicalRoot) for (const v of plan.volumes) if (v.volume.mountPoint === '/') v.logicalVolume = { group: 'v', name: 'root' }
+  for (const v of plan.volumes) {
+    if (v.volume.mountPoint !== '/') continue
+    if (on === 'logical') v.logicalVolume = { group: 'v', name: 'root' }
+    if (on === 'encrypted') v.encryption = { name: 'cr_root', type: 'LUKS2', uuid: LUKS_UUID, label: '', cipher: 'aes-xts-plain64', keyBits: 512, headerBytes: 16 << 20, keyDerivation: 'argon2id' }
+  }
   const files = await ReplicaFiles.open(root)
   t.teardown(async () => { await files[Symbol.asyncDispose]() })
   const calls: string[] = []
@@ -41,8 +46,8 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
     switch (program) {
       case 'dracut': make(args.at(-2) ?? '', 'new'); return ''
       case 'mkinitrd': make(system.os.id === 'sles' ? `boot/initrd-${system.kernel}` : args.at(-2) ?? '', 'new'); return ''
-      case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\nlrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
-      case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), 'sbin/lvm'].join('\n')
+      case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4', 'dm-crypt'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\n${programs.map(name => `-rwxr-xr-x 1 root root 1 Jan  1 10:20 usr/sbin/${name}\n`).join('')}lrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
+      case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), ...programs.map(name => `sbin/${name}`)].join('\n')
       case 'grub': return grubOutput
       case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
       case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID)); return ''
@@ -146,8 +151,17 @@ t.test('SUSE 11: mkinitrd without arguments, names of the old controller everywh
 })
 
 t.test('programs that make an initrd and would ask LVM for the root are told that it is a logical volume', async t => {
-  t.match((await fixed(t, RED_HAT_5, [], undefined, true)).calls.find(c => c.startsWith('mkinitrd')), / --force-lvm-probe --preload=/)
-  t.equal((await fixed(t, SUSE_11, [], undefined, true)).calls[0], 'mkinitrd -f lvm2')
+  t.match((await fixed(t, RED_HAT_5, [], undefined, 'logical')).calls.find(c => c.startsWith('mkinitrd')), / --force-lvm-probe --preload=/)
+  t.equal((await fixed(t, SUSE_11, [], undefined, 'logical')).calls[0], 'mkinitrd -f lvm2')
+})
+
+t.test('an encrypted root is opened by an image for any hardware, which is told of it; one without the program for it stops the cutover', async t => {
+  const etc = { ...SUSE_15.tree['etc'] as object, crypttab: 'cr_root /dev/disk/by-id/ata-X-part2 none x-initrd.attach\n' }
+  const done = await fixed(t, { ...SUSE_15, tree: { ...SUSE_15.tree, etc } }, [], undefined, 'encrypted')
+  t.match(done.read('etc/dracut.conf.d/99-landfall.conf'), `install_items+=" /etc/crypttab "\nkernel_cmdline+=" rd.luks.uuid=luks-${LUKS_UUID} "\n`)
+  t.equal(done.read('etc/crypttab'), `cr_root UUID=${LUKS_UUID} none x-initrd.attach\n`)
+  await settles(t, done, ['etc/crypttab', 'etc/dracut.conf.d/99-landfall.conf'])
+  await t.rejects(fixed(t, SUSE_15, [], undefined, 'encrypted', ['lvm']), { code: 'BOOT_FIXUP_FAILED', message: /lacks cryptsetup/ })
 })
 
 t.test('SUSE 15: dracut, GRUB 2 and its menu made anew, YaST knows the disk', async t => {

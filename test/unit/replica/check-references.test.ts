@@ -54,7 +54,7 @@ t.test('every name of the old hardware is found with file and line', async t => 
 })
 
 t.test('logical volumes and LUKS containers that the replica has resolve', async t => {
-  const encryption = { name: 'luks-home', type: 'luks2' as const, uuid: GONE, label: '', cipher: 'aes-xts-plain64', keyBits: 512 }
+  const encryption = { name: 'luks-home', type: 'LUKS2', uuid: GONE, label: '', cipher: 'aes-xts-plain64', keyBits: 512, headerBytes: 16 << 20, keyDerivation: 'argon2id' as const }
   const root = { name: 'root', uuid: 'r', temporaryUuid: 's', extents: 1, tags: [], segments: [] }
   const kept = {
     ...plan, volumeGroups: [{ name: 'vg-a', temporaryName: 't', uuid: 'v', temporaryUuid: 'w', extentSizeBytes: 4 << 20, tags: [], physicalVolumes: [], logicalVolumes: [root] }],
@@ -62,4 +62,6 @@ t.test('logical volumes and LUKS containers that the replica has resolve', async
   }
   const replica = await replicaOf(t, { etc: { fstab: '/dev/vg-a/root / ext4 defaults 0 1\n/dev/mapper/vg--a-root /x ext4 defaults 0 1\n/dev/mapper/luks-home /home ext4 defaults 0 2\n', crypttab: `luks-home UUID=${GONE} none luks\n`, kernel: { cmdline: 'root=/dev/mapper/vg--a-root rd.lvm.lv=vg-a/root\n' } } })
   t.same(await scanReferences({ ...replica, plan: kept }), [])
+  const withKey = await replicaOf(t, { etc: { fstab: '', crypttab: `luks-home UUID=${GONE} /etc/home.key luks\n` } })
+  t.match(await scanReferences({ ...withKey, plan: kept }), [{ path: '/etc/crypttab', line: 1, name: '/etc/home.key', critical: true }], 'the key of the source opens nothing')
 })

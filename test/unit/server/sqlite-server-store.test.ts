@@ -70,3 +70,18 @@ t.test('API tokens are kept with role and expiry', async t => {
   t.equal((await store.access.find('2'))?.name, 'm')
   t.equal(await store.access.find('3'), undefined)
 })
+
+t.test('a passphrase is kept sealed for its own job, and forgotten', async t => {
+  const directory = t.testdir()
+  {
+    await using store = await open(directory)
+    await store.passphrases.put('job-1', 'correct horse')
+    await store.passphrases.put('job-2', 'battery staple')
+    await store.passphrases.remove('job-2')
+    await store.passphrases.remove('job-2')
+    t.equal(await store.passphrases.get('job-2'), undefined)
+  }
+  t.notMatch(await readFile(join(directory, 'servers.db'), 'latin1'), /horse/)
+  await using again = await open(directory)
+  t.equal(await again.passphrases.get('job-1'), 'correct horse')
+})
