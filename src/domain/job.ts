@@ -137,6 +137,8 @@ export const Job = z.object({
   replication: ReplicationProgress.optional(),
   /** capture epoch of the agent on which replication stands, set when a mirror is complete; another one, or none, means that a new mirror is needed */
   captureEpoch: z.string().optional(),
+  /** what was written on the replica before this, in milliseconds of the appliance's clock, is what the source had, as far as this capture knew; '' when that is forgotten */
+  settled: z.object({ captureEpoch: z.string(), beforeMs: z.number() }).optional(),
   /** the last steps of a cutover that are done, so that a restart goes on behind them */
   cutoverSteps: z.array(z.string()),
   /** boot id of the appliance's kernel that wrote the replica last, undefined after an orderly unmount: under another one, unflushed data may be lost */

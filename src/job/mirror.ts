@@ -7,6 +7,7 @@ import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
 import { OpenTargets, remountReplica } from './open-replica.ts'
 import { prepareSource } from './prepare-source.ts'
+import { settledBefore, settledNow } from './settled.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { transmitting } from './transmitting.ts'
 import { withSource } from './with-source.ts'
@@ -28,11 +29,12 @@ export async function mirror(
     await job.note('mirror-begun', compare === 'none' ? 'everything is sent' : `what differs is sent, found by comparing ${compare}`)
     // written down before the first effect: from here on the replica is not complete
     await job.update({ captureEpoch: undefined, mirror: NO_MIRROR_PROGRESS, replication: undefined, mirrorBootId: job.record.mirrorBootId ?? seams.bootId })
+    const unsure = settledBefore(job.record, captureEpoch)
     const report = await transmitting(seams, job, source, 'mirror', async inner => ({
       done: await source.mirror({ compare, ...policy(job.record.options) }, targets.trees, (mirrored, found, orphans, replication) => {
         if (orphans.length > 0) return
-        job.progress({ mirror: mirrored, ...replication === undefined ? {} : { replication }, ...findings.add(found) ? { findings: findings.all } : {} })
-      }, inner),
+        job.progress({ mirror: mirrored, ...replication === undefined ? {} : { replication, settled: settledNow(captureEpoch, seams.clock.now(), replication.recoveryPointLatencyMs) }, ...findings.add(found) ? { findings: findings.all } : {} })
+      }, inner, { settledBeforeMs: unsure }),
     }), signal)
     if (report === undefined) throw signal.reason as Error
     findings.add(report.findings)

@@ -6,6 +6,7 @@ import { OpenTargets, remountReplica } from './open-replica.ts'
 import { prepareSource } from './prepare-source.ts'
 import { withRehearsals } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { settledNow } from './settled.ts'
 import { makeTest, withTest } from './test-cutover.ts'
 import { PROTECTING, ToldDegradations } from './told-degradations.ts'
 import { transmitting } from './transmitting.ts'
@@ -39,7 +40,7 @@ async function replicate(seams: ProtectSeams, job: JobHandle, signal: AbortSigna
       await withUserTasks(seams, job, source, async beside => { await withRehearsals(seams, job, mounted, async inner => {
         await transmitting(seams, job, source, 'replication', async flowing => {
           await source.replicate(targets.trees, (replication, found) => {
-            const shown = told.look(replication.degraded ?? [])
+            const shown = { ...told.look(replication.degraded ?? []), settled: settledNow(captureEpoch, seams.clock.now(), replication.recoveryPointLatencyMs) }
             job.progress(findings.add(found) ? { replication, ...shown, findings: findings.all } : { replication, ...shown })
           }, flowing)
           return undefined
@@ -62,6 +63,8 @@ function cutsOverByItself(job: JobHandle): boolean {
 
 /** undefined: it waits for a person. */
 async function needMirror(job: JobHandle, why: string): Promise<JobEvent | undefined> {
+  // also where the same capture goes on, it has forgotten something
+  await job.amend(({ settled }) => settled === undefined ? {} : { settled: { ...settled, captureEpoch: '' } })
   if (job.record.options.autoRemirror === 'off') {
     await job.update({ captureEpoch: undefined, health: 'error', activity: 'mirror required: replication has ended' })
     await job.note('mirror-required', `${why}: a new mirror is required, which is not made by itself; "landfall job remirror" begins it`)

@@ -5,9 +5,9 @@ import type { RelPath } from '../domain/rel-path.ts'
 import type { ApplyResult, TargetTree } from '../tree/target-tree.ts'
 import type { DirectoryPage } from '../tree/source-tree.ts'
 import type { DirectoryDigest, ListingPage } from '../wire/listing-codec.ts'
-import type { MirrorRequest, ResumePoint } from '../wire/messages.ts'
+import type { ResumePoint } from '../wire/messages.ts'
 import { encodeOperation, type OperationBatch } from '../wire/operation-codec.ts'
-import { beginMark, flushedBefore, readMark, resumePoint, type MirrorMark } from './mirror-mark.ts'
+import { beginMark, flushedBefore, readMark, resumePoint, type BegunMirror, type MirrorMark } from './mirror-mark.ts'
 
 export class MarkedTargets {
   readonly #trees = new Map<number, MarkedTarget>()
@@ -17,14 +17,14 @@ export class MarkedTargets {
   private constructor() { /* by begin */ }
 
   /** Marks all targets; their trees stay their owner's. @throws {AppError} REPLICA_READ_ONLY, REPLICA_WRITE */
-  static async begin(targets: ReadonlyMap<number, TargetTree>, compare: MirrorRequest['compare'], clock: Clock, signal: AbortSignal): Promise<MarkedTargets> {
+  static async begin(targets: ReadonlyMap<number, TargetTree>, begun: BegunMirror, clock: Clock, signal: AbortSignal): Promise<MarkedTargets> {
     const marked = new MarkedTargets()
     for (const [volume, tree] of targets) {
       await tree.apply(encodeOperation({ kind: 'remove', path: LIMBO }), signal)
       const left = await readMark(tree, signal)
       const nowMs = clock.now()
-      if (left !== undefined) marked.resume.push(resumePoint(left, compare, volume, nowMs))
-      const mark = beginMark(left, compare, nowMs)
+      if (left !== undefined || begun.settledBeforeMs !== undefined) marked.resume.push(resumePoint(left, begun, volume, nowMs))
+      const mark = beginMark(left, begun, nowMs)
       const kept = await tree.writeMirrorMark(JSON.stringify(mark), true, signal)
       marked.#trees.set(volume, new MarkedTarget(tree, kept ? mark : undefined, clock))
     }

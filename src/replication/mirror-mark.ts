@@ -32,18 +32,24 @@ export const MirrorMark = z.strictObject({
 })
 export type MirrorMark = z.infer<typeof MirrorMark>
 
+export interface BegunMirror {
+  compare: MirrorRequest['compare']
+  /** what was written last from then on may have the right attributes and other data, because changes that were captured were forgotten; undefined: none were */
+  settledBeforeMs?: number | undefined
+}
+
 /** The mark of a mirror that begins now; `left` is what an interrupted one has left. Pure. */
-export function beginMark(left: MirrorMark | undefined, compare: MirrorRequest['compare'], nowMs: number): MirrorMark {
+export function beginMark(left: MirrorMark | undefined, { compare, settledBeforeMs }: BegunMirror, nowMs: number): MirrorMark {
   const goesOn = compare === 'none' && left?.compare === 'none'
   return {
     version: 1, compare, startedMs: goesOn ? left.startedMs : nowMs + TICK_MS, durableBeforeMs: flushedBefore(nowMs),
-    unsure: left === undefined ? [] : joined(unsureRanges(left, nowMs).map(([from, to]): [number, number] => [from, Math.min(to, nowMs + TICK_MS)])),
+    unsure: joined(unsureRanges(left, settledBeforeMs, nowMs).map(([from, to]): [number, number] => [from, Math.min(to, nowMs + TICK_MS)])),
   }
 }
 
-/** What the agent is to know about what an interrupted mirror has left. Pure. */
-export function resumePoint(left: MirrorMark, compare: MirrorRequest['compare'], volume: number, nowMs: number): ResumePoint {
-  return { volume, sentSinceMs: left.compare === 'none' && compare === 'none' ? left.startedMs : null, unsure: unsureRanges(left, nowMs) }
+/** What the agent is to know about what an interrupted mirror, or a capture that is forgotten, has left. Pure. */
+export function resumePoint(left: MirrorMark | undefined, { compare, settledBeforeMs }: BegunMirror, volume: number, nowMs: number): ResumePoint {
+  return { volume, sentSinceMs: left?.compare === 'none' && compare === 'none' ? left.startedMs : null, unsure: unsureRanges(left, settledBeforeMs, nowMs) }
 }
 
 /** Everything written last before the result was written before a flush that begins at nowMs, also where ctimes are whole seconds. */
@@ -51,10 +57,12 @@ export function flushedBefore(nowMs: number): number {
   return Math.max(0, Math.floor((nowMs - TICK_MS) / COARSE_MS) * COARSE_MS)
 }
 
-function unsureRanges(left: MirrorMark, nowMs: number): [number, number][] {
+function unsureRanges(left: MirrorMark | undefined, settledBeforeMs: number | undefined, nowMs: number): [number, number][] {
+  const beginnings = [left?.durableBeforeMs, settledBeforeMs].filter(ms => ms !== undefined)
+  const ranges = left?.unsure ?? []
   // a clock that was set back tells nothing any more
-  if (nowMs < left.durableBeforeMs || left.unsure.some(([, to]) => nowMs + TICK_MS < to)) return [[0, ALWAYS]]
-  return [...left.unsure, [left.durableBeforeMs, ALWAYS]]
+  if (beginnings.some(ms => nowMs < ms) || ranges.some(([, to]) => nowMs + TICK_MS < to)) return [[0, ALWAYS]]
+  return [...ranges, ...beginnings.map((ms): [number, number] => [ms, ALWAYS])]
 }
 
 /** Overlapping ranges as one, and the nearest ones, too, when there are too many. */

@@ -108,11 +108,11 @@ class LinkSourceServer implements SourceServer {
     return { captureEpoch }
   }
 
-  async mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal): Promise<MirrorReport> {
+  async mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal, { settledBeforeMs }: { settledBeforeMs?: number | undefined } = {}): Promise<MirrorReport> {
     this.#checkIdle(signal)
     let latest: MirrorProgress = NO_MIRROR_PROGRESS
     // a preview writes nothing, no mark either
-    const marked = request.orphansPreview === true ? undefined : await MarkedTargets.begin(targets, request.compare, this.#clock, signal)
+    const marked = request.orphansPreview === true ? undefined : await MarkedTargets.begin(targets, { compare: request.compare, settledBeforeMs }, this.#clock, signal)
     const mirrored = await this.#withIntake(marked?.trees ?? targets, async inner => await paced<MirrorProgress, MirrorReport>((p, f) => { report(p, f, []) }, this.#clock, async reports => await paced<ReplicationProgress, MirrorReport>((p, f) => { report(latest, f, [], p) }, this.#clock, async beside => {
       const { progress } = await this.#channel.run(id => ({ kind: 'mirror', id, request, resume: marked?.resume ?? [] }), 'mirror-complete', control => {
         if (control.kind === 'mirror-progress') {

@@ -62,9 +62,10 @@ export interface SourceServer extends AsyncDisposable {
   prepare(jobId: string, volumes: readonly VolumeRoot[], rules: readonly Rule[], signal: AbortSignal, options?: { reached?: Reached | undefined }): Promise<{ captureEpoch: string }>
   /**
    * Mirrors all prepared volumes; resolves when all is applied and flushed. What it has passed is replicated meanwhile.
+   * @param options settledBeforeMs: what was written on the replicas since then, by the clock of this side, is not believed to be what its attributes say
    * @throws {AppError} LINK_LOST, REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE
    */
-  mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal): Promise<MirrorReport>
+  mirror(request: MirrorRequest, targets: Targets, report: MirrorListener, signal: AbortSignal, options?: { settledBeforeMs?: number | undefined }): Promise<MirrorReport>
   /**
    * Compares all prepared volumes with their replicas and tells what differs; writes nothing to either. Resolves with the final figures.
    * @throws {AppError} LINK_LOST, SOURCE_UNREADABLE, REPLICA_WRITE when the replica cannot be read, and what the sink throws

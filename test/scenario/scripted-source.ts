@@ -20,6 +20,10 @@ export class ScriptedMachine implements ConnectedSources {
   /** what the source has sent, and what waits there */
   bytesSent = 0
   waiting = { queued: 0, oldestMs: 0 }
+  /** age of the oldest change that is not safe, as replication reports it */
+  latencyMs = 0
+  /** of each mirror */
+  readonly settledBefore: (number | undefined)[] = []
   /** what waits is never replicated, until the link breaks */
   holdBarrier = false
   writes = 1
@@ -164,8 +168,9 @@ class Connection implements SourceServer {
     return { captureEpoch: this.#machine.capture(jobId) }
   }
 
-  async mirror(request: { compare: string }, _targets: unknown, report: (progress: MirrorReport['progress'], findings: readonly [], orphans: readonly []) => void, signal: AbortSignal): Promise<MirrorReport> {
+  async mirror(request: { compare: string }, _targets: unknown, report: (progress: MirrorReport['progress'], findings: readonly [], orphans: readonly []) => void, signal: AbortSignal, options: { settledBeforeMs?: number | undefined } = {}): Promise<MirrorReport> {
     this.#called(`mirror ${request.compare}`, signal)
+    this.#machine.settledBefore.push(options.settledBeforeMs)
     report({ ...NO_MIRROR_PROGRESS, filesFound: 2, filesDone: 1 }, [], [])
     if (this.#machine.holdMirror) await this.#end(signal)
     signal.throwIfAborted()
@@ -183,7 +188,7 @@ class Connection implements SourceServer {
   async replicate(_targets: unknown, report: (progress: ReplicationProgress, findings: readonly []) => void, signal: AbortSignal): Promise<void> {
     this.#called('replicate', signal)
     if (this.#machine.replica.fixed) this.#machine.replica.mixed = true
-    report(NO_REPLICATION, [])
+    report({ ...NO_REPLICATION, recoveryPointLatencyMs: this.#machine.latencyMs }, [])
     try {
       await this.#end(signal)
     } catch (error) {

@@ -3,12 +3,16 @@
  * does: a mirror when there was none or the capture began anew, then replication, over as many connections as it takes, and a drain when its
  * standard input says so. What it has to remember is in its state directory. Writes events as lines of JSON.
  */
+import { writeFileSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Finding } from '../../src/domain/finding.ts'
+import type { Job } from '../../src/domain/job.ts'
+import type { ReplicationProgress } from '../../src/domain/progress.ts'
 import { isAppError } from '../../src/errors/app-error.ts'
+import { settledBefore, settledNow } from '../../src/job/settled.ts'
 import type { SourceServer, Targets } from '../../src/source/source-server.ts'
 import { openPosixTargetTree } from '../../src/tree/posix-target-tree.ts'
 import { arrivingSources } from '../interrupted/arriving-sources.ts'
@@ -28,14 +32,19 @@ createInterface({ input: process.stdin }).on('line', line => { orders.obey(SoakO
 class Memory {
   readonly #file: string
   readonly #mirrored: string
+  readonly #settled: string
   constructor(directory: string) {
     this.#file = join(directory, 'epoch')
     this.#mirrored = join(directory, 'mirrored')
+    this.#settled = join(directory, 'settled')
   }
 
   async epoch(): Promise<string | undefined> { return await readFile(this.#file, 'utf8').catch(() => undefined) }
   async mirrored(): Promise<boolean> { return await readFile(this.#mirrored).then(() => true, () => false) }
   async forget(): Promise<void> { await rm(this.#file, { force: true }) }
+  async settled(): Promise<Job['settled']> { return await readFile(this.#settled, 'utf8').then(text => JSON.parse(text) as Job['settled'], () => undefined) }
+  /** Written at once: a report is seldom, and this process may be killed behind it. */
+  settle(captureEpoch: string, { recoveryPointLatencyMs }: ReplicationProgress): void { writeFileSync(this.#settled, JSON.stringify(settledNow(captureEpoch, Date.now(), recoveryPointLatencyMs))) }
   async keep(epoch: string): Promise<void> {
     await writeFile(this.#mirrored, '')
     await writeFile(this.#file, epoch)
@@ -49,12 +58,19 @@ async function flow(server: SourceServer, source: string, targets: Targets, memo
     await memory.forget()
     const compare = await memory.mirrored() ? 'attributes' : 'none'
     tell({ event: 'mirroring', compare })
-    const { findings } = await server.mirror({ compare, orphans: 'delete' }, targets, found, flowing)
+    const { findings } = await server.mirror({ compare, orphans: 'delete' }, targets, (mirrored, news, _, progress) => {
+      found(mirrored, news)
+      if (progress !== undefined) memory.settle(captureEpoch, progress)
+    }, flowing, { settledBeforeMs: settledBefore({ settled: await memory.settled() }, captureEpoch) })
     found(undefined, findings)
     await memory.keep(captureEpoch)
   }
   tell({ event: 'replicating' })
-  if (!orders.drain.aborted) await server.replicate(targets, found, AbortSignal.any([flowing, orders.drain]))
+  if (orders.drain.aborted) return
+  await server.replicate(targets, (progress, news) => {
+    found(progress, news)
+    memory.settle(captureEpoch, progress)
+  }, AbortSignal.any([flowing, orders.drain]))
 }
 
 function found(_: unknown, findings: readonly Finding[]): void {
