@@ -39,7 +39,7 @@ export interface LayerParts {
 
 export interface BootParts extends LayerParts {
   clock?: Clock
-  /** Keeps the report of a run, also of a failed one. */
+  /** Keeps the report of a run, also of a failed one; a rehearsal's after each fix-up. */
   keepReport: (report: FixUpReport) => Promise<void>
 }
 
@@ -147,7 +147,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
   }
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
   await using changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
-  const keep = async (): Promise<void> => { await parts.keepReport(report) }
+  const keep = async (): Promise<void> => { await parts.keepReport({ ...report, results: [...report.results] }) }
   for (const fixUp of fixUps) {
     signal.throwIfAborted()
     const startedMs = clock.now()
@@ -161,8 +161,9 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     report.results.push(result)
     log.add(`${fixUp.id} ${fixUp.title}: ${result.outcome}\n${result.messages.map(m => `  ${m}\n`).join('')}`)
     jobLog[outcome.error === undefined ? 'info' : 'warn']({ jobId, fixUp: fixUp.id, outcome: result.outcome, err: outcome.error }, 'boot fix-up ran')
-    if (outcome.error === undefined || !fixUp.required) continue
-    await keep()
+    const isOver = outcome.error !== undefined && fixUp.required
+    if (isOver || rehearsal) await keep() // people watch a rehearsal; in earnest every write is downtime
+    if (!isOver) continue
     throw new AppError('BOOT_FIXUP_FAILED', `${fixUp.id}, to ${fixUp.title}: ${outcome.messages.join('; ')} (${rehearsal ? 'in a rehearsal' : 'on a layer over the replica'}: nothing was changed)`, { cause: outcome.error })
   }
   await files.makeDirectory('/var/log/landfall', 0o700)
