@@ -19,7 +19,7 @@ import { VolumeCycles, type CycleOptions } from './volume-cycles.ts'
  * How often a cycle begins while replication runs. What is changed twice meanwhile is looked at once: at 20 MB/s of mixed writes the agent takes
  * 24 % of a core at 200 ms, 17 % at 400 and 16 % at 600, and a change waits for half of it (npm run bench -- replicate --works steady).
  */
-export const CYCLE_MS = 600
+export const CYCLE_MS = 400
 /** The replica is asked to flush when the oldest change on the way is older. */
 const FLUSH_MS = 400
 /** Parts of what is marked that may be on the way before another one is taken. */

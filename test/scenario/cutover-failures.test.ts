@@ -31,6 +31,29 @@ for (const [call, code] of BEFORE_POWER_ON) {
   })
 }
 
+t.test('a source that is away when its cutover is undone is thawed when it is there again, and need not wait', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  const create = world.hypervisor.createVm.bind(world.hypervisor)
+  world.hypervisor.createVm = async () => {
+    world.hypervisor.createVm = create
+    world.source.disconnect()
+    return await Promise.reject(new AppError('VM_NAME_TAKEN', 'somebody made one'))
+  }
+  await engine.act(id, 'cutover')
+  await world.until('provisioning', 'mirroring')
+  t.ok(world.source.frozen, 'nobody could thaw it')
+  t.notOk(world.source.calls.includes('thaw'))
+  world.source.connect()
+  await world.replicating()
+  t.equal(world.source.frozen, false)
+  t.ok(world.source.calls.indexOf('thaw') < world.source.calls.lastIndexOf('prepare'))
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
+
 t.test('fix-ups of an undone cutover that cannot be taken back cost a mirror, and that is said', async t => {
   for (const break_ of [(world: World): void => { world.fail('replica.restore', 'TOOL_FAILED') }, (world: World): void => { world.replica.restorable = false }]) {
     await using world = new World()
