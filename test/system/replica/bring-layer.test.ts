@@ -6,21 +6,13 @@ import t, { type Test } from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { Runner } from '../../../src/command/runner.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
-import type { FileSystem } from '../../../src/domain/volume.ts'
 import { bringLayer, takeBack } from '../../../src/replica/bring-layer.ts'
 import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
 import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
-import { ext4, GIB, volume } from '../../unit/replica/workloads.ts'
+import { mounted, noOverlay } from './layered-volumes.ts'
 
-const UUID = 'dd000000-0000-4000-8000-000000000002'
 const signal = AbortSignal.timeout(120_000)
 const nothing = async (): Promise<void> => { await Promise.resolve() }
-
-function skipReason(): string | false {
-  if (process.getuid?.() === 0 && readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')) return false
-  if (process.env['REQUIRE_SYSTEM'] === '1') throw new Error('needs root and a kernel with overlay')
-  return 'needs root and a kernel with overlay'
-}
 
 /** Everything that a comparison of two trees would look at; the time of the root is not ours. */
 function seen(directory: string): string {
@@ -44,10 +36,7 @@ function replica(t: Test): Replica {
   execFileSync('mknod', [join(root, 'dev/node'), 'c', '1', '3'])
   execFileSync('find', [base, '-depth', '-exec', 'touch', '-h', '-d', '2020-01-02 03:04:05.123456789', '{}', '+'])
   execFileSync('find', [join(base, 'esp'), '-exec', 'touch', '-d', '2020-01-02 03:04:06', '{}', '+'])
-  const of = (mountPoint: string, at: string, index: number, type: FileSystem['type'] = 'ext4'): MountedVolume => ({
-    volume: { volume: volume('sda', 1, at, { ...ext4(UUID, GIB), type }, GIB), disk: 0, partition: 1, index }, device: `/dev/landfall-test-${String(index)}`, mountPoint, volumeId: 'x',
-  })
-  return { root, esp: join(base, 'esp'), below: [of(root, '/', 0), of(join(base, 'esp'), '/boot/efi', 1, 'vfat')], layer: join(base, 'layer'), taken: join(base, 'taken') }
+  return { root, esp: join(base, 'esp'), below: [mounted(root, '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat', 1)], layer: join(base, 'layer'), taken: join(base, 'taken') }
 }
 
 /** What fix-ups and tools do to files. */
@@ -75,7 +64,7 @@ function fix(root: string, esp: string): void {
   rmSync(join(esp, 'EFI/old'), { recursive: true })
 }
 
-t.test('what the layer shows is what the volumes become, and what they were is what they are again', { skip: skipReason() }, async t => {
+t.test('what the layer shows is what the volumes become, and what they were is what they are again', { skip: noOverlay() }, async t => {
   const { root, esp, below, layer, taken } = replica(t)
   const runner = new ExecaRunner()
   const before = [seen(root), seen(esp)]
@@ -115,7 +104,7 @@ function dyingAt(n: number): Runner & { calls: number } {
   return dying
 }
 
-t.test('broken off anywhere, the volumes become what they were, also when that is broken off itself', { skip: skipReason() }, async t => {
+t.test('broken off anywhere, the volumes become what they were, also when that is broken off itself', { skip: noOverlay() }, async t => {
   const { root, esp, below, layer, taken } = replica(t)
   const runner = new ExecaRunner()
   const before = [seen(root), seen(esp)]
@@ -139,7 +128,7 @@ t.test('broken off anywhere, the volumes become what they were, also when that i
   t.ok(untouched > 2 && untouched < counting.calls, 'some were broken off before the first change, some after it')
 })
 
-t.test('a file that had more names than one is told: a mirror must link them again', { skip: skipReason() }, async t => {
+t.test('a file that had more names than one is told: a mirror must link them again', { skip: noOverlay() }, async t => {
   const { root, below, layer, taken } = replica(t)
   const runner = new ExecaRunner()
   linkSync(join(root, 'etc/fstab'), join(root, 'etc/fstab.link'))
@@ -154,7 +143,7 @@ t.test('a file that had more names than one is told: a mirror must link them aga
   t.equal(lstatSync(join(root, 'etc/fstab')).nlink, 1)
 })
 
-t.test('a changed name that is no text is refused before anything is changed; without a record nothing is taken back', { skip: skipReason() }, async t => {
+t.test('a changed name that is no text is refused before anything is changed; without a record nothing is taken back', { skip: noOverlay() }, async t => {
   const { root, below, layer, taken } = replica(t)
   const runner = new ExecaRunner()
   const before = seen(root)

@@ -1,29 +1,15 @@
 /** What fix-ups changed, read from real layers. */
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
-import type { FileSystem } from '../../../src/domain/volume.ts'
 import { ChangedFiles } from '../../../src/replica/changed-files.ts'
 import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
-import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
-import { ext4, GIB, volume } from '../../unit/replica/workloads.ts'
+import { mounted, noOverlay } from './layered-volumes.ts'
 
-const UUID = 'dd000000-0000-4000-8000-000000000003'
 const signal = AbortSignal.timeout(120_000)
 
-function skipReason(): string | false {
-  if (process.getuid?.() === 0 && readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')) return false
-  if (process.env['REQUIRE_SYSTEM'] === '1') throw new Error('needs root and a kernel with overlay')
-  return 'needs root and a kernel with overlay'
-}
-
-function mounted(mountPoint: string, at: string, type: FileSystem['type'] = 'ext4'): MountedVolume {
-  const on = volume('sda', 1, at, { ...ext4(UUID, GIB), type }, GIB)
-  return { volume: { volume: on, disk: 0, partition: 1, index: 0 }, device: '/dev/landfall-test', mountPoint, volumeId: 'x' }
-}
-
-t.test('each look tells what changed since the one before, on every volume', { skip: skipReason() }, async t => {
+t.test('each look tells what changed since the one before, on every volume', { skip: noOverlay() }, async t => {
   const base = t.testdir({
     root: { etc: { fstab: 'old\n', lost: 'x', same: 'same\n', mode: 'm' }, opt: { ours: { bin: { node: 'n' }, note: 'y' }, theirs: 'z' }, boot: { efi: {} }, srv: { replaced: { old: '1', kept: '2' } } },
     esp: { EFI: { debian: { 'shimx64.efi': 'shim' }, old: 'o' } },
@@ -66,7 +52,7 @@ t.test('each look tells what changed since the one before, on every volume', { s
   ], 'what came with the layer and went, a link that became a file, a directory made anew')
 })
 
-t.test('small texts have a diff against what they were at the look before', { skip: skipReason() }, async t => {
+t.test('small texts have a diff against what they were at the look before', { skip: noOverlay() }, async t => {
   const base = t.testdir({ root: { etc: { fstab: 'a\nb\n', binary: 'x\0y' } } })
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), [mounted(join(base, 'root'), '/')], signal)
   const [root = ''] = layer.mounted.map(m => m.mountPoint)

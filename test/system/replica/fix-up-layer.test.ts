@@ -3,24 +3,11 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, wri
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
-import type { FileSystem } from '../../../src/domain/volume.ts'
 import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
 import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
-import { ext4, GIB, volume } from '../../unit/replica/workloads.ts'
+import { mounted, noOverlay } from './layered-volumes.ts'
 
-const UUID = 'dd000000-0000-4000-8000-000000000002'
 const signal = AbortSignal.timeout(120_000)
-
-function skipReason(): string | false {
-  if (process.getuid?.() === 0 && readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n')) return false
-  if (process.env['REQUIRE_SYSTEM'] === '1') throw new Error('needs root and a kernel with overlay')
-  return 'needs root and a kernel with overlay'
-}
-
-function mounted(mountPoint: string, at: string, type: FileSystem['type'] = 'ext4'): MountedVolume {
-  const on = volume('sda', 1, at, { ...ext4(UUID, GIB), type }, GIB)
-  return { volume: { volume: on, disk: 0, partition: 1, index: 0 }, device: `/dev/landfall-test-${at === '/' ? 'root' : 'esp'}`, mountPoint, volumeId: 'x' }
-}
 
 const mountsIn = (directory: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').filter(line => line.split(' ')[1]?.startsWith(directory))
 
@@ -29,7 +16,7 @@ function volumes(t: Test): { base: string, below: readonly MountedVolume[], laye
   return { base, below: [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')], layer: join(base, 'layer') }
 }
 
-t.test('what is written to the layer does not reach the volumes, and goes with it', { skip: skipReason() }, async t => {
+t.test('what is written to the layer does not reach the volumes, and goes with it', { skip: noOverlay() }, async t => {
   const { base, below, layer } = volumes(t)
   {
     await using made = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
@@ -51,7 +38,7 @@ t.test('what is written to the layer does not reach the volumes, and goes with i
   t.notOk(existsSync(layer))
 })
 
-t.test('what a crash left is taken away by the next one', { skip: skipReason() }, async t => {
+t.test('what a crash left is taken away by the next one', { skip: noOverlay() }, async t => {
   const { below, layer } = volumes(t)
   const lost = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
   writeFileSync(join(lost.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'lost\n')
