@@ -10,6 +10,16 @@ const BEFORE_POWER_ON: readonly (readonly [string, ErrorCode])[] = [
   ['hypervisor.createVm', 'VM_NAME_TAKEN'], ['hypervisor.createVm', 'VSPHERE_UNREACHABLE'], ['hypervisor.power', 'VSPHERE_FAULT'],
 ]
 
+/** The next VM cannot be made; `meanwhile` something else happens. */
+function refuseVm(world: World, meanwhile: () => void): void {
+  const create = world.hypervisor.createVm.bind(world.hypervisor)
+  world.hypervisor.createVm = async () => {
+    world.hypervisor.createVm = create
+    meanwhile()
+    return await Promise.reject(new AppError('VM_NAME_TAKEN', 'somebody made one'))
+  }
+}
+
 for (const [call, code] of BEFORE_POWER_ON) {
   t.test(`a cutover in which ${call} fails with ${code} is undone: the source runs on, and the next cutover works`, async t => {
     await using world = new World()
@@ -35,12 +45,7 @@ t.test('a source that is away when its cutover is undone is thawed when it is th
   await using world = new World()
   const engine = await world.start()
   const { id } = await world.protect()
-  const create = world.hypervisor.createVm.bind(world.hypervisor)
-  world.hypervisor.createVm = async () => {
-    world.hypervisor.createVm = create
-    world.source.disconnect()
-    return await Promise.reject(new AppError('VM_NAME_TAKEN', 'somebody made one'))
-  }
+  refuseVm(world, () => { world.source.disconnect() })
   await engine.act(id, 'cutover')
   await world.until('provisioning', 'mirroring')
   t.ok(world.source.frozen, 'nobody could thaw it')
@@ -59,12 +64,7 @@ t.test('fix-ups of an undone cutover that cannot be taken back cost a mirror, an
     await using world = new World()
     const engine = await world.start()
     const { id } = await world.protect()
-    const create = world.hypervisor.createVm.bind(world.hypervisor)
-    world.hypervisor.createVm = async () => {
-      world.hypervisor.createVm = create
-      break_(world)
-      return await Promise.reject(new AppError('VM_NAME_TAKEN', 'somebody made one'))
-    }
+    refuseVm(world, () => { break_(world) })
     await engine.act(id, 'cutover')
     await world.until('provisioning', 'mirroring')
     await world.replicating()
