@@ -27,6 +27,7 @@ export type Fault = typeof FAULTS[number]
 const SIZE_MIB = 2048
 const BEGIN_MS = 120_000
 const DRAIN_MS = 300_000
+const SHOWN_FINDINGS = 5
 
 /** @throws {Error} when something ended that should not have; the message says what had happened */
 export async function runRound({ seed, type, faults }: Round, folder: string, signal: AbortSignal): Promise<RoundResult> {
@@ -65,7 +66,7 @@ export async function runRound({ seed, type, faults }: Round, folder: string, si
     ends.order({ order: 'drain' })
     if (random.chance(0.3)) await disturbOnce(disturbance, inner)
     const drained = await watch.drained(DRAIN_MS, inner)
-    note('drained')
+    note(`drained, ${String(watch.findings)} findings`)
     const found = await differences(source.path, replica)
     return { workloads: workloads.map(({ name }) => name), happened, differences: found, changes: drained.changes, latencyMsP99: drained.latencyMsP99 }
   } catch (error) {
@@ -133,11 +134,15 @@ async function disturbOnce({ ends, volume, random, note, faults: [first, ...more
 /** What the receiver has told. */
 class Watch {
   readonly #note: (what: string) => void
+  #findings = 0
   readonly #failed = new AbortController()
   readonly #mirrors = Promise.withResolvers<undefined>()
   readonly #replicates = Promise.withResolvers<undefined>()
   readonly #drained = Promise.withResolvers<Extract<SoakEvent, { event: 'drained' }>>()
   constructor(note: (what: string) => void) { this.#note = note }
+
+  /** A file that vanishes while it is read is one: there may be thousands in a round. */
+  get findings(): number { return this.#findings }
 
   /** aborted when the receiver ended by itself */
   get failed(): AbortSignal { return this.#failed.signal }
@@ -151,7 +156,10 @@ class Watch {
         this.#mirrors.resolve(undefined)
         return
       case 'interrupted': this.#note(`interrupted: ${event.code} ${event.message}`); return
-      case 'finding': this.#note(`finding: ${event.text}`); return
+      case 'finding':
+        this.#findings += 1
+        if (this.#findings <= SHOWN_FINDINGS) this.#note(`finding: ${event.text}`)
+        return
       case 'drained': this.#drained.resolve(event); return
       case 'failed': this.#failed.abort(new Error(`the receiver ended: ${event.code} ${event.message}`))
     }
