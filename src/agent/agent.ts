@@ -139,5 +139,5 @@ function placeOf(root: string, mountPoint: string): string {
 
 function captureTier(config: AgentConfig): Workload['capture'] {
   if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes', unseen: [] }
-  return chosenTier(config.capture, [config.root], () => probeCaptureTier([config.root]))
+  return chosenTier(config.capture, [config.root], () => probeCaptureTier([config.root]), queueLimits(config.queue).disk)
 }

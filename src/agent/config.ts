@@ -53,6 +53,8 @@ export const AgentConfig = z.strictObject({
   /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward again, and does not step back */
   maxBehindSeconds: z.number().int().min(1).max(86_400).default(10),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
+}).superRefine(({ capture, queue }, context) => {
+  if (queue.folder !== undefined && (capture === 'inotify' || capture === 'none')) context.addIssue({ code: 'custom', path: ['queue', 'folder'], message: `capture is "${capture}", which keeps nothing on disk: leave the folder out, or capture by "auto" or "fanotify"` })
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
 

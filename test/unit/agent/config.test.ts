@@ -39,3 +39,8 @@ t.test('limits of the queue that contradict each other are refused, and say whic
     [{ folder: '/q', maximumMiB: 100 }, /maximumMiB: the disk must .* 128 MiB/], [{ folder: 'q' }, /folder/], [{ folder: '/q', maximumMiB: 'much' }, /maximumMiB/],
   ] as const) t.throws(() => queue(json), { code: 'CONFIG_INVALID', message })
 })
+
+t.test('a folder for a queue that the capture would not use is refused', async t => {
+  for (const capture of ['inotify', 'none']) t.throws(() => parseAgentConfig(JSON.stringify({ capture, queue: { folder: '/q' } }), 'f'), { code: 'CONFIG_INVALID', message: new RegExp(`queue.folder: capture is "${capture}"`) })
+  t.equal(parseAgentConfig('{"capture":"fanotify","queue":{"folder":"/q"}}', 'f').queue.folder, '/q')
+})
