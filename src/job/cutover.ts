@@ -74,10 +74,7 @@ async function drain(seams: CutoverSeams, job: JobHandle, mounted: readonly Moun
   const source = await connectedSource(seams, job, seams.times.connectMs, signal)
   const prepare = async (): Promise<{ captureEpoch: string }> => await prepareSource(job, source, signal)
   const { captureEpoch } = await prepare()
-  if (captureEpoch !== job.record.captureEpoch) {
-    await job.update({ captureEpoch: undefined })
-    throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
-  }
+  if (captureEpoch !== job.record.captureEpoch) throw new AppError('CAPTURE_OVERFLOW', 'the agent was restarted and may have missed changes: a new mirror comes first')
   await transmitAsOrdered(seams, job, source, signal)
   const report = (replication: ReplicationProgress, found: readonly Finding[]): void => {
     findings.add(found)

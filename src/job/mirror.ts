@@ -25,6 +25,8 @@ export async function mirror(
       await job.note('mirror-current', 'the replica is complete and the source kept every change since: no new mirror is needed')
       return 'mirror-complete'
     }
+    // whoever protects finds the missed changes, too, and says that they wait
+    if (waitsForPerson(job.record)) return 'mirror-complete'
     const compare = comparison(job.record, seams.bootId)
     await job.note('mirror-begun', compare === 'none' ? 'everything is sent' : `what differs is sent, found by comparing ${compare}`)
     // written down before the first effect: from here on the replica is not complete
@@ -42,6 +44,11 @@ export async function mirror(
     await job.note('mirror-complete', `${String(report.progress.filesDone)} files, ${String(report.progress.bytesSent)} bytes sent, ${String(report.progress.findings)} findings`)
     return 'mirror-complete'
   }, signal)
+}
+
+/** Whether a replica that was complete is not mirrored again by itself; a person who orders it, or starts the job after a stop, has made it forget its capture. */
+function waitsForPerson({ options, mirrored, captureEpoch }: Job): boolean {
+  return options.autoRemirror === 'off' && mirrored === true && captureEpoch !== undefined
 }
 
 /** What becomes of orphans; those that the options leave out are not in the request. */
