@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
 import type { Runner } from '../command/runner.ts'
 import type { ReplicaWork } from '../job/step.ts'
-import { forgetFixUps, makeBootable, rehearseBoot, restoreReplica } from '../replica/boot.ts'
+import { forgetFixUps, isSystemAsRehearsed, makeBootable, rehearseBoot, restoreReplica } from '../replica/boot.ts'
 import { buildReplica } from '../replica/build.ts'
 import { checkPlan } from '../replica/check-plan.ts'
 import { discardReplica } from '../replica/discard.ts'
@@ -22,6 +22,7 @@ export function replicaWork(runner: Runner, clock: Clock, stateDirectory: string
     restore: async (request, signal) => await restoreReplica(parts, request, signal),
     forgetFixUps: async request => { await forgetFixUps(parts, request) },
     rehearse: async (request, keepReport, signal) => await rehearseBoot({ ...parts, keepReport }, request, signal),
+    isAsRehearsed: async (request, signal) => await isSystemAsRehearsed(parts, request, signal),
     discard: discardReplica,
   }
 }

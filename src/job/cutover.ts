@@ -16,7 +16,7 @@ import { OpenTargets, planned, remountReplica } from './open-replica.ts'
 import { prepareSource } from './prepare-source.ts'
 import { closePhase, openPhase } from './phases.ts'
 import { finishSource, giveUpReplica, proveBoot } from './prove-boot.ts'
-import { isCurrent, rehearse } from './rehearse.ts'
+import { needsRehearsal, rehearse } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { transmitAsOrdered } from './transmitting.ts'
@@ -44,11 +44,11 @@ export async function cutover(seams: CutoverSeams, job: JobHandle, signal: Abort
   return await finishSource(seams, job, signal)
 }
 
-/** From the rehearsal, when none has passed since the last mirror and within a day, over the last drain to the power-on. @returns the hold on the frozen source */
+/** From the rehearsal, when none has passed since the last mirror and within a day, or the system was changed since, over the last drain to the power-on. @returns the hold on the frozen source */
 async function switchOver(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<SourceHold> {
   await reached(job, 'draining', 'sending the last changes')
   const mounted = await remountReplica(seams, job, signal)
-  if (!isCurrent(job.record.rehearsal, seams.clock.now())) {
+  if (await needsRehearsal(seams, job, mounted, signal)) {
     await job.update({ activity: 'rehearsing what makes the replica boot' })
     await rehearse(seams, job, mounted, signal)
     await job.update({ activity: 'sending the last changes' })

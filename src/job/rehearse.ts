@@ -6,7 +6,7 @@ import type { Job } from '../domain/job.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { planned } from './open-replica.ts'
-import type { JobHandle, Seams } from './step.ts'
+import type { BootRequest, JobHandle, Seams } from './step.ts'
 
 /** In so much time a source gets new kernels, or other settings. */
 const CURRENT_MS = 24 * 3600_000
@@ -18,15 +18,23 @@ export function isCurrent(rehearsal: Job['rehearsal'], nowMs: number): boolean {
   return rehearsal?.state === 'passed' && rehearsal.endedAtUtc !== undefined && nowMs - Date.parse(rehearsal.endedAtUtc) < CURRENT_MS
 }
 
-/** Runs one. An abort puts it back to where it waits. @throws {AppError} BOOT_FIXUP_FAILED and what else the fix-ups end with; it is in the job's record then, too */
-export async function rehearse({ replica, volumes, clock }: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
-  const { plan, workload } = planned(job)
+/** Whether a cutover needs one first: its fix-ups must do nothing for the first time, and nothing that takes long while the source is frozen. */
+export async function needsRehearsal(seams: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<boolean> {
+  return !isCurrent(job.record.rehearsal, seams.clock.now()) || !await seams.replica.isAsRehearsed(requestFor(seams, job, mounted), signal)
+}
+
+function requestFor({ volumes }: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[]): BootRequest {
   const { id: jobId, options, built } = job.record
+  return { jobId, ...planned(job), options, built: { disks: built?.disks ?? [] }, volumes, mounted }
+}
+
+/** Runs one. An abort puts it back to where it waits. @throws {AppError} BOOT_FIXUP_FAILED and what else the fix-ups end with; it is in the job's record then, too */
+export async function rehearse(seams: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[], signal: AbortSignal): Promise<void> {
+  const { replica, clock } = seams
   const now = (): string => new Date(clock.now()).toISOString()
   await job.update({ rehearsal: { ...job.record.rehearsal, state: 'running', startedAtUtc: now(), endedAtUtc: undefined, message: undefined } })
   try {
-    const request = { jobId, plan, workload, options, built: { disks: built?.disks ?? [] }, volumes, mounted }
-    await replica.rehearse(request, async report => { await job.amend(record => ({ rehearsal: { state: 'running', ...record.rehearsal, report } })) }, signal)
+    await replica.rehearse(requestFor(seams, job, mounted), async report => { await job.amend(record => ({ rehearsal: { state: 'running', ...record.rehearsal, report } })) }, signal)
   } catch (error) {
     if (signal.aborted) {
       await job.amend(record => ({ rehearsal: { ...record.rehearsal, state: 'wanted' } }))

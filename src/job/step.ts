@@ -72,6 +72,8 @@ export interface ReplicaWork {
   forgetFixUps(request: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void>
   /** The same on a throw-away layer: the replica stays as it is, and replication may go on. @throws {AppError} BOOT_FIXUP_FAILED */
   rehearse(request: BootRequest, keepReport: (report: FixUpReport) => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]>
+  /** Whether the cutover, were it now, would find the system as the last rehearsal did, and could use what that made. */
+  isAsRehearsed(request: BootRequest, signal: AbortSignal): Promise<boolean>
   /** Unmounted, detached, and the disks deleted unless they are kept; `keep` after each effect. */
   discard(request: DiscardRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<void>
 }

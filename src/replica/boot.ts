@@ -10,7 +10,7 @@ import { runInRoot } from '../command/chroot.ts'
 import type { Runner } from '../command/runner.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { JobOptions } from '../domain/job.ts'
-import type { BuiltReplica, FixUpReport, FixUpResult, ReplicaPlan } from '../domain/replica.ts'
+import type { BuiltReplica, ChangedFile, FixUpReport, FixUpResult, ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { jobLog } from '../logging/logger.ts'
@@ -22,6 +22,7 @@ import { bringLayer, takeBack } from './bring-layer.ts'
 import { ChangedFiles } from './changed-files.ts'
 import { findingsOf, type AssembledReplica, type FixUp, type GuestOptions } from './fix-up.ts'
 import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
+import { isAsRehearsed, keepRehearsed, useRehearsed, type RehearsedParts } from './rehearsed-output.ts'
 import { ReplicaFiles } from './replica-files.ts'
 import { allocateSwapFiles } from './swap-files.ts'
 
@@ -89,10 +90,23 @@ export async function restoreReplica(parts: LayerParts, request: Pick<BootReques
   return outcome
 }
 
-/** Takes layers away, also those that a crash left, which hold the disks; and forgets what could be taken back. */
+/** Whether the cutover would find the system as the last rehearsal did, so that what took long there is done already. It may change a moment later. */
+export async function isSystemAsRehearsed(parts: LayerParts, request: BootRequest, signal: AbortSignal): Promise<boolean> {
+  for (const { id, reusable } of fixUpsOf(request)) {
+    if (reusable === true && !await isAsRehearsed(rehearsedParts(parts, request, id), signal)) return false
+  }
+  return true
+}
+
+function rehearsedParts(parts: LayerParts, request: BootRequest, fixUpId: string): RehearsedParts {
+  return { runner: parts.runner, directory: join(placesOf(parts, request.jobId).rehearsed, fixUpId), mounted: request.mounted, request }
+}
+
+/** Takes layers away, also those that a crash left, which hold the disks; and forgets what could be taken back, and what was rehearsed. */
 export async function forgetFixUps(parts: LayerParts, request: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void> {
   await clearLayers(parts, request)
-  await rm(placesOf(parts, request.jobId).taken, { recursive: true, force: true })
+  const { taken, rehearsed } = placesOf(parts, request.jobId)
+  for (const directory of [taken, rehearsed]) await rm(directory, { recursive: true, force: true })
 }
 
 async function clearLayers(parts: LayerParts, { jobId, volumes }: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void> {
@@ -105,8 +119,8 @@ function layerId(jobId: string): string {
   return `${jobId}-layer`
 }
 
-function placesOf({ layers }: LayerParts, jobId: string): { layer: string, taken: string } {
-  return { layer: join(layers, jobId), taken: join(layers, `${jobId}-taken`) }
+function placesOf({ layers }: LayerParts, jobId: string): { layer: string, taken: string, rehearsed: string } {
+  return { layer: join(layers, jobId), taken: join(layers, `${jobId}-taken`), rehearsed: join(layers, `${jobId}-rehearsed`) }
 }
 
 async function fixLayer(parts: BootParts, request: BootRequest, layer: FixUpLayer, rehearsal: boolean, signal: AbortSignal): Promise<readonly Finding[]> {
@@ -148,12 +162,21 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
   await using changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
   const keep = async (): Promise<void> => { await parts.keepReport({ ...report, results: [...report.results] }) }
+  const perform = async (fixUp: FixUp): Promise<{ changed: ChangedFile[], messages: readonly string[], error?: unknown }> => {
+    const touches = files.changes + runs
+    const outcome = await attempt(fixUp, replica, signal)
+    return { ...outcome, changed: files.changes + runs === touches ? [] : await changes.look(signal) }
+  }
+  /** Those that take long: a rehearsal keeps what they make, the cutover uses it. */
+  const performReusable = async (fixUp: FixUp): ReturnType<typeof perform> => {
+    const kept = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) }, fixUp.id)
+    if (rehearsal) return await keepRehearsed(kept, report.results, files, clock.now(), async () => await perform(fixUp), signal)
+    return await perform({ ...fixUp, fix: async (...on) => await useRehearsed(kept, report.results, files, signal) ?? await fixUp.fix(...on) })
+  }
   for (const fixUp of fixUps) {
     signal.throwIfAborted()
     const startedMs = clock.now()
-    const touches = files.changes + runs
-    const outcome = await attempt(fixUp, replica, signal)
-    const changed = files.changes + runs === touches ? [] : await changes.look(signal)
+    const { changed, ...outcome } = await (fixUp.reusable === true ? performReusable : perform)(fixUp)
     const result: FixUpResult = {
       id: fixUp.id, title: fixUp.title, required: fixUp.required, messages: [...outcome.messages], changed, durationMs: clock.now() - startedMs,
       outcome: outcome.error !== undefined ? 'failed' : outcome.messages.length + changed.length > 0 ? 'done' : 'nothing-to-do',

@@ -34,6 +34,8 @@ export interface FixUp {
   title: string
   /** its failure stops the cutover; otherwise it is reported and the next one goes on */
   required: boolean
+  /** it takes long, and makes its files from files of the system alone: what it made in a rehearsal is used while these are as they were */
+  reusable?: true
   /** @returns what was done, one sentence each; nothing when there was nothing to do */
   fix: (replica: AssembledReplica, signal: AbortSignal) => Promise<readonly string[]>
 }

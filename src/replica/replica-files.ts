@@ -5,22 +5,17 @@
  */
 import { createHash } from 'node:crypto'
 import { constants, type BigIntStats } from 'node:fs'
-import { lstat, mkdir, open, readdir, readlink, rename, rm, statfs, symlink, unlink, type FileHandle } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rename, rm, statfs, symlink, unlink, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../errors/app-error.ts'
 import { removeTree } from './remove-tree.ts'
+import { DIRECTORY, findPlace, stepsOf, type Place, type ReplicaPath } from './replica-place.ts'
 
 const MAX_TEXT_BYTES = 8 << 20
-const MAX_LINKS = 40
 const COPY_BYTES = 1 << 20
 /** of `stat`, whatever the file system's are */
 const BLOCK_BYTES = 512
-const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-/** A place: an open directory and a name in it ('' is the directory itself). */
-interface Place extends AsyncDisposable { at: string, name: string }
-
-/** An absolute path as a program in the replica would write it. */
-export type ReplicaPath = string
+export type { ReplicaPath } from './replica-place.ts'
 
 export class ReplicaFiles implements AsyncDisposable {
   readonly #root: FileHandle
@@ -42,7 +37,7 @@ export class ReplicaFiles implements AsyncDisposable {
 
   /** Text of a regular file, links followed; undefined when there is none. @throws {AppError} BOOT_FIXUP_FAILED when it is larger than 8 MiB */
   async text(path: ReplicaPath): Promise<string | undefined> {
-    await using place = await this.#find(path, 'follow')
+    await using place = await findPlace(this.#root, path, 'follow')
     if (place === undefined) return undefined
     const file = await openFile(place, constants.O_RDONLY)
     if (file === undefined) return undefined
@@ -82,7 +77,7 @@ export class ReplicaFiles implements AsyncDisposable {
    * @returns how many bytes more it takes on its disk
    */
   async fillHoles(path: ReplicaPath, allocate: (file: string, sizeBytes: number) => Promise<void>): Promise<number> {
-    await using place = await this.#find(path, 'follow')
+    await using place = await findPlace(this.#root, path, 'follow')
     const file = place === undefined ? undefined : await openFile(place, constants.O_RDWR)
     if (file === undefined) return 0
     try {
@@ -127,6 +122,14 @@ export class ReplicaFiles implements AsyncDisposable {
       } finally {
         await from.close()
       }
+    })
+  }
+
+  /** Lends a path for programs of ours that leads to the place and to nowhere else, whatever links there are; it ends with `use`. */
+  async lend(path: ReplicaPath, use: (at: string) => Promise<void>): Promise<void> {
+    await this.#attempt(`use ${path}`, async () => {
+      await using place = await this.#need(path, 'stay')
+      await use(`${place.at.replace('/self/', `/${String(process.pid)}/`)}/${place.name}`)
     })
   }
 
@@ -180,21 +183,21 @@ export class ReplicaFiles implements AsyncDisposable {
   }
 
   async stats(path: ReplicaPath, last: 'follow' | 'stay' = 'follow'): Promise<BigIntStats | undefined> {
-    await using place = await this.#find(path, last)
+    await using place = await findPlace(this.#root, path, last)
     if (place === undefined) return undefined
     return await lstat(`${place.at}/${place.name}`, { bigint: true }).catch(() => undefined)
   }
 
   /** Names in a directory, sorted; none when it is missing or no directory. Names that are no UTF-8 are left out: none of ours or the system's are. */
   async names(path: ReplicaPath): Promise<readonly string[]> {
-    await using place = await this.#find(`${path}/.`, 'follow')
+    await using place = await findPlace(this.#root, `${path}/.`, 'follow')
     if (place === undefined) return []
     return (await readdir(place.at).catch(() => [])).filter(name => !name.includes('\ufffd')).sort()
   }
 
   /** SHA-256 in hex of a regular file, not following a last link; '' when it is none. */
   async hash(path: ReplicaPath): Promise<string> {
-    await using place = await this.#find(path, 'stay')
+    await using place = await findPlace(this.#root, path, 'stay')
     const file = place === undefined ? undefined : await openFile(place, constants.O_RDONLY)
     if (file === undefined) return ''
     try {
@@ -218,53 +221,9 @@ export class ReplicaFiles implements AsyncDisposable {
   }
 
   async #need(path: ReplicaPath, last: 'follow' | 'stay'): Promise<Place> {
-    const place = await this.#find(path, last)
+    const place = await findPlace(this.#root, path, last)
     if (place === undefined) throw new AppError('BOOT_FIXUP_FAILED', `there is no directory for ${path} on the replica`)
     return place
-  }
-
-  /**
-   * Walks to the directory that holds the last step. A name that is missing there is still a place; undefined when a directory on the way is.
-   * `follow`: the last step may be a link, the place is what it leads to.
-   */
-  async #find(path: ReplicaPath, last: 'follow' | 'stay'): Promise<Place | undefined> {
-    const opened: FileHandle[] = []
-    const stack: FileHandle[] = [this.#root]
-    const todo = stepsOf(path)
-    let links = 0
-    const current = (): string => `/proc/self/fd/${String((stack.at(-1) ?? this.#root).fd)}`
-    const close = async (): Promise<void> => { for (const handle of opened) await handle.close() }
-    try {
-      for (;;) {
-        const step = todo.shift()
-        if (step === undefined) return { at: current(), name: '.', [Symbol.asyncDispose]: close }
-        if (step === '.') continue
-        if (step === '..') {
-          if (stack.length > 1) stack.pop()
-          continue
-        }
-        const stats = await lstat(`${current()}/${step}`).catch(() => undefined)
-        const isLast = todo.length === 0
-        if (stats?.isSymbolicLink() === true && !(isLast && last === 'stay')) {
-          if (++links > MAX_LINKS) throw new AppError('BOOT_FIXUP_FAILED', `${path} of the replica has too many links`)
-          const target = await readlink(`${current()}/${step}`)
-          if (target.startsWith('/')) stack.length = 1
-          todo.unshift(...stepsOf(target))
-        } else if (isLast) {
-          return { at: current(), name: step, [Symbol.asyncDispose]: close }
-        } else if (stats?.isDirectory() === true) {
-          const handle = await open(`${current()}/${step}`, DIRECTORY)
-          opened.push(handle)
-          stack.push(handle)
-        } else {
-          await close()
-          return undefined
-        }
-      }
-    } catch (error) {
-      await close()
-      throw error
-    }
   }
 
   async #attempt(what: string, act: () => Promise<void>): Promise<void> {
@@ -288,10 +247,6 @@ async function openFile(place: Place, flags: number): Promise<FileHandle | undef
   if ((await file.stat()).isFile()) return file
   await file.close()
   return undefined
-}
-
-function stepsOf(path: string): string[] {
-  return path.split('/').filter(step => step !== '')
 }
 
 function parent(path: string): string {

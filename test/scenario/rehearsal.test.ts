@@ -24,6 +24,18 @@ t.test('a complete mirror is rehearsed while the job protects, and the cutover t
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
 })
 
+t.test('a cutover rehearses first when the system was changed since, so that what takes long is done before the source is frozen', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await rehearsed(world, id)
+  const { rehearsals } = world.replica
+  world.replica.asRehearsed = false
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.equal(world.replica.rehearsals, rehearsals + 1)
+})
+
 t.test('a rehearsal that fails is told, replication goes on, and another one can be asked for', async t => {
   await using world = new World()
   const engine = await world.start()

@@ -30,7 +30,7 @@ export class World implements AsyncDisposable {
   readonly store = new MemoryJobStore(() => new Date(this.clock.now()))
   readonly volumes = new MemoryVolumeStack()
   readonly hypervisor: ScriptedHypervisor
-  readonly replica = { writes: 0, foreign: false, fixed: false, restorable: false, mixed: false }
+  readonly replica = { writes: 0, foreign: false, fixed: false, restorable: false, mixed: false, asRehearsed: true, rehearsals: 0 }
   readonly source: ScriptedMachine
   /** what was seen that must never be */
   readonly violations: string[] = []
@@ -171,7 +171,12 @@ export class World implements AsyncDisposable {
       forgetFixUps: async ({ jobId }) => { if (!jobId.endsWith('-test')) this.replica.restorable = false },
       rehearse: async (_request, _keepReport, signal) => {
         signal.throwIfAborted()
+        Object.assign(this.replica, { asRehearsed: true, rehearsals: this.replica.rehearsals + 1 })
         return []
+      },
+      isAsRehearsed: async (_request, signal) => {
+        signal.throwIfAborted()
+        return this.replica.asRehearsed
       },
       discard: discardReplica,
     }

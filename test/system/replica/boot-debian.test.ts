@@ -1,5 +1,6 @@
 /** The boot fix-ups on a real Debian tree (the lab's cached one), on loop disks, with the tree's own programs. */
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -7,7 +8,7 @@ import { runInRoot } from '../../../src/command/chroot.ts'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { FixUpReport } from '../../../src/domain/replica.ts'
 import type { Workload } from '../../../src/domain/workload.ts'
-import { makeBootable, rehearseBoot, restoreReplica } from '../../../src/replica/boot.ts'
+import { isSystemAsRehearsed, makeBootable, rehearseBoot, restoreReplica } from '../../../src/replica/boot.ts'
 import { menuEntries } from '../../../src/replica/grub-menu.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
@@ -60,6 +61,9 @@ mkdir -p etc/default/grub.d etc/landfall var/lib/landfall-agent; echo key > etc/
 printf 'GRUB_CMDLINE_LINUX="console=ttyS0 resume=/dev/vda3"\\n' > etc/default/grub.d/site.cfg
 printf '(hd0) /dev/vda\\n' > "$2"/grub/device.map
 `
+
+const asRehearsed = (report: FixUpReport | undefined): boolean => report?.results.find(({ id }) => id === 'C15')?.messages.some(message => message.startsWith('as the rehearsal made it')) === true
+const hash = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
 interface Fixture { disks: LoopDisks, runner: ExecaRunner, stack: LinuxVolumeStack, workload: Workload, mounted: readonly MountedVolume[], device: string, signal: AbortSignal }
 
@@ -154,6 +158,7 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_1
     let changed = false
     await t.rejects(makeBootable(parts, request, async () => { changed = true; await unchanged() }, signal), { code: 'BOOT_FIXUP_FAILED', message: /C17[^]*on a layer over the replica: nothing was changed/ })
     t.notOk(changed)
+    t.notOk(asRehearsed(reports.at(-1)), 'a program of the system is another one than in the rehearsal: the initramfs was made anew')
     t.equal(seen() === before, true, 'every file and directory is as it was')
     t.notOk(sectors().equals(blank), 'the disk was written to')
     t.same(await restoreReplica(parts, request, signal), { found: false })
@@ -216,8 +221,19 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_1
     t.equal(seen() === untouched, true)
     t.ok(sectors().equals(blank))
     t.same(await restoreReplica(parts, request, signal), { found: false }, 'once is enough')
+    t.notOk(await isSystemAsRehearsed(parts, request, signal), 'it was changed and taken back')
+    await rehearseBoot(parts, request, signal)
+    t.ok(await isSystemAsRehearsed(parts, request, signal))
+    t.notOk(await isSystemAsRehearsed(parts, { ...request, plan: { ...plan, controller: 'lsilogic' } }, signal), 'for other hardware it is not')
     await makeBootable(parts, request, async () => { await Promise.resolve(); t.equal(seen() === untouched, true, 'nothing is changed before all has passed') }, signal)
+    t.ok(asRehearsed(reports.at(-1)), 'the initramfs is the one of the rehearsal')
     t.equal(read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg'), before, 'and done again it ends in the same')
+    const image = readdirSync(boot).find(n => /^initrd[.]img-.*amd64$/.test(n)) ?? ''
+    const made = hash(join(boot, image))
+    t.ok(readdirSync(join(disks.directory, 'layers/boot-rehearsed/C15')).some(name => hash(join(disks.directory, 'layers/boot-rehearsed/C15', name)) === made))
+    t.not(made, hash(join(boot, `${image}.pre-landfall`)))
+    t.same(await restoreReplica(parts, request, signal), { found: true })
+    t.equal(seen() === untouched, true, 'it can be taken back, too')
   })
 
   await t.test('the disks come out clean', async t => {
