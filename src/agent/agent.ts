@@ -10,6 +10,7 @@ import type { ChangeSource } from '../capture/change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
 import { ExecaRunner } from '../command/execa-runner.ts'
 import type { Runner } from '../command/runner.ts'
+import { AGENT_PLACES } from '../domain/agent-places.ts'
 import { VERSION } from '../domain/version.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -62,6 +63,8 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
     openTree: openPosixSourceTree,
     openChanges: async (volumes, signal) => await openChanges(config, volumes, clock, signal),
     freeze, quiescer,
+    // an agent that serves another tree than its own has nothing there
+    ...config.root === '/' ? { leftOut: AGENT_PLACES.map(pattern => ({ kind: 'exclude' as const, pattern, recursive: true })) } : {},
     ...config.capture === 'none' ? {} : { keeper: new CaptureKeeper(keeperSeams(config.stateDirectory)) },
     ...overrides.capture,
   })

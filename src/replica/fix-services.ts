@@ -1,10 +1,11 @@
 /** C06, C07: our own agent leaves the copy; services of the old hardware or hypervisor do not start on the new one. */
+import { AGENT_PLACES } from '../domain/agent-places.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import type { ReplicaFiles } from './replica-files.ts'
 
-/** Where the agent keeps its program, settings, keys and queue. Were they left, the replica would connect as the source. */
+/** Beside its own places, which an agent leaves out: it was started by one of these. */
 const AGENT_PATHS = [
-  '/etc/landfall', '/var/lib/landfall', '/var/lib/landfall-agent', '/var/log/landfall-agent', '/opt/landfall', '/usr/lib/landfall', '/etc/systemd/system/landfall-agent.service', '/etc/systemd/system/landfall-agent.service.d',
+  ...AGENT_PLACES, '/etc/systemd/system/landfall-agent.service', '/etc/systemd/system/landfall-agent.service.d',
   '/etc/systemd/system/multi-user.target.wants/landfall-agent.service', '/lib/systemd/system/landfall-agent.service', '/etc/default/landfall-agent',
 ]
 

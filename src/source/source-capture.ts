@@ -29,6 +29,8 @@ export interface CaptureSeams {
   resolve: (mountPoint: string) => string
   openTree: (path: string, signal: AbortSignal) => Promise<SourceTree>
   openChanges: (volumes: ReadonlyMap<number, string>, signal: AbortSignal) => Promise<ChangeSource>
+  /** never part of a replica, whatever the rules of a job say */
+  leftOut?: readonly Rule[]
   /** keeps how far the capture has come, so that the next agent goes on; left out: a restart needs a new mirror */
   keeper?: CaptureKeeper
   freeze: (paths: readonly string[], options: { holdMs: number }, signal: AbortSignal) => Promise<Frozen>
@@ -87,7 +89,7 @@ export class SourceCapture implements AsyncDisposable {
       if (this.#capturing?.jobId === jobId && sameRoots(this.#capturing.roots, roots) && isDeepStrictEqual(this.#capturing.ruleList, ruleList)
         && !await hasLostVolume(this.#capturing.changes, signal)) return this.#capturing
       checkRules(ruleList)
-      const rules = compileForVolumes(ruleList, roots)
+      const rules = compileForVolumes([...ruleList, ...this.#seams.leftOut ?? []], roots)
       await this.#release(false)
       await using opening = new AsyncDisposableStack()
       const paths = new Map(roots.map(root => [root.index, this.#seams.resolve(root.path)]))

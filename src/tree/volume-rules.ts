@@ -59,7 +59,9 @@ const MAX_REMEMBERED = 20_000
  * @throws {AppError} RULE_INVALID
  */
 export function compileRules(rules: readonly Rule[], at = '/', ways: readonly RelPath[] = []): VolumeRules {
-  return rules.length === 0 ? EVERYTHING : new CompiledRules(rules, at, ways)
+  if (rules.length === 0) return EVERYTHING
+  const compiled = new CompiledRules(rules, at, ways)
+  return compiled.areElsewhere ? EVERYTHING : compiled
 }
 
 const ALL_INSIDE: DirectoryRules = { reach: 'all', guards: false, place: () => 'inside' }
@@ -85,6 +87,12 @@ class CompiledRules implements VolumeRules {
     let state = settled({ included: false, excluded: false, filesIncluded: false, filesExcluded: false, alive: [] }, alive.map(one => ({ ...one, positions: closed(one.rule.steps, [0]) })), true)
     for (const step of at.split('/')) if (step !== '') state = advanced(state, Buffer.from(step).toString('latin1'), true)
     this.#root = state
+  }
+
+  /** no rule has anything to do with this volume */
+  get areElsewhere(): boolean {
+    const { excluded, filesExcluded, alive } = this.#root
+    return !this.#hasIncludes && !excluded && !filesExcluded && alive.length === 0
   }
 
   at(directory: RelPath): DirectoryRules {

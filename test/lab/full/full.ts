@@ -1,6 +1,7 @@
 /** One whole migration in the full lab, through the command line, with its proof. `lab -- full` prints its result. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AGENT_PLACES } from '../../../src/domain/agent-places.ts'
 import { EnrolmentOffer } from '../../../src/domain/server.ts'
 import { JobView } from '../../../src/domain/job.ts'
 import { changedOnPurpose, type Comparison } from '../compare.ts'
@@ -107,7 +108,8 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
     for (const { mountPoint, type, clean, output } of await checkFileSystems(pairs)) checks.push({ check: `fsck ${mountPoint}`, ok: clean, detail: clean ? `${type} is clean` : output })
     const groups = await checkGroups(replicaDisks)
     if (groups !== undefined) checks.push({ check: 'vgck of the disks', ok: groups.groups > 0 && groups.complaints === '', detail: groups.complaints === '' ? `${String(groups.groups)} volume groups are sound` : groups.complaints })
-    return await compareImages(lab.run, pairs, changedOnPurpose(ended.fixUps))
+    // what the agent has for itself never leaves its source
+    return await compareImages(lab.run, pairs, [...changedOnPurpose(ended.fixUps), ...AGENT_PLACES.flatMap(place => [place, `${place}/`])])
   })
   const [comparison] = await Promise.all([comparing, off ? checkWithoutFixUp(lab.run, source, signal).then(check => { checks.push(check) }) : undefined])
   for (const { phase, startedAtUtc, endedAtUtc } of ended.phases) {

@@ -3,6 +3,7 @@ import type { CaptureStatus, Change } from '../../../src/capture/change-source.t
 import { createMemoryChangeSource } from '../../../src/capture/memory-change-source.ts'
 import { powerOffSystem } from '../../../src/agent/power-off.ts'
 import type { Runner } from '../../../src/command/runner.ts'
+import { parseRelPath } from '../../../src/domain/rel-path.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
 import { agentLog } from '../../../src/logging/logger.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
@@ -34,6 +35,22 @@ t.test('a volume that cannot be opened leaves nothing open and nothing captured'
   t.equal(opened.closed, 1)
   t.equal(source.capture.epoch, '')
   t.throws(() => source.capture.current, { code: 'REQUEST_INVALID' })
+})
+
+t.test('what the agent has for itself is not seen, whatever the rules of the job say, and other volumes cost nothing for it', async t => {
+  const leftOut = [{ kind: 'exclude' as const, pattern: '/opt/landfall', recursive: true }]
+  await using source = new TestSource({ leftOut })
+  const roots = [{ index: 0, path: '/' }, { index: 1, path: '/srv' }]
+  const { rules, ruleList, volumes } = await source.capture.prepare('job-1', roots, [{ kind: 'include', pattern: '/opt/landfall', recursive: true }], soon())
+  t.same(ruleList.length, 1, 'the job has its own')
+  t.equal(rules.get(0)?.placeOf(parseRelPath(Buffer.from('opt/landfall')), true), 'excluded')
+  const none = await source.capture.prepare('job-1', roots, [], soon())
+  t.equal(none.rules.get(0)?.placeOf(parseRelPath(Buffer.from('opt/landfall/bin')), true), 'excluded')
+  t.equal(none.rules.get(0)?.placeOf(parseRelPath(Buffer.from('opt/other')), true), 'inside')
+  t.equal(none.rules.get(1)?.all, true)
+  t.equal(none.volumes.get(1), source.tree)
+  t.not(none.volumes.get(0), source.tree)
+  t.equal(volumes.size, 2)
 })
 
 t.test('disposing thaws, ends the capture and closes the volumes', async t => {
