@@ -160,7 +160,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
-  await using changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
+  const changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
   const keep = async (): Promise<void> => { await parts.keepReport({ ...report, results: [...report.results] }) }
   const perform = async (fixUp: FixUp): Promise<{ changed: ChangedFile[], messages: readonly string[], error?: unknown }> => {
     const touches = files.changes + runs

@@ -2,10 +2,13 @@
  * Which files and directories of the replica each boot fix-up changed: read from the layer that all of them write to. So nothing is missed wherever a program wrote, and
  * only what was written is looked at, however large the replica is.
  */
-import type { BigIntStats } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { constants, type BigIntStats } from 'node:fs'
+import { lstat, open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { ChangedFile } from '../domain/replica.ts'
 import type { Layered } from './bring-layer.ts'
-import { ReplicaFiles, type ReplicaPath } from './replica-files.ts'
+import type { ReplicaPath } from './replica-place.ts'
 import { textDiff } from './text-diff.ts'
 
 /** Larger files are no configuration. */
@@ -13,41 +16,38 @@ const MAX_TEXT_BYTES = 64n << 10n
 /** Of one file, and of all that one fix-up changes. */
 const MAX_DIFF_CHARACTERS = 4000
 const MAX_DIFFS_CHARACTERS = 30_000
+const READ_BYTES = 1 << 20
 const GONE = 'gone'
 
-/** `kept`: what the layer keeps for itself; a layer that is a copy keeps all. */
-interface Sides { mountPoint: string, below: ReplicaFiles, view: ReplicaFiles, kept: ReplicaFiles, isCopy: boolean }
+/** Directories of ours. `kept`: what the layer keeps for itself; a layer that is a copy keeps all. */
+interface Sides { mountPoint: string, below: string, view: string, kept: string, isCopy: boolean }
 
-interface Found { stamp: string, sides: Sides, path: ReplicaPath, isDirectory: boolean }
+/** `path` of the volume; `isBelow`: what the volume has there is reached through directories alone, on both sides, so that no link leads elsewhere. */
+interface Found { stamp: string, sides: Sides, path: string, isDirectory: boolean, isBelow: boolean }
 
 interface Content { hash: string, text?: string | undefined }
 
-export class ChangedFiles implements AsyncDisposable {
+const NOTHING: Content = { hash: '' }
+
+export class ChangedFiles {
   readonly #volumes: readonly Sides[]
-  readonly #stack: AsyncDisposableStack
   readonly #texts: boolean
   #known: ReadonlyMap<ReplicaPath, Found> = new Map()
   /** of what a fix-up changed already; of anything else, it is the volume's */
   readonly #contents = new Map<ReplicaPath, Content>()
 
-  private constructor(volumes: readonly Sides[], stack: AsyncDisposableStack, texts: boolean) {
+  private constructor(volumes: readonly Sides[], texts: boolean) {
     this.#volumes = volumes
-    this.#stack = stack
     this.#texts = texts
   }
 
-  /** What the layer shows now is where it begins. @param texts small text files get a diff */
+  /** What the layer shows now is where it begins; nothing else may write to it during a look. @param texts small text files get a diff */
   static async open(layered: readonly Layered[], texts: boolean, signal: AbortSignal): Promise<ChangedFiles> {
-    await using stack = new AsyncDisposableStack()
-    const volumes: Sides[] = []
-    for (const { volume, below, view, upper } of layered) {
+    const volumes = layered.flatMap(({ volume, below, view, upper }): Sides[] => {
       const mountPoint = volume.volume.volume.mountPoint
-      if (mountPoint === undefined) continue
-      const open = async (directory: string): Promise<ReplicaFiles> => stack.use(await ReplicaFiles.open(directory))
-      const shown = await open(view)
-      volumes.push({ mountPoint, below: await open(below), view: shown, kept: upper === undefined ? shown : await open(upper), isCopy: upper === undefined })
-    }
-    const files = new ChangedFiles(volumes, stack.move(), texts)
+      return mountPoint === undefined ? [] : [{ mountPoint, below, view, kept: upper ?? view, isCopy: upper === undefined }]
+    })
+    const files = new ChangedFiles(volumes, texts)
     files.#known = await files.#find(signal)
     return files
   }
@@ -66,8 +66,8 @@ export class ChangedFiles implements AsyncDisposable {
       if (was?.stamp === is?.stamp || (is === undefined && liesInGone(path, after))) continue
       const place = is ?? was
       if (place === undefined || (was === undefined && is?.isDirectory === true && await isAsBelow(is))) continue
-      const old = this.#contents.get(path) ?? await this.#content(place.sides.below, place.path)
-      const now = is === undefined || is.stamp === GONE ? { hash: '' } : await this.#content(place.sides.kept, place.path)
+      const old = this.#contents.get(path) ?? (place.isBelow ? await this.#content(join(place.sides.below, place.path)) : NOTHING)
+      const now = is === undefined || is.stamp === GONE ? NOTHING : await this.#content(join(place.sides.kept, place.path))
       this.#contents.set(path, now)
       const diff = old.text === undefined && now.text === undefined ? '' : textDiff(old.text ?? '', now.text ?? '', Math.min(MAX_DIFF_CHARACTERS, room))
       room -= diff.length
@@ -76,38 +76,45 @@ export class ChangedFiles implements AsyncDisposable {
     return changed
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync()
-  }
-
   async #find(signal: AbortSignal): Promise<Map<ReplicaPath, Found>> {
     const found = new Map<ReplicaPath, Found>()
-    const visit = async (sides: Sides, path: ReplicaPath): Promise<void> => {
+    const visit = async (sides: Sides, path: string, isBelow: boolean): Promise<void> => {
       signal.throwIfAborted()
-      const stats = await sides.kept.stats(path, 'stay')
+      const stats = await lstat(join(sides.kept, path), { bigint: true })
       // an overlay notes a name that is gone as a device without number
-      if (stats === undefined || (!sides.isCopy && stats.isCharacterDevice() && stats.rdev === 0n)) return
-      found.set(join(sides.mountPoint, path), { stamp: stampOf(stats), sides, path, isDirectory: stats.isDirectory() })
+      if (!sides.isCopy && stats.isCharacterDevice() && stats.rdev === 0n) return
+      found.set(join(sides.mountPoint, path), { stamp: stampOf(stats), sides, path, isDirectory: stats.isDirectory(), isBelow })
       if (!stats.isDirectory()) return
-      for (const name of await sides.kept.names(path)) await visit(sides, join(path, name))
-      if (await sides.below.kind(path, 'stay') !== 'directory') return
-      const shown = new Set(await sides.view.names(path))
-      for (const name of await sides.below.names(path)) {
+      const has = isBelow && (await statsOf(join(sides.below, path)))?.isDirectory() === true
+      for (const name of await namesIn(join(sides.kept, path))) await visit(sides, join(path, name), has)
+      if (!has) return
+      const shown = new Set(await namesIn(join(sides.view, path)))
+      for (const name of await namesIn(join(sides.below, path))) {
         if (shown.has(name)) continue
         const at = join(path, name)
-        found.set(join(sides.mountPoint, at), { stamp: GONE, sides, path: at, isDirectory: await sides.below.kind(at, 'stay') === 'directory' })
+        found.set(join(sides.mountPoint, at), { stamp: GONE, sides, path: at, isDirectory: (await statsOf(join(sides.below, at)))?.isDirectory() === true, isBelow: true })
       }
     }
-    for (const sides of this.#volumes) await visit(sides, '/')
+    for (const sides of this.#volumes) await visit(sides, '', true)
     return found
   }
 
-  async #content(files: ReplicaFiles, path: ReplicaPath): Promise<Content> {
-    const stats = await files.stats(path, 'stay')
-    if (stats?.isFile() !== true) return { hash: '' }
-    const text = this.#texts && stats.size <= MAX_TEXT_BYTES ? await files.text(path) ?? '' : undefined
-    // bytes that are no UTF-8 show as such
-    return { hash: await files.hash(path), ...text === undefined || text.includes('\0') ? {} : { text: Buffer.from(text, 'latin1').toString('utf8') } }
+  async #content(path: string): Promise<Content> {
+    const stats = await statsOf(path)
+    if (stats?.isFile() !== true) return NOTHING
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      if (this.#texts && stats.size <= MAX_TEXT_BYTES) {
+        const bytes = await file.readFile()
+        // bytes that are no UTF-8 show as such
+        return { hash: createHash('sha256').update(bytes).digest('hex'), ...bytes.includes(0) ? {} : { text: bytes.toString('utf8') } }
+      }
+      const hash = createHash('sha256')
+      for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: READ_BYTES })) hash.update(chunk as Buffer)
+      return { hash: hash.digest('hex') }
+    } finally {
+      await file.close()
+    }
   }
 }
 
@@ -117,8 +124,8 @@ function liesInGone(path: ReplicaPath, found: ReadonlyMap<ReplicaPath, Found>): 
 }
 
 /** A directory that the layer keeps only for what is in it. */
-async function isAsBelow({ sides: { below }, path, stamp }: Found): Promise<boolean> {
-  const stats = await below.stats(path, 'stay')
+async function isAsBelow({ sides: { below }, path, stamp, isBelow }: Found): Promise<boolean> {
+  const stats = isBelow ? await statsOf(join(below, path)) : undefined
   return stats !== undefined && stampOf(stats) === stamp
 }
 
@@ -127,7 +134,11 @@ function stampOf(s: BigIntStats): string {
   return [...s.isDirectory() ? [] : [s.dev, s.ino, s.size, s.ctimeNs], s.mode, s.uid, s.gid, s.mtimeNs].join(':')
 }
 
-function join(directory: string, name: string): ReplicaPath {
-  const [before, after] = [directory.replace(/\/$/, ''), name.replace(/^\//, '')]
-  return after === '' ? directory : `${before}/${after}`
+async function statsOf(path: string): Promise<BigIntStats | undefined> {
+  return await lstat(path, { bigint: true }).catch(() => undefined)
+}
+
+/** Names that are no UTF-8 are left out: none of ours or the system's are. */
+async function namesIn(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter(name => !name.includes('\ufffd')).sort()
 }

@@ -1,6 +1,6 @@
 /** What a layer holds is brought to the volumes and taken back, on real overlays; broken off at every step, too. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
@@ -89,6 +89,30 @@ t.test('what the layer shows is what the volumes become, and what they were is w
   t.same([seen(root), seen(esp)], before)
   t.same(await takeBack(runner, below, taken, signal), { found: true }, 'a second time does no harm')
   t.same([seen(root), seen(esp)], before)
+})
+
+t.test('a file that was written anew as it was stays as it was; one with other attributes does not', { skip: noOverlay() }, async t => {
+  const { root, below, layer, taken } = replica(t)
+  const changed = ['etc/fstab', 'etc/hosts', 'etc/gone']
+  const before = seen(root)
+  await using made = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
+  const view = made.mounted[0]?.mountPoint ?? ''
+  for (const name of ['boot/image', 'etc/stays/as', ...changed]) {
+    execFileSync('cp', ['--preserve=mode,ownership,xattr', join(view, name), join(view, 'new')])
+    renameSync(join(view, 'new'), join(view, name))
+  }
+  execFileSync('setfattr', ['-x', 'user.note', join(view, 'etc/fstab')])
+  chmodSync(join(view, 'etc/hosts'), 0o600)
+  chownSync(join(view, 'etc/gone'), 7, 8)
+  await bringLayer(new ExecaRunner(), made.layered, taken, nothing, signal)
+  const record = JSON.parse(readFileSync(join(taken, 'record.json'), 'utf8')) as { volumes: { entries: { path: string }[] }[] }
+  t.same(record.volumes[0]?.entries.map(e => e.path).sort(), [...changed].sort())
+  for (const name of ['boot/image', 'etc/stays/as']) t.equal(lstatSync(join(root, name)).mtime.toISOString(), '2020-01-02T03:04:05.123Z', name)
+  t.equal(execFileSync('getfattr', ['-d', join(root, 'etc/fstab')], { encoding: 'utf8' }), '')
+  t.equal(lstatSync(join(root, 'etc/hosts')).mode & 0o777, 0o600)
+  t.equal(lstatSync(join(root, 'etc/gone')).gid, 8)
+  t.same(await takeBack(new ExecaRunner(), below, taken, signal), { found: true })
+  t.equal(seen(root), before)
 })
 
 /** Fails at the n-th call, and at all behind it, as for a process that is killed. */

@@ -15,10 +15,11 @@ t.test('each look tells what changed since the one before, on every volume', { s
     esp: { EFI: { debian: { 'shimx64.efi': 'shim' }, old: 'o' } },
   })
   symlinkSync('/etc/fstab', join(base, 'root/etc/link'))
+  symlinkSync('../etc', join(base, 'root/srv/elsewhere'))
   const below = [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')]
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), below, signal)
   const [root = '', esp = ''] = layer.mounted.map(m => m.mountPoint)
-  await using changes = await ChangedFiles.open(layer.layered, true, signal)
+  const changes = await ChangedFiles.open(layer.layered, true, signal)
   const look = async (): Promise<string[]> => (await changes.look(signal)).map(c => `${c.path}${c.gone === true ? '/' : ''} ${c.before === '' ? '-' : 'was'} ${c.after === '' ? '-' : 'is'}`)
 
   t.same(await look(), [], 'a new layer shows what the volumes are')
@@ -38,6 +39,11 @@ t.test('each look tells what changed since the one before, on every volume', { s
     '/etc - -', '/etc/lost was -', '/etc/new - is', '/opt - -', '/opt/ours/ - -',
   ])
 
+  rmSync(join(root, 'srv/elsewhere'))
+  mkdirSync(join(root, 'srv/elsewhere'))
+  writeFileSync(join(root, 'srv/elsewhere/fstab'), 'new\n')
+  t.same(await look(), ['/srv - -', '/srv/elsewhere - -', '/srv/elsewhere/fstab - is'], 'a link that became a directory led to another file, which is not taken for what was there')
+
   rmSync(join(root, 'etc/new'))
   rmSync(join(root, 'etc/link'))
   writeFileSync(join(root, 'etc/link'), 'a file now')
@@ -56,7 +62,7 @@ t.test('small texts have a diff against what they were at the look before', { sk
   const base = t.testdir({ root: { etc: { fstab: 'a\nb\n', binary: 'x\0y' } } })
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), [mounted(join(base, 'root'), '/')], signal)
   const [root = ''] = layer.mounted.map(m => m.mountPoint)
-  await using changes = await ChangedFiles.open(layer.layered, true, signal)
+  const changes = await ChangedFiles.open(layer.layered, true, signal)
   writeFileSync(join(root, 'etc/fstab'), 'a\nc\n')
   writeFileSync(join(root, 'etc/binary'), 'x\0z')
   const [binary, first] = await changes.look(signal)
