@@ -4,12 +4,13 @@
  * old address names the new one. Host name, machine id and SSH host keys are not touched.
  */
 import type { PlannedAdapter } from '../domain/replica.ts'
+import { withOwnAddresses, withoutLacp } from './bonds.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
 import { allOf, asUtf8, findNetworkFiles, NETWORKD, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
 import { switchedOff } from './network-ifcfg.ts'
 import { isKeyfileOf, keyfileSwitchedOff } from './network-keyfile.ts'
-import { linkFile, persistentRules, replaceMacs, withoutAutoStart, withoutLacp } from './network-names.ts'
+import { linkFile, persistentRules, replaceMacs, withoutAutoStart } from './network-names.ts'
 import { bindNetplan, withoutNetplan } from './network-netplan.ts'
 import { isNetworkOf, isNetworkOfOne } from './network-networkd.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
@@ -35,6 +36,7 @@ export const KEEP_NETWORK_NAMES: FixUp = {
     const stacks = allOf(found)
     const messages = [...await rewriteAll(files, [...stacks, ...await among(files, MAC_PLACES)], text => replaceMacs(text, adapters), path => `${path} names the new MAC addresses`)]
     messages.push(...await rewriteAll(files, [...stacks, ...await among(files, BOND_PLACES)], withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
+    messages.push(...await rewriteAll(files, [...stacks, ...await among(files, BOND_PLACES)], withOwnAddresses, path => `${path}: the bond uses the MAC addresses of its adapters, a port group may pass no other`))
     for (const { sourceName, mac } of adapters) {
       messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))
     }

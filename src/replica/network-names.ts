@@ -41,24 +41,3 @@ export function withoutAutoStart(text: string, discarded: ReadonlySet<string>): 
     return kept.length === 0 ? `# landfall: adapter not migrated: ${line}` : `${keyword} ${kept.join(' ')}`
   }).join('\n')
 }
-
-const TEAM_RUNNER = /(\\?["']name\\?["']\s*:\s*\\?["']|^\s*(?:TEAM_RUNNER|runner)\s*=\s*["']?)lacp\b/
-
-/**
- * Bonds that speak LACP (802.3ad, mode 4) become active-backup: a port group passes no LACP, and such a bond would have no link. In the words of
- * ifcfg, ifupdown, modprobe, keyfiles, networkd and netplan; options that only LACP has go where they would be refused. Teams likewise: the runner "lacp" becomes
- * "activebackup", in teamd's JSON (also as a quoted value), keyfiles and SUSE's ifcfg; teamd passes over options that another runner had.
- */
-export function withoutLacp(text: string): string {
-  return text.split('\n').flatMap(line => {
-    if (/^\s*#/.test(line)) return [line]
-    if (/^\s*(?:bond[-_])?lacp[-_](?:rate|active)\b|^\s*LACPTransmitRate\s*=|^\s*(?:bond[-_])?ad[-_](?:select|actor[-_]\w+|user[-_]port[-_]key)\b|^\s*AdSelect\s*=/.test(line)) return lacpOptionOnly(line)
-    if (TEAM_RUNNER.test(line)) return [line.replace(TEAM_RUNNER, '$1activebackup')]
-    return [line.replace(/(\b(?:bond[-_])?mode\s*[=: ]\s*["']?)(?:802\.3ad|4)(?![\w.])/i, '$1active-backup').replace(/[\s,]+(?:lacp_rate|ad_select)=\w+/g, '')]
-  }).join('\n')
-}
-
-/** A line of its own for an option of LACP goes, unless it is a line that begins a bond's other options. */
-function lacpOptionOnly(line: string): readonly string[] {
-  return line.trim().split(/\s+/).length <= 3 ? [] : [line]
-}

@@ -3,7 +3,8 @@ import { NetworkSettings } from '../../../src/domain/network-settings.ts'
 import { readdressRedHat, readdressSuse, routesSuse, switchedOff, withoutDefaultRoutes } from '../../../src/replica/network-ifcfg.ts'
 import { masterInInterfaces, readdressInterfaces } from '../../../src/replica/network-interfaces.ts'
 import { isKeyfileOf, keyfileSwitchedOff, readdressKeyfile } from '../../../src/replica/network-keyfile.ts'
-import { persistentRules, withoutLacp } from '../../../src/replica/network-names.ts'
+import { withOwnAddresses, withoutLacp } from '../../../src/replica/bonds.ts'
+import { persistentRules } from '../../../src/replica/network-names.ts'
 import { bindNetplan, inNetplan, readdressNetplan, withoutNetplan } from '../../../src/replica/network-netplan.ts'
 import { isNetworkOf, isNetworkOfOne, readdressNetwork } from '../../../src/replica/network-networkd.ts'
 
@@ -98,6 +99,20 @@ t.test('a bond that speaks LACP becomes active-backup in every stack', async t =
     ['[Bond]\nMode=802.3ad\nLACPTransmitRate=fast', '[Bond]\nMode=active-backup'], ['      parameters:\n        mode: 802.3ad\n        lacp-rate: fast', '      parameters:\n        mode: active-backup'],
     ['mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40', 'mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40'],
   ] as const) t.equal(withoutLacp(before), after)
+})
+
+t.test('a bond of which one adapter works at a time sends under that adapter\'s address, in every stack', async t => {
+  for (const [before, after] of [
+    ['BONDING_OPTS="mode=1 miimon=100"', 'BONDING_OPTS="mode=1 fail_over_mac=1 miimon=100"'], ['BONDING_OPTS="miimon=100 mode=active-backup"', 'BONDING_OPTS="miimon=100 mode=active-backup fail_over_mac=1"'],
+    ['BONDING_MODULE_OPTS=\'mode=active-backup miimon=100\'', 'BONDING_MODULE_OPTS=\'mode=active-backup fail_over_mac=1 miimon=100\''],
+    ['alias bond0 bonding\noptions bond0 miimon=100 mode=1', 'alias bond0 bonding\noptions bond0 miimon=100 mode=1 fail_over_mac=1'],
+    ['iface bond0 inet dhcp\n    bond-mode active-backup\n    bond-slaves a b', 'iface bond0 inet dhcp\n    bond-mode active-backup\n    bond-fail-over-mac active\n    bond-slaves a b'],
+    ['[connection]\ntype=bond\n\n[bond]\nmiimon=1\nmode=active-backup\n', '[connection]\ntype=bond\n\n[bond]\nmiimon=1\nmode=active-backup\nfail_over_mac=active\n'],
+    ['[NetDev]\nKind=bond\n\n[Bond]\nMode=active-backup\nMIIMonitorSec=1s\n', '[NetDev]\nKind=bond\n\n[Bond]\nMode=active-backup\nFailOverMACPolicy=active\nMIIMonitorSec=1s\n'],
+    ['      interfaces:\n        [a, b]\n      parameters:\n        mode: active-backup\n', '      interfaces:\n        [a, b]\n      parameters:\n        mode: active-backup\n        fail-over-mac-policy: active\n'],
+    ['    bond0: {interfaces: [a], parameters: {mode: active-backup, primary: a}}', '    bond0: {interfaces: [a], parameters: {mode: active-backup, fail-over-mac-policy: active, primary: a}}'],
+  ] as const) twice(t, withOwnAddresses, before, after)
+  for (const other of ['[macvlan]\nmode=1\n', 'options other mode=1', 'BONDING_OPTS="mode=balance-rr"', 'BONDING_OPTS="mode=10"', '    bond-mode balance-alb', 'BONDING_OPTS="mode=1 fail_over_mac=2"', '# mode: active-backup', 'mode: active-backup']) t.equal(withOwnAddresses(other), other)
 })
 
 t.test('a team that speaks LACP becomes active-backup, in every form of its configuration', async t => {
