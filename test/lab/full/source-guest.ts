@@ -43,7 +43,7 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
   await installProduct(run, built, 'agent', { ...root, file: join(directory, root.image) })
   const record = join(run.path, `${o.hostName}.acknowledged`)
   const guest = await startGuest(run, {
-    name: o.hostName, memoryMib: MEMORY_MIB, cpus: 1,
+    name: o.hostName, memoryMib: MEMORY_MIB, cpus: 2,
     arguments: [
       ...await firmwareArguments(run, o.hostName, o.firmware), ...kernel === undefined ? [] : ['-kernel', kernel.kernel, '-initrd', kernel.initramfs, '-append', commandLine(o)],
       '-serial', `file:${record}`, '-device', 'virtio-scsi-pci,id=scsi0,addr=0x7',
