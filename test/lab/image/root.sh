@@ -28,9 +28,10 @@ if [ $# = 0 ]; then trim+=(--dpkgopt="path-exclude=$modules/fs/btrfs/*")
 else
   # of the kernel's modules only what a guest of the lab needs on the old or the new hardware: an initramfs takes a second for every three of them
   trim+=(--dpkgopt="path-exclude=$modules/*")
-  for path in 'fs/'{binfmt_misc,mbcache}.ko 'fs/'{autofs,btrfs,configfs,efivarfs,ext4,fat,fuse,jbd2,nls,overlayfs,xfs}'/*' 'lib/*' 'crypto/'{async_tx/,blake2b,crc,sha,xor,xxhash}'*' 'arch/x86/crypto/'{blake2,crc,sha}'*' \
-    'drivers/'{ata,cdrom,char/hw_random,firmware,input/serio,message/fusion,nvme/common,nvme/host,virtio}'/*' 'drivers/block/'{loop,virtio_blk}.ko 'drivers/md/'{dm,md,raid}'*' 'drivers/md/persistent-data/*' \
-    'drivers/net/'{bonding,vmxnet3}'/*' 'drivers/net/'{dummy,net_failover,virtio_net}.ko 'drivers/scsi/'{raid_class,scsi,sd_mod,sg,sr_mod,virtio_scsi,vmw_pvscsi}'*.ko' 'net/'{802,8021q,bridge/bridge,core,llc,packet}'*'; do
+  for path in 'block/*' 'fs/'{binfmt_misc,mbcache}.ko 'fs/'{autofs,btrfs,configfs,efivarfs,ext4,fat,fuse,jbd2,overlayfs,xfs}'/*' 'fs/nls/nls_'{ascii,cp437,iso8859-1,utf8}.ko 'lib/*' \
+    'crypto/'{async_tx/,blake2b,crc,sha,xor,xxhash}'*' 'arch/x86/crypto/'{blake2,crc,sha}'*' 'drivers/ata/'{ahci,ata_generic,ata_piix,libahci,libata}.ko 'drivers/'{cdrom,message/fusion,nvme/common,virtio}'/*' \
+    'drivers/nvme/host/'{nvme,nvme-core}.ko 'drivers/char/hw_random/virtio*' 'drivers/firmware/'{qemu_fw_cfg,efi/efi-pstore}.ko 'drivers/block/'{loop,virtio_blk}.ko 'drivers/md/'{dm,md,raid}'*' 'drivers/md/persistent-data/*' \
+    'drivers/net/'{bonding,vmxnet3}'/*' 'drivers/net/'{dummy,net_failover,virtio_net}.ko 'drivers/scsi/'{raid_class,scsi_common,scsi_mod,scsi_transport,sd_mod,sg,sr_mod,virtio_scsi,vmw_pvscsi}'*' 'net/'{802,8021q,bridge/bridge,core,llc,tls}'*'; do
     trim+=(--dpkgopt="path-include=$modules/$path")
   done
   trim+=(--dpkgopt="path-exclude=$modules/lib/test_*" --dpkgopt='path-exclude=/lib/udev/hwdb.d/*' --dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/*/libz3*')
