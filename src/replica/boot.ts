@@ -170,7 +170,7 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
   /** Those that take long: a rehearsal keeps what they make, the cutover uses it. */
   const performReusable = async (fixUp: FixUp): ReturnType<typeof perform> => {
     const kept = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) }, fixUp.id)
-    if (rehearsal) return await keepRehearsed(kept, report.results, files, clock.now(), async () => await perform(fixUp), signal)
+    if (rehearsal) return await keepRehearsed(kept, report.results, files, clock, async () => await perform(fixUp), signal)
     return await perform({ ...fixUp, fix: async (...on) => await useRehearsed(kept, report.results, files, signal) ?? await fixUp.fix(...on) })
   }
   for (const fixUp of fixUps) {

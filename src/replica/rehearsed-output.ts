@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs'
 import { lstat, mkdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { Clock } from '../clock/clock.ts'
 import { copyTree } from '../command/copy.ts'
 import { listStamps } from '../command/find.ts'
 import type { Runner } from '../command/runner.ts'
@@ -20,6 +21,8 @@ const SYSTEM = ['bin', 'boot', 'etc', 'lib', 'lib32', 'lib64', 'libx32', 'sbin',
 const WITHIN_SYSTEM = new RegExp(`^/?(?:${SYSTEM.join('|')})(?:/|$)`)
 /** A change that comes so soon after another may have the same time. */
 const SAME_TIME_MS = 1000
+/** A system that is never quiet for so long is not waited for. */
+const TRIES = 5
 const RECORD = 'record.json'
 
 const Kept = z.object({
@@ -71,11 +74,15 @@ export async function useRehearsed(parts: RehearsedParts, before: readonly FixUp
 }
 
 /** Performs a fix-up of a rehearsal and keeps what it makes; what an earlier one made is forgotten. Nothing is kept when it fails, or the system changes meanwhile. */
-export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, before: readonly FixUpResult[], files: ReplicaFiles, nowMs: number, perform: () => Promise<P>, signal: AbortSignal): Promise<P> {
+export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, before: readonly FixUpResult[], files: ReplicaFiles, clock: Clock, perform: () => Promise<P>, signal: AbortSignal): Promise<P> {
   const { runner, directory } = parts
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const stamp = await stampOf(parts, signal, nowMs - SAME_TIME_MS)
+  let stamp = await stampOf(parts, signal, clock.now() - SAME_TIME_MS)
+  for (let tries = 1; stamp === undefined && tries < TRIES; tries++) {
+    await clock.sleep(SAME_TIME_MS, signal)
+    stamp = await stampOf(parts, signal, clock.now() - SAME_TIME_MS)
+  }
   const performed = await perform()
   if (performed.error !== undefined || stamp === undefined) return performed
   const entries: Kept['entries'] = []

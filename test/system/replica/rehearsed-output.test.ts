@@ -1,8 +1,8 @@
 /** What a rehearsal made is used only while everything that it was made from is as it was. */
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { systemClock, type Clock } from '../../../src/clock/clock.ts'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import type { FixUpResult } from '../../../src/domain/replica.ts'
 import { isAsRehearsed, keepRehearsed, useRehearsed, type RehearsedParts } from '../../../src/replica/rehearsed-output.ts'
@@ -12,7 +12,10 @@ import { mounted } from './layered-volumes.ts'
 const SKIP = process.getuid?.() === 0 ? false : 'needs root'
 const BEFORE: readonly FixUpResult[] = [{ id: 'C08', title: 'x', required: true, outcome: 'done', messages: [], durationMs: 5, changed: [{ path: '/etc/fstab', before: 'a', after: 'b' }, { path: '/var/lib/x', before: '', after: 'c' }] }]
 
-interface Replica { base: string, view: string, parts: RehearsedParts, files: ReplicaFiles, signal: AbortSignal, rehearse: (meanwhile?: () => void, nowMs?: number) => Promise<void>, use: (before?: readonly FixUpResult[]) => Promise<readonly string[] | undefined> }
+/** As if nothing had been changed for long. */
+const LATER: Clock = { now: () => Date.now() + 3_600_000, sleep: async () => { await Promise.resolve() } }
+
+interface Replica { base: string, view: string, parts: RehearsedParts, files: ReplicaFiles, signal: AbortSignal, rehearse: (meanwhile?: () => void, clock?: Clock) => Promise<void>, use: (before?: readonly FixUpResult[]) => Promise<readonly string[] | undefined> }
 
 /** A replica, and beside it what a layer over it shows. */
 async function replica(t: Test): Promise<Replica> {
@@ -26,9 +29,8 @@ async function replica(t: Test): Promise<Replica> {
   const parts: RehearsedParts = { runner: new ExecaRunner(), directory: join(root, 'kept/C15'), mounted: [mounted(base, '/')], request: { plan: { x: 1 }, workload: {}, options: {} } }
   return {
     base, view, parts, files, signal,
-    // as if nothing had been changed for long, unless it is told otherwise
-    rehearse: async (meanwhile, nowMs = Date.now() + 3_600_000) => {
-      await keepRehearsed(parts, BEFORE, files, nowMs, async () => {
+    rehearse: async (meanwhile, clock = LATER) => {
+      await keepRehearsed(parts, BEFORE, files, clock, async () => {
         meanwhile?.()
         for (const [name, text] of [['boot/image', 'new'], ['usr/lib/new/state', 's']] as const) {
           mkdirSync(join(view, name, '..'), { recursive: true })
@@ -89,12 +91,11 @@ t.test('nothing is kept when the system changes during the rehearsal, changed ju
   const r = await replica(t)
   await r.rehearse(() => { writeFileSync(join(r.base, 'etc/new'), '') })
   t.equal(await r.use(), undefined)
-  await r.rehearse(undefined, Date.now())
+  await r.rehearse(undefined, { now: () => Date.now(), sleep: async () => { await Promise.resolve() } })
   t.equal(await r.use(), undefined, 'another change might have the same time')
-  await pause(1200)
-  await r.rehearse(undefined, Date.now())
-  t.ok(await r.use())
-  const failed = await keepRehearsed(r.parts, BEFORE, r.files, Date.now() + 3_600_000, async () => await Promise.resolve({ messages: ['no'], changed: [], error: new Error('no') }), r.signal)
+  await r.rehearse(undefined, systemClock)
+  t.ok(await r.use(), 'it is waited for')
+  const failed = await keepRehearsed(r.parts, BEFORE, r.files, LATER, async () => await Promise.resolve({ messages: ['no'], changed: [], error: new Error('no') }), r.signal)
   t.match(failed, { messages: ['no'] })
   t.equal(await r.use(), undefined, 'and what an earlier one made is forgotten')
 })
