@@ -8,6 +8,7 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ChangedFile } from '../domain/replica.ts'
 import type { Layered } from './bring-layer.ts'
+import { LayerAttributes } from './layer-attributes.ts'
 import type { ReplicaPath } from './replica-place.ts'
 import { textDiff } from './text-diff.ts'
 
@@ -20,7 +21,7 @@ const READ_BYTES = 1 << 20
 const GONE = 'gone'
 
 /** Directories of ours. `kept`: what the layer keeps for itself; a layer that is a copy keeps all. */
-interface Sides { mountPoint: string, below: string, view: string, kept: string, isCopy: boolean }
+interface Sides { mountPoint: string, below: string, view: string, kept: string, attributes?: LayerAttributes }
 
 /** `path` of the volume; `isBelow`: what the volume has there is reached through directories alone, on both sides, so that no link leads elsewhere. */
 interface Found { stamp: string, sides: Sides, path: string, isDirectory: boolean, isBelow: boolean }
@@ -29,32 +30,36 @@ interface Content { hash: string, text?: string | undefined }
 
 const NOTHING: Content = { hash: '' }
 
-export class ChangedFiles {
+export class ChangedFiles implements Disposable {
   readonly #volumes: readonly Sides[]
+  readonly #stack: DisposableStack
   readonly #texts: boolean
   #known: ReadonlyMap<ReplicaPath, Found> = new Map()
   /** of what a fix-up changed already; of anything else, it is the volume's */
   readonly #contents = new Map<ReplicaPath, Content>()
 
-  private constructor(volumes: readonly Sides[], texts: boolean) {
+  private constructor(volumes: readonly Sides[], stack: DisposableStack, texts: boolean) {
     this.#volumes = volumes
+    this.#stack = stack
     this.#texts = texts
   }
 
   /** What the layer shows now is where it begins; nothing else may write to it during a look. @param texts small text files get a diff */
   static async open(layered: readonly Layered[], texts: boolean, signal: AbortSignal): Promise<ChangedFiles> {
-    const volumes = layered.flatMap(({ volume, below, view, upper }): Sides[] => {
+    using stack = new DisposableStack()
+    const volumes: Sides[] = []
+    for (const { volume, below, view, upper } of layered) {
       const mountPoint = volume.volume.volume.mountPoint
-      return mountPoint === undefined ? [] : [{ mountPoint, below, view, kept: upper ?? view, isCopy: upper === undefined }]
-    })
-    const files = new ChangedFiles(volumes, texts)
+      if (mountPoint !== undefined) volumes.push({ mountPoint, below, view, kept: upper ?? view, ...upper === undefined ? {} : { attributes: stack.use(await LayerAttributes.open(view, below)) } })
+    }
+    const files = new ChangedFiles(volumes, stack.move(), texts)
     files.#known = await files.#find(signal)
     return files
   }
 
   /**
-   * What is different since the last look, by path. A directory is, when an entry came or went: its time is not the source's any more. A file whose content came out the
-   * same is still listed: its times are not the source's any more.
+   * What is different since the last look, by path. A directory is, when an entry came or went: its time is not the source's any more. A file that was written
+   * anew as it was is not listed: it keeps its time.
    */
   async look(signal: AbortSignal): Promise<ChangedFile[]> {
     const [before, after] = [this.#known, await this.#find(signal)]
@@ -66,14 +71,26 @@ export class ChangedFiles {
       if (was?.stamp === is?.stamp || (is === undefined && liesInGone(path, after))) continue
       const place = is ?? was
       if (place === undefined || (was === undefined && is?.isDirectory === true && await isAsBelow(is))) continue
-      const old = this.#contents.get(path) ?? (place.isBelow ? await this.#content(join(place.sides.below, place.path)) : NOTHING)
+      const known = this.#contents.get(path)
+      const old = known ?? (place.isBelow ? await this.#content(join(place.sides.below, place.path)) : NOTHING)
       const now = is === undefined || is.stamp === GONE ? NOTHING : await this.#content(join(place.sides.kept, place.path))
       this.#contents.set(path, now)
+      if (is !== undefined && !is.isDirectory && now.hash !== '' && old.hash === now.hash && await this.#isAsBelow(is, known)) continue
       const diff = old.text === undefined && now.text === undefined ? '' : textDiff(old.text ?? '', now.text ?? '', Math.min(MAX_DIFF_CHARACTERS, room))
       room -= diff.length
       changed.push({ path, before: old.hash, after: now.hash, ...is?.stamp === GONE && is.isDirectory ? { gone: true } : {}, ...diff === '' ? {} : { diff } })
     }
     return changed
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose()
+  }
+
+  /** Written anew with what the volume has there: it is not brought to the volume. @param known what it was at an earlier look, and is */
+  async #isAsBelow({ sides, path, isBelow }: Found, known: Content | undefined): Promise<boolean> {
+    if (!isBelow || (known !== undefined && known.hash !== (await this.#content(join(sides.below, path))).hash)) return false
+    return sides.attributes === undefined || await sides.attributes.same(path)
   }
 
   async #find(signal: AbortSignal): Promise<Map<ReplicaPath, Found>> {
@@ -82,7 +99,7 @@ export class ChangedFiles {
       signal.throwIfAborted()
       const stats = await lstat(join(sides.kept, path), { bigint: true })
       // an overlay notes a name that is gone as a device without number
-      if (!sides.isCopy && stats.isCharacterDevice() && stats.rdev === 0n) return
+      if (sides.attributes !== undefined && stats.isCharacterDevice() && stats.rdev === 0n) return
       found.set(join(sides.mountPoint, path), { stamp: stampOf(stats), sides, path, isDirectory: stats.isDirectory(), isBelow })
       if (!stats.isDirectory()) return
       const has = isBelow && (await statsOf(join(sides.below, path)))?.isDirectory() === true

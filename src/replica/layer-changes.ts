@@ -7,11 +7,8 @@ import { createHash } from 'node:crypto'
 import { createReadStream, type BigIntStats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
-import { parseRelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
-import { closeTree, openTree, readMetadata, type TreeHandle } from '../posix/posix.ts'
-import { asOperationBatch, decodeOperations } from '../wire/operation-codec.ts'
+import { LayerAttributes } from './layer-attributes.ts'
 
 /** The volume, what the layer makes of it, and what that had to keep for itself; a layer that is a whole copy keeps all. */
 export interface LayeredVolume { below: string, view: string, upper?: string | undefined }
@@ -27,9 +24,6 @@ export interface LayerChanges {
 
 const MODE = 0o7777
 
-/** Attributes of both sides, where the file system has such. */
-interface Attributes { view: TreeHandle, below: TreeHandle }
-
 /**
  * A file that was written anew with what it had is no change: it keeps its times.
  * @throws {AppError} BOOT_FIXUP_FAILED for a changed name that is no UTF-8: no program of the system has such
@@ -40,13 +34,12 @@ export async function layerChanges(volume: LayeredVolume): Promise<LayerChanges>
     await look(volume, '', changes)
     return changes
   }
-  using trees = new DisposableStack()
-  const open = async (directory: string): Promise<TreeHandle> => trees.adopt(await openTree(directory, 'source'), closeTree)
-  await look(volume, '', changes, { view: await open(volume.view), below: await open(volume.below) })
+  using attributes = await LayerAttributes.open(volume.view, volume.below)
+  await look(volume, '', changes, attributes)
   return changes
 }
 
-async function look(volume: LayeredVolume, path: string, changes: LayerChanges, attributes?: Attributes): Promise<void> {
+async function look(volume: LayeredVolume, path: string, changes: LayerChanges, attributes?: LayerAttributes): Promise<void> {
   const at = (side: string, name: string): string => join(side, path, name)
   const { below, view, upper } = volume
   const [shown, had] = [await namesIn(at(view, '')), await namesIn(at(below, ''))]
@@ -63,7 +56,7 @@ async function look(volume: LayeredVolume, path: string, changes: LayerChanges, 
     const is = await lstat(at(view, name), { bigint: true })
     const was = had.has(raw) ? await lstat(at(below, name), { bigint: true }) : undefined
     if (is.isDirectory() && was?.isDirectory() === true) await look(volume, join(path, name), changes, attributes)
-    else if (was === undefined || !await sameFile(at(view, name), is, at(below, name), was, upper === undefined) || (attributes !== undefined && !await sameAttributes(attributes, join(path, name)))) await add(name, 'put')
+    else if (was === undefined || !await sameFile(at(view, name), is, at(below, name), was, upper === undefined) || (attributes !== undefined && !await attributes.same(join(path, name)))) await add(name, 'put')
   }
   // a layer's root is made anew, and its time says nothing
   const was = stampOf(path, await lstat(join(below, path), { bigint: true }))
@@ -94,19 +87,6 @@ function asText(path: string, raw: string): string {
 async function sameFile(view: string, is: BigIntStats, below: string, was: BigIntStats, isCopy: boolean): Promise<boolean> {
   if (!is.isFile() || !was.isFile() || is.size !== was.size || is.nlink !== was.nlink) return false
   return (isCopy && is.mtimeNs === was.mtimeNs) || await hashOf(view) === await hashOf(below)
-}
-
-/** Owner, mode and extended attributes; flags are kept apart (flagged-files.ts). */
-async function sameAttributes({ view, below }: Attributes, path: string): Promise<boolean> {
-  const of = async (tree: TreeHandle): Promise<unknown> => {
-    const batch = await readMetadata(tree, parseRelPath(Buffer.from(path)))
-    const [operation] = batch === undefined ? [] : decodeOperations(asOperationBatch(batch))
-    if (operation?.kind !== 'metadata') return undefined
-    const { mode, uid, gid, xattrs } = operation.metadata
-    return { mode, uid, gid, xattrs }
-  }
-  const [is, was] = [await of(view), await of(below)]
-  return is !== undefined && isDeepStrictEqual(is, was)
 }
 
 async function hashOf(path: string): Promise<string> {

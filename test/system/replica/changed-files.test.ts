@@ -19,7 +19,7 @@ t.test('each look tells what changed since the one before, on every volume', { s
   const below = [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')]
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), below, signal)
   const [root = '', esp = ''] = layer.mounted.map(m => m.mountPoint)
-  const changes = await ChangedFiles.open(layer.layered, true, signal)
+  using changes = await ChangedFiles.open(layer.layered, true, signal)
   const look = async (): Promise<string[]> => (await changes.look(signal)).map(c => `${c.path}${c.gone === true ? '/' : ''} ${c.before === '' ? '-' : 'was'} ${c.after === '' ? '-' : 'is'}`)
 
   t.same(await look(), [], 'a new layer shows what the volumes are')
@@ -54,15 +54,18 @@ t.test('each look tells what changed since the one before, on every volume', { s
   writeFileSync(join(root, 'autorelabel'), '')
   t.same(await look(), [
     '/ - -', '/autorelabel - is', '/boot/efi/EFI - -', '/boot/efi/EFI/debian/ - -',
-    '/etc - -', '/etc/link - is', '/etc/new was -', '/srv - -', '/srv/replaced - -', '/srv/replaced/kept was is', '/srv/replaced/old was -',
-  ], 'what came with the layer and went, a link that became a file, a directory made anew')
+    '/etc - -', '/etc/link - is', '/etc/new was -', '/srv - -', '/srv/replaced - -', '/srv/replaced/old was -',
+  ], 'what came with the layer and went, a link that became a file, a directory made anew with one file as it was')
+
+  chmodSync(join(root, 'srv/replaced/kept'), 0o600)
+  t.same(await look(), ['/srv/replaced/kept was is'], 'its attributes count, too')
 })
 
 t.test('small texts have a diff against what they were at the look before', { skip: noOverlay() }, async t => {
   const base = t.testdir({ root: { etc: { fstab: 'a\nb\n', binary: 'x\0y' } } })
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), [mounted(join(base, 'root'), '/')], signal)
   const [root = ''] = layer.mounted.map(m => m.mountPoint)
-  const changes = await ChangedFiles.open(layer.layered, true, signal)
+  using changes = await ChangedFiles.open(layer.layered, true, signal)
   writeFileSync(join(root, 'etc/fstab'), 'a\nc\n')
   writeFileSync(join(root, 'etc/binary'), 'x\0z')
   const [binary, first] = await changes.look(signal)
