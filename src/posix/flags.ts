@@ -5,6 +5,9 @@ import { call, replicaCode } from './posix.ts'
 /** Append-only and immutable (`chattr +a`, `+i`): not even root can write, rename or remove it then. */
 export const LOCKS = 0x30
 
+/** All that are told here. */
+export const SETTABLE = 0xf8
+
 /** 0 when it has none, or the file system knows none. @throws {AppError} REPLICA_WRITE */
 export async function readFlags(fd: number, path: string): Promise<number> {
   return await call(native.readFlags(fd), () => `read the flags of ${path}`, replicaCode)

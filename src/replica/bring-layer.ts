@@ -42,7 +42,7 @@ type Taken = z.infer<typeof Taken>
  */
 export async function bringLayer(runner: Runner, layered: readonly Layered[], directory: string, beforeChanges: () => Promise<void>, signal: AbortSignal): Promise<void> {
   const work: Work[] = []
-  for (const layer of layered) work.push({ layer, changes: await layerChanges(layer), flagged: await flaggedFiles({ volume: layer.volume.volume, mountPoint: layer.below }) })
+  for (const layer of layered) work.push({ layer, changes: await layerChanges(layer), flagged: await flaggedFiles({ volume: layer.volume.volume, mountPoint: layer.below }, signal) })
   await save(runner, work, directory, signal)
   await beforeChanges()
   for (const { layer, changes, flagged } of work) {

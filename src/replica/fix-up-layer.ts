@@ -108,7 +108,7 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
     if (/[,:\\]/.test(`${lower}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${lower} has characters that no overlay can name`)
     await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
     const shown = join(view, subvolumeOf(volume))
-    await unlock(shown, await flaggedFiles(volume)) // the overlay does not let them be written to either; on the volume they stay locked
+    await unlock(shown, await flaggedFiles(volume, signal)) // the overlay does not let them be written to either; on the volume they stay locked
     made.push({ ...volume, mountPoint: shown })
   }
   return made

@@ -2,10 +2,16 @@
  * Files with flags (`chattr`) where boot fix-ups and the replica's own tools write: /etc and /boot. Those that are locked (`+i`, `+a`) are unlocked on the layer,
  * and on the volumes while what the layer holds is brought there or taken back; behind it all have their flags again. The tree is hostile: no link is followed.
  */
+import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
-import { open, readdir, type FileHandle } from 'node:fs/promises'
-import { LOCKS, readFlags, writeFlags } from '../posix/flags.ts'
+import { open, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseRelPath } from '../domain/rel-path.ts'
+import { LOCKS, SETTABLE, writeFlags } from '../posix/flags.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
+import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
+import type { SourceTree } from '../tree/source-tree.ts'
+import { listingEntries } from '../wire/listing-codec.ts'
 
 /** The path is below the root of the volume, without a slash before it. */
 export interface FlaggedFile { path: string, flags: number }
@@ -17,18 +23,41 @@ const DIRECTORY = OPEN | constants.O_DIRECTORY
 const MAX_DEPTH = 32
 
 /** The files and directories of the volume that have flags, those of a directory behind it. FAT has none that are meant. */
-export async function flaggedFiles({ volume, mountPoint }: Pick<MountedVolume, 'volume' | 'mountPoint'>): Promise<FlaggedFile[]> {
+export async function flaggedFiles({ volume, mountPoint }: Pick<MountedVolume, 'volume' | 'mountPoint'>, signal: AbortSignal): Promise<FlaggedFile[]> {
   const { type } = volume.volume.fileSystem
   const at = volume.volume.mountPoint
-  if (type === 'vfat' || at === undefined) return []
   const found: FlaggedFile[] = []
-  for (const place of PLACES) {
-    const inside = at === '/' ? place.slice(1) : place.startsWith(`${at}/`) ? place.slice(at.length + 1) : at === place || at.startsWith(`${place}/`) ? '' : undefined
-    if (inside === undefined) continue
-    const start = await openBelow(mountPoint, inside, DIRECTORY)
-    if (start !== undefined) await look(start, inside, 0, found)
+  if (type === 'vfat' || at === undefined) return found
+  const insides = PLACES.flatMap(place => at === '/' ? [place.slice(1)] : place.startsWith(`${at}/`) ? [place.slice(at.length + 1)] : at === place || at.startsWith(`${place}/`) ? [''] : [])
+  if (insides.length === 0) return found
+  await using tree = await openPosixSourceTree(mountPoint, signal)
+  for (const inside of insides) {
+    const page = await tree.look(parseRelPath(Buffer.from(inside)), signal)
+    for (const entry of page === undefined ? [] : listingEntries(page)) if (entry.type === 'directory') await look(tree, { path: inside, flags: entry.flags }, found, signal)
   }
   return found
+}
+
+/** Level by level, each in one call. Names that are no UTF-8 are left out: none of ours or the system's are. */
+async function look(tree: SourceTree, start: FlaggedFile, found: FlaggedFile[], signal: AbortSignal): Promise<void> {
+  add(start, found)
+  let level = [start.path]
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
+    const next: string[] = []
+    for await (const { directory, page } of tree.listAll(level.map(path => parseRelPath(Buffer.from(path))), signal)) {
+      for (const { name, type, flags } of listingEntries(page)) {
+        if ((type !== 'file' && type !== 'directory') || !isUtf8(name)) continue
+        const path = join(level[directory] ?? '', name.toString())
+        add({ path, flags }, found)
+        if (type === 'directory') next.push(path)
+      }
+    }
+    level = next
+  }
+}
+
+function add({ path, flags }: FlaggedFile, found: FlaggedFile[]): void {
+  if ((flags & SETTABLE) !== 0) found.push({ path, flags: flags & SETTABLE })
 }
 
 /** Unlocks those that are locked and (still) there. @param root where the volume, or a view of it, is mounted */
@@ -46,33 +75,6 @@ export async function flag(root: string, files: readonly FlaggedFile[]): Promise
     } finally {
       await handle.close()
     }
-  }
-}
-
-/** Closes the directory. Names that are no UTF-8 are left out: none of ours or the system's are. */
-async function look(directory: FileHandle, path: string, depth: number, found: FlaggedFile[]): Promise<void> {
-  try {
-    const flags = await readFlags(directory.fd, path)
-    if (flags !== 0) found.push({ path, flags })
-    for (const entry of await readdir(`/proc/self/fd/${String(directory.fd)}`, { withFileTypes: true })) {
-      if ((!entry.isFile() && !entry.isDirectory()) || entry.name.includes('\ufffd')) continue
-      const inside = path === '' ? entry.name : `${path}/${entry.name}`
-      const handle = await openIn(directory, entry.name, entry.isDirectory() ? DIRECTORY : OPEN)
-      if (handle === undefined) continue
-      if (entry.isDirectory()) {
-        if (depth < MAX_DEPTH) await look(handle, inside, depth + 1, found)
-        else await handle.close()
-        continue
-      }
-      try {
-        const own = await readFlags(handle.fd, inside)
-        if (own !== 0) found.push({ path: inside, flags: own })
-      } finally {
-        await handle.close()
-      }
-    }
-  } finally {
-    await directory.close()
   }
 }
 

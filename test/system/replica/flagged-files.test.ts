@@ -65,7 +65,7 @@ for (const layerOn of ['ext4', 'memory or what the tests lie on'] as const) {
     const [layer, taken] = [join(base, 'layer'), join(base, 'taken')]
     try {
       const [first] = below
-      const found = first === undefined ? [] : await flaggedFiles(first)
+      const found = first === undefined ? [] : await flaggedFiles(first, signal)
       t.same(found.map(f => `${f.path} ${f.flags.toString(16)}`).sort(), ['boot/grub.cfg 10', 'etc/fstab 10', 'etc/only appended 60', 'etc/ssl 10', 'etc/ssl/inner 80'])
       const before = seen(disk)
       {
