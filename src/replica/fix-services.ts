@@ -36,16 +36,18 @@ export const STOP_FOREIGN_SERVICES: FixUp = {
   id: 'C07', title: 'keep services of the old hardware from starting', required: false,
   fix: async ({ files }: AssembledReplica) => {
     const masked: string[] = []
+    const units = new Set((await Promise.all(UNIT_FOLDERS.map(async folder => await files.names(folder)))).flat())
     for (const [unit] of FOREIGN_UNITS) {
-      if (!await isInstalled(files, unit) || await files.kind(`${MASKS}/${unit}`, 'stay') === 'link') continue
+      if (!units.has(unit) || !await isInstalled(files, unit) || await files.kind(`${MASKS}/${unit}`, 'stay') === 'link') continue
       if (await files.kind(`${MASKS}/${unit}`, 'stay') === 'file') {
         await files.rename(`${MASKS}/${unit}`, `${MASKS}/${unit}.pre-landfall`) // a mask needs the name
       }
       await files.link(`${MASKS}/${unit}`, '/dev/null')
       masked.push(`${unit} is masked`)
     }
+    const scripts = new Set(await files.names('/etc/init.d'))
     for (const script of FOREIGN_INIT_SCRIPTS) {
-      if (await files.kind(`/etc/init.d/${script}`) !== 'file') continue
+      if (!scripts.has(script) || await files.kind(`/etc/init.d/${script}`) !== 'file') continue
       let found = false
       for (const folder of INIT_FOLDERS) {
         for (const level of [2, 3, 4, 5]) {
