@@ -22,7 +22,7 @@ import { bringLayer, takeBack } from './bring-layer.ts'
 import { ChangedFiles } from './changed-files.ts'
 import { findingsOf, type AssembledReplica, type FixUp, type GuestOptions } from './fix-up.ts'
 import { clearLayer, FixUpLayer } from './fix-up-layer.ts'
-import { isAsRehearsed, keepRehearsed, useRehearsed, type RehearsedParts } from './rehearsed-output.ts'
+import { isAsRehearsed, keepRehearsed, systemStamp, useRehearsed, type RehearsedParts } from './rehearsed-output.ts'
 import { ReplicaFiles } from './replica-files.ts'
 import { allocateSwapFiles } from './swap-files.ts'
 
@@ -92,14 +92,17 @@ export async function restoreReplica(parts: LayerParts, request: Pick<BootReques
 
 /** Whether the cutover would find the system as the last rehearsal did, so that what took long there is done already. It may change a moment later. */
 export async function isSystemAsRehearsed(parts: LayerParts, request: BootRequest, signal: AbortSignal): Promise<boolean> {
-  for (const { id, reusable } of fixUpsOf(request)) {
-    if (reusable === true && !await isAsRehearsed(rehearsedParts(parts, request, id), signal)) return false
-  }
+  const partsOf = rehearsedParts(parts, request)
+  const reusable = fixUpsOf(request).filter(fixUp => fixUp.reusable !== undefined)
+  const [first] = reusable
+  const system = first === undefined ? undefined : await systemStamp(partsOf(first), signal)
+  for (const fixUp of reusable) if (!await isAsRehearsed({ ...partsOf(fixUp), system }, signal)) return false
   return true
 }
 
-function rehearsedParts(parts: LayerParts, request: BootRequest, fixUpId: string): RehearsedParts {
-  return { runner: parts.runner, directory: join(placesOf(parts, request.jobId).rehearsed, fixUpId), mounted: request.mounted, request }
+function rehearsedParts(parts: LayerParts, request: BootRequest): (fixUp: FixUp) => RehearsedParts {
+  const { rehearsed } = placesOf(parts, request.jobId)
+  return ({ id, reusable }) => ({ runner: parts.runner, directory: join(rehearsed, id), mounted: request.mounted, request, from: reusable?.from ?? [] })
 }
 
 /** Takes layers away, also those that a crash left, which hold the disks; and forgets what could be taken back, and what was rehearsed. */
@@ -160,23 +163,31 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     run: async (program: string, args: readonly string[], o: GuestOptions, inner: AbortSignal) => { runs++; return log.during(program, args, async () => runInRoot(parts.runner, root, program, args, { ...o, letGo: await mountsApartFrom(root) }, inner)) },
   }
   const report: FixUpReport = { version: 1, jobId, startedAtUtc: new Date(clock.now()).toISOString(), succeeded: false, results: [], ...rehearsal ? { rehearsal } : {} }
-  const changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
+  using changes = await ChangedFiles.open(layer.layered, rehearsal, signal)
   const keep = async (): Promise<void> => { await parts.keepReport({ ...report, results: [...report.results] }) }
   const perform = async (fixUp: FixUp): Promise<{ changed: ChangedFile[], messages: readonly string[], error?: unknown }> => {
     const touches = files.changes + runs
     const outcome = await attempt(fixUp, replica, signal)
     return { ...outcome, changed: files.changes + runs === touches ? [] : await changes.look(signal) }
   }
+  const partsOf = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) })
+  let system: string | undefined
   /** Those that take long: a rehearsal keeps what they make, the cutover uses it. */
   const performReusable = async (fixUp: FixUp): ReturnType<typeof perform> => {
-    const kept = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) }, fixUp.id)
+    const kept = partsOf(fixUp)
     if (rehearsal) return await keepRehearsed(kept, report.results, files, clock, async () => await perform(fixUp), signal)
-    return await perform({ ...fixUp, fix: async (...on) => await useRehearsed(kept, report.results, files, signal) ?? await fixUp.fix(...on) })
+    system ??= await systemStamp(kept, signal) // nobody writes to the volumes meanwhile
+    return await perform({
+      ...fixUp, fix: async (...on) => {
+        const told = await useRehearsed({ ...kept, system }, report.results, files, signal)
+        return told !== undefined && await fixUp.reusable?.finish?.(...on) !== false ? told : await fixUp.fix(...on)
+      },
+    })
   }
   for (const fixUp of fixUps) {
     signal.throwIfAborted()
     const startedMs = clock.now()
-    const { changed, ...outcome } = await (fixUp.reusable === true ? performReusable : perform)(fixUp)
+    const { changed, ...outcome } = await (fixUp.reusable === undefined ? perform : performReusable)(fixUp)
     const result: FixUpResult = {
       id: fixUp.id, title: fixUp.title, required: fixUp.required, messages: [...outcome.messages], changed, durationMs: clock.now() - startedMs,
       outcome: outcome.error !== undefined ? 'failed' : outcome.messages.length + changed.length > 0 ? 'done' : 'nothing-to-do',

@@ -5,6 +5,7 @@ import { parseBlsEntry, parseEnvironment } from './bls.ts'
 import { DeviceReferences } from './device-references.ts'
 import { espFolder } from './esp.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
+import { hasProgram } from './initramfs-content.ts'
 import { menuEntries, type MenuEntry } from './grub-menu.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
@@ -29,24 +30,41 @@ const LVM_MODULES = '--modules=part_gpt part_msdos lvm'
 const SUSE_INSTALL_DEVICE = '/etc/default/grub_installdevice'
 
 export function installGrub2({ name, folder, package: wanted }: Grub2): FixUp {
+  const platform = `${folder}/i386-pc`
   return {
     id: 'C17', title: 'install GRUB on the first disk', required: true,
     fix: async ({ files, plan, bootDevice, run, rehearsal }: AssembledReplica, signal) => {
       if (await files.kind('/usr/lib/grub/i386-pc') !== 'directory' && await files.kind('/usr/share/grub2/i386-pc') !== 'directory') throw fixUpFailed(`the replica has no GRUB for BIOS (package ${wanted})`)
-      const deviceMap = `${folder}/device.map`
-      const map = await files.text(deviceMap)
-      await files.write(deviceMap, `(hd0)\t${bootDevice}\n`) // the source's names disks that are not here, and GRUB would stop at them
-      try {
-        // a rehearsal makes all but what lies on the disk itself
-        await run(`${name}-install`, ['--target=i386-pc', '--no-floppy', ...rehearsal === true ? ['--no-bootsector'] : [], ...isLogical(plan, folder) ? [LVM_MODULES] : [], bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal)
-      } finally {
-        if (map === undefined) await files.remove(deviceMap)
-        else await files.write(deviceMap, `(hd0)\t${FIRST_DISK}\n`)
-      }
-      if (await files.kind(`${folder}/i386-pc/core.img`) !== 'file') throw fixUpFailed(`${name}-install left no core image in ${folder}/i386-pc`)
-      return [`GRUB installed on the first disk${map === undefined ? '' : `; ${deviceMap} names ${FIRST_DISK}`}`]
+      // a rehearsal makes all but what lies on the disk itself
+      const install = async (): Promise<unknown> => await run(`${name}-install`, ['--target=i386-pc', '--no-floppy', ...rehearsal === true ? ['--no-bootsector'] : [], ...isLogical(plan, folder) ? [LVM_MODULES] : [], bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal)
+      const had = await withDeviceMap(files, folder, bootDevice, install)
+      if (await files.kind(`${platform}/core.img`) !== 'file') throw fixUpFailed(`${name}-install left no core image in ${platform}`)
+      return [`GRUB installed on the first disk${had ? `; ${mapIn(folder)} names ${FIRST_DISK}` : ''}`]
+    },
+    reusable: {
+      // the images are those of the rehearsal; this is the last of what the installation does
+      finish: async ({ files, bootDevice, run }, signal) => {
+        if (!await hasProgram({ files }, `${name}-bios-setup`)) return false
+        await withDeviceMap(files, folder, bootDevice, async () => await run(`${name}-bios-setup`, [`--directory=${platform}`, bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal))
+        return true
+      },
     },
   }
+}
+
+const mapIn = (folder: ReplicaPath): ReplicaPath => `${folder}/device.map`
+
+/** While `work` runs the map names the disk as it is called here: the source's names disks that are not, and GRUB would stop at them. @returns whether there was one */
+async function withDeviceMap(files: ReplicaFiles, folder: ReplicaPath, bootDevice: string, work: () => Promise<unknown>): Promise<boolean> {
+  const map = await files.text(mapIn(folder))
+  await files.write(mapIn(folder), `(hd0)\t${bootDevice}\n`)
+  try {
+    await work()
+  } finally {
+    if (map === undefined) await files.remove(mapIn(folder))
+    else await files.write(mapIn(folder), `(hd0)\t${FIRST_DISK}\n`)
+  }
+  return map !== undefined
 }
 
 /** Whether a path lies on a logical volume. */
@@ -56,7 +74,7 @@ function isLogical({ volumes }: Pick<ReplicaPlan, 'volumes'>, path: ReplicaPath)
 }
 
 export const NAME_BOOT_DISK: FixUp = {
-  id: 'C17d', title: 'tell the GRUB package which disk it is on', required: false,
+  id: 'C17d', title: 'tell the GRUB package which disk it is on', required: false, reusable: { from: ['/var/cache/debconf'] },
   fix: async ({ files, bootDiskUuid, run }: AssembledReplica, signal) => {
     if (!(await files.text('/var/cache/debconf/config.dat') ?? '').includes('grub-pc/install_devices')) return []
     const disk = diskLink(bootDiskUuid)

@@ -17,7 +17,7 @@ const PROGRAMS = ['/usr/bin/dracut', '/sbin/dracut', '/usr/sbin/dracut']
 /** @param imageOf the path of a kernel's image */
 export function rebuildWithDracut(imageOf: (version: string) => string): FixUp {
   return {
-    id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true, reusable: true,
+    id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true, reusable: {},
     fix: async (replica: AssembledReplica, signal) => {
       const { files, run } = replica
       const program = await textOfFirst(replica, PROGRAMS)

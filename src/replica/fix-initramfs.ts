@@ -16,7 +16,7 @@ const MARK = '# added by the migration: drivers of the virtual hardware'
 const UPDATE_TIMEOUT_MS = 600_000
 
 export const REBUILD_INITRAMFS: FixUp = {
-  id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true, reusable: true,
+  id: 'C15', title: 'rebuild the initramfs of every kernel with the drivers it needs', required: true, reusable: {},
   fix: async (replica: AssembledReplica, signal) => {
     const { files, plan, workload } = replica
     if (await files.kind('/usr/sbin/update-initramfs') !== 'file') throw fixUpFailed('update-initramfs is not installed on the replica')

@@ -13,7 +13,7 @@ const BUILD_TIMEOUT_MS = 900_000
 const FOREIGN = /^(?:xen[a-z]*|virtio[a-z_]*|hv_[a-z]+|ata_piix|piix|aacraid|megaraid[a-z_]*|cciss|hpsa|mpt2sas|mpt3sas|3w[-_][a-z0-9]+|aic7xxx|aic79xx|qla2xxx|lpfc)$/
 
 export const REBUILD_RED_HAT_5: FixUp = {
-  id: 'C15', title: 'rebuild the initrd of every kernel with the drivers it needs', required: true, reusable: true,
+  id: 'C15', title: 'rebuild the initrd of every kernel with the drivers it needs', required: true, reusable: {},
   fix: async (replica: AssembledReplica, signal) => {
     const { files, plan } = replica
     const text = await files.text(MODPROBE) ?? ''
@@ -24,7 +24,7 @@ export const REBUILD_RED_HAT_5: FixUp = {
 }
 
 export const REBUILD_SUSE_11: FixUp = {
-  id: 'C15', title: 'rebuild the initrd of every kernel with the drivers it needs', required: true, reusable: true,
+  id: 'C15', title: 'rebuild the initrd of every kernel with the drivers it needs', required: true, reusable: {},
   fix: async (replica: AssembledReplica, signal) => {
     const { files, plan } = replica
     const text = await files.text(SUSE_KERNEL)

@@ -6,7 +6,7 @@ import type { FixUpResult, ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 import { AppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
-import type { ReplicaFiles } from './replica-files.ts'
+import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
 export interface GuestOptions { timeoutMs: number, input?: string, env?: Readonly<Record<string, string>>, allowedExitCodes?: readonly number[] }
 
@@ -28,14 +28,21 @@ export interface AssembledReplica {
   run: (program: string, args: readonly string[], options: GuestOptions, signal: AbortSignal) => Promise<RunResult>
 }
 
+export interface Reusable {
+  /** directories that it is made from beside those of the system */
+  from?: readonly ReplicaPath[]
+  /** Does what lies outside of files. @returns false when only the whole fix-up can */
+  finish?: (replica: AssembledReplica, signal: AbortSignal) => Promise<boolean>
+}
+
 export interface FixUp {
   /** row of cutover.md */
   id: string
   title: string
   /** its failure stops the cutover; otherwise it is reported and the next one goes on */
   required: boolean
-  /** it takes long, and makes its files from files of the system alone: what it made in a rehearsal is used while these are as they were */
-  reusable?: true
+  /** it takes long: what it made in a rehearsal is used while what it is made from is as it was */
+  reusable?: Reusable
   /** @returns what was done, one sentence each; nothing when there was nothing to do */
   fix: (replica: AssembledReplica, signal: AbortSignal) => Promise<readonly string[]>
 }

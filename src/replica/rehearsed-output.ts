@@ -14,7 +14,7 @@ import type { Runner } from '../command/runner.ts'
 import type { ChangedFile, FixUpResult } from '../domain/replica.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
-import type { ReplicaFiles } from './replica-files.ts'
+import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
 /** Where programs, their settings, and what they make an initramfs from are. A link of these may only lead to another one. */
 const SYSTEM = ['bin', 'boot', 'etc', 'lib', 'lib32', 'lib64', 'libx32', 'sbin', 'usr'] as const
@@ -45,6 +45,10 @@ export interface RehearsedParts {
   mounted: readonly MountedVolume[]
   /** what it is made for: plan, options, and what was read from the source */
   request: { plan: unknown, workload: unknown, options: unknown }
+  /** directories that it is made from beside those of the system */
+  from: readonly ReplicaPath[]
+  /** of the system, when it was looked at already and cannot have changed since */
+  system?: string | undefined
 }
 
 /** What a fix-up did: files that it changed, what it told, and why it failed. */
@@ -102,11 +106,26 @@ export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, 
   return performed
 }
 
-/** undefined when it cannot be told: a directory of the system is a link to elsewhere, or something was changed after `sinceMs` */
-async function stampOf({ runner, directory, mounted }: RehearsedParts, signal: AbortSignal, sinceMs = Number.MAX_SAFE_INTEGER): Promise<string | undefined> {
+/** undefined when it cannot be told */
+async function stampOf(parts: RehearsedParts, signal: AbortSignal, sinceMs?: number): Promise<string | undefined> {
+  const system = parts.system ?? await systemStamp(parts, signal, sinceMs)
+  if (system === undefined || parts.from.length === 0) return system
+  const further = await stampOfPaths(parts, async mounted => await pathsIn(mounted, parts.from), signal, sinceMs)
+  return further === undefined ? undefined : digest([system, further])
+}
+
+type Places = Pick<RehearsedParts, 'runner' | 'directory' | 'mounted'>
+
+/** Of the system's own directories. @returns undefined when one of them is a link to elsewhere, or something was changed after `sinceMs` */
+export async function systemStamp(places: Places, signal: AbortSignal, sinceMs?: number): Promise<string | undefined> {
+  return await stampOfPaths(places, systemPaths, signal, sinceMs)
+}
+
+async function stampOfPaths({ runner, directory, mounted }: Places, pathsOf: (volume: MountedVolume) => Promise<readonly string[] | undefined>, signal: AbortSignal, sinceMs = Number.MAX_SAFE_INTEGER): Promise<string | undefined> {
   const hash = createHash('sha256')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   for (const volume of mounted) {
-    const paths = await systemPaths(volume)
+    const paths = await pathsOf(volume)
     if (paths === undefined) return undefined
     if (paths.length === 0) continue
     const listing = join(directory, 'listing')
@@ -125,17 +144,39 @@ async function systemPaths({ mountPoint: at, volume: { volume: { mountPoint, fil
   const paths: string[] = []
   for (const name of SYSTEM) {
     const path = join(at, name)
-    const stats = await lstat(path).catch(() => undefined)
-    if (stats?.isSymbolicLink() === true && !WITHIN_SYSTEM.test(await readlink(path))) return undefined
-    if (stats !== undefined) paths.push(path)
+    const kind = await kindOf(path)
+    if (kind === 'link' && !WITHIN_SYSTEM.test(await readlink(path))) return undefined
+    if (kind !== 'nothing') paths.push(path)
   }
   return paths
 }
 
-/** What the fix-ups before it made of files of the system, their times aside. */
+/** Those of the directories that the volume has; undefined when one is reached by a link. */
+async function pathsIn({ mountPoint: at, volume: { volume: { mountPoint } } }: MountedVolume, directories: readonly ReplicaPath[]): Promise<readonly string[] | undefined> {
+  const paths: string[] = []
+  for (const directory of directories) {
+    if (mountPoint === undefined || (mountPoint !== '/' && directory !== mountPoint && !directory.startsWith(`${mountPoint}/`))) continue
+    let path = at
+    let kind = await kindOf(path)
+    for (const step of directory.slice(mountPoint.length).split('/').filter(s => s !== '')) {
+      path = join(path, step)
+      kind = kind === 'directory' ? await kindOf(path) : kind
+    }
+    if (kind === 'link') return undefined
+    if (kind === 'directory') paths.push(path)
+  }
+  return paths
+}
+
+async function kindOf(path: string): Promise<'directory' | 'link' | 'nothing'> {
+  const stats = await lstat(path).catch(() => undefined)
+  return stats?.isDirectory() === true ? 'directory' : stats?.isSymbolicLink() === true ? 'link' : 'nothing'
+}
+
+/** What the fix-ups before it made of files of the system, whatever their times are; directories have only times. */
 function doneBefore(results: readonly FixUpResult[]): string {
-  const changed = results.flatMap(result => result.changed).filter(({ path }) => WITHIN_SYSTEM.test(path)).map(({ path, after, gone }) => [path, after, gone ?? false])
-  return digest(changed)
+  const files = results.flatMap(result => result.changed).filter(({ path, before, after, gone }) => WITHIN_SYSTEM.test(path) && (before !== '' || after !== '' || gone === true))
+  return digest(files.map(({ path, after, gone }) => [path, after, gone ?? false]))
 }
 
 function madeFor({ request: { plan, workload, options } }: RehearsedParts): string {

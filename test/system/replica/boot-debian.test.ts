@@ -62,7 +62,7 @@ printf 'GRUB_CMDLINE_LINUX="console=ttyS0 resume=/dev/vda3"\\n' > etc/default/gr
 printf '(hd0) /dev/vda\\n' > "$2"/grub/device.map
 `
 
-const asRehearsed = (report: FixUpReport | undefined): boolean => report?.results.find(({ id }) => id === 'C15')?.messages.some(message => message.startsWith('as the rehearsal made it')) === true
+const asRehearsed = (report: FixUpReport | undefined): string[] => report?.results.filter(({ messages }) => messages.some(message => message.startsWith('as the rehearsal made it'))).map(({ id }) => id) ?? []
 const hash = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
 interface Fixture { disks: LoopDisks, runner: ExecaRunner, stack: LinuxVolumeStack, workload: Workload, mounted: readonly MountedVolume[], device: string, signal: AbortSignal }
@@ -158,7 +158,7 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_1
     let changed = false
     await t.rejects(makeBootable(parts, request, async () => { changed = true; await unchanged() }, signal), { code: 'BOOT_FIXUP_FAILED', message: /C17[^]*on a layer over the replica: nothing was changed/ })
     t.notOk(changed)
-    t.notOk(asRehearsed(reports.at(-1)), 'a program of the system is another one than in the rehearsal: the initramfs was made anew')
+    t.same(asRehearsed(reports.at(-1)), [], 'a program of the system is another one than in the rehearsal: the initramfs was made anew')
     t.equal(seen() === before, true, 'every file and directory is as it was')
     t.notOk(sectors().equals(blank), 'the disk was written to')
     t.same(await restoreReplica(parts, request, signal), { found: false })
@@ -215,6 +215,7 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_1
   })
 
   await t.test('what was brought to the volumes can be taken back, until it is all as it was', async t => {
+    const installed = sectors()
     t.not(seen(), untouched)
     const before = read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg')
     t.same(await restoreReplica(parts, request, signal), { found: true })
@@ -226,7 +227,8 @@ t.test('the boot fix-ups of a Debian system', { skip: skipReason(), timeout: 1_1
     t.ok(await isSystemAsRehearsed(parts, request, signal))
     t.notOk(await isSystemAsRehearsed(parts, { ...request, plan: { ...plan, controller: 'lsilogic' } }, signal), 'for other hardware it is not')
     await makeBootable(parts, request, async () => { await Promise.resolve(); t.equal(seen() === untouched, true, 'nothing is changed before all has passed') }, signal)
-    t.ok(asRehearsed(reports.at(-1)), 'the initramfs is the one of the rehearsal')
+    t.same(asRehearsed(reports.at(-1)), ['C15', 'C17', 'C17d'], 'what takes long is what the rehearsal made')
+    t.ok(sectors().equals(installed), 'the boot loader on the disk is the same, too')
     t.equal(read('etc/fstab') + read('etc/initramfs-tools/modules') + read('/boot/grub/grub.cfg'), before, 'and done again it ends in the same')
     const image = readdirSync(boot).find(n => /^initrd[.]img-.*amd64$/.test(n)) ?? ''
     const made = hash(join(boot, image))

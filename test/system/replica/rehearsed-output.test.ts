@@ -19,14 +19,14 @@ interface Replica { base: string, view: string, parts: RehearsedParts, files: Re
 
 /** A replica, and beside it what a layer over it shows. */
 async function replica(t: Test): Promise<Replica> {
-  const tree = () => ({ boot: { image: 'old' }, etc: { hosts: 'h' }, usr: { bin: { tool: 't' }, lib: {} }, var: { log: { messages: 'm' } } })
+  const tree = () => ({ boot: { image: 'old' }, etc: { hosts: 'h' }, usr: { bin: { tool: 't' }, lib: {} }, var: { log: { messages: 'm' }, cache: { tool: { db: 'd' } } } })
   const root = t.testdir({ base: tree(), view: tree() })
   const [base, view] = [join(root, 'base'), join(root, 'view')]
   symlinkSync('usr/bin', join(base, 'bin'))
   const signal = AbortSignal.timeout(60_000)
   const files = await ReplicaFiles.open(view)
   t.teardown(async () => { await files[Symbol.asyncDispose]() })
-  const parts: RehearsedParts = { runner: new ExecaRunner(), directory: join(root, 'kept/C15'), mounted: [mounted(base, '/')], request: { plan: { x: 1 }, workload: {}, options: {} } }
+  const parts: RehearsedParts = { runner: new ExecaRunner(), directory: join(root, 'kept/C15'), mounted: [mounted(base, '/')], request: { plan: { x: 1 }, workload: {}, options: {} }, from: ['/var/cache/tool'] }
   return {
     base, view, parts, files, signal,
     rehearse: async (meanwhile, clock = LATER) => {
@@ -47,10 +47,11 @@ async function replica(t: Test): Promise<Replica> {
 }
 
 t.test('what was made is used again: files with their modes, new directories, and what was taken away', { skip: SKIP }, async t => {
-  const { view, rehearse, use, parts, signal } = await replica(t)
+  const { base, view, rehearse, use, parts, signal } = await replica(t)
   t.equal(await use(), undefined, 'nothing was rehearsed')
   await rehearse()
-  t.ok(await isAsRehearsed(parts, signal))
+  writeFileSync(join(base, 'var/log/messages'), 'n')
+  t.ok(await isAsRehearsed(parts, signal), 'what does not belong to the system may change')
   t.same(await use(), ['made', 'as the rehearsal made it: no file of the system was changed since'])
   t.equal(readFileSync(join(view, 'boot/image'), 'utf8') + readFileSync(join(view, 'usr/lib/new/state'), 'utf8'), 'news')
   t.equal(statSync(join(view, 'usr/lib/new/state')).mode & 0o777, 0o600)
@@ -62,6 +63,9 @@ const CHANGES: readonly (readonly [string, (r: Replica) => void])[] = [
   ['a file of the system was written to, though it has its old time and size', ({ base }) => { const { atime, mtime } = statSync(join(base, 'etc/hosts')); writeFileSync(join(base, 'etc/hosts'), 'i'); utimesSync(join(base, 'etc/hosts'), atime, mtime) }],
   ['a program is there that was not', ({ base }) => { writeFileSync(join(base, 'usr/bin/hook'), '') }],
   ['a directory of the system is a link to elsewhere', ({ base }) => { mkdirSync(join(base, 'srv')); renameSync(join(base, 'boot'), join(base, 'srv/boot')); symlinkSync('srv/boot', join(base, 'boot')) }],
+  ['a directory was changed that it is made from, too', ({ base }) => { writeFileSync(join(base, 'var/cache/tool/db'), 'e') }],
+  ['such a directory is a link', ({ base }) => { rmSync(join(base, 'var/cache'), { recursive: true }); symlinkSync('../srv', join(base, 'var/cache')) }],
+  ['such a directory is gone', ({ base }) => { rmSync(join(base, 'var/cache'), { recursive: true }) }],
   ['the replica is made for other hardware', ({ parts }) => { parts.request = { ...parts.request, plan: { x: 2 } } }],
 ]
 
