@@ -4,6 +4,8 @@ import type { Runner } from './runner.ts'
 const COPY_TIMEOUT_MS = 1800_000
 const TIMEOUT_MS = 600_000
 const NS = 1_000_000_000n
+/** Names in one call. */
+const AT_ONCE = 500
 
 /**
  * Copies a file, link, node or directory with all below it to `to`, which has nothing but a file to be replaced; links are never followed.
@@ -11,8 +13,18 @@ const NS = 1_000_000_000n
  * @throws {AppError} what Runner throws
  */
 export async function copyTree(runner: Runner, from: string, to: string, keep: 'everything' | 'times', signal: AbortSignal): Promise<void> {
-  const preserved = keep === 'everything' ? 'mode,ownership,timestamps,links,xattr' : 'timestamps'
-  await runner.run('cp', ['--no-dereference', '--recursive', `--preserve=${preserved}`, '--no-target-directory', '--remove-destination', '--', from, to], { signal, timeoutMs: COPY_TIMEOUT_MS })
+  await runner.run('cp', [...copyOptions(keep), '--no-target-directory', '--', from, to], { signal, timeoutMs: COPY_TIMEOUT_MS })
+}
+
+function copyOptions(keep: 'everything' | 'times'): readonly string[] {
+  return ['--no-dereference', '--recursive', `--preserve=${keep === 'everything' ? 'mode,ownership,timestamps,links,xattr' : 'timestamps'}`, '--remove-destination']
+}
+
+/** The same with several, which keep their names, into a directory of which none of them is there but as a file. */
+export async function copyInto(runner: Runner, from: readonly string[], directory: string, keep: 'everything' | 'times', signal: AbortSignal): Promise<void> {
+  for (let at = 0; at < from.length; at += AT_ONCE) {
+    await runner.run('cp', [...copyOptions(keep), `--target-directory=${directory}`, '--', ...from.slice(at, at + AT_ONCE)], { signal, timeoutMs: COPY_TIMEOUT_MS })
+  }
 }
 
 /** Sets when a directory was changed last, to the nanosecond. @throws {AppError} what Runner throws */

@@ -4,9 +4,9 @@
  * taking back puts every volume to what it was, as often as it is tried and wherever it was broken off.
  */
 import { lchown, chmod, mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
-import { copyTree, setModified, syncFileSystem } from '../command/copy.ts'
+import { copyInto, copyTree, setModified, syncFileSystem } from '../command/copy.ts'
 import type { Runner } from '../command/runner.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
@@ -48,10 +48,9 @@ export async function bringLayer(runner: Runner, layered: readonly Layered[], di
   for (const { layer, changes, flagged } of work) {
     signal.throwIfAborted()
     await unlock(layer.below, flagged)
-    for (const { path, to } of changes.entries) {
-      const at = join(layer.below, path)
-      await rm(at, { recursive: true, force: true })
-      if (to === 'put') await copyTree(runner, join(layer.view, path), at, keptOn(layer.volume), signal)
+    for (const { path } of changes.entries) await rm(join(layer.below, path), { recursive: true, force: true })
+    for (const [parent, paths] of byParent(changes.entries.filter(({ to }) => to === 'put'))) {
+      await copyInto(runner, paths.map(path => join(layer.view, path)), join(layer.below, parent), keptOn(layer.volume), signal)
     }
     for (const { becomes } of changes.directories) await stampDirectory(runner, layer, becomes, signal)
     await flag(layer.below, flagged)
@@ -86,24 +85,29 @@ export async function takeBack(runner: Runner, mounted: readonly MountedVolume[]
 
 async function save(runner: Runner, work: readonly Work[], directory: string, signal: AbortSignal): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  await rm(join(directory, RECORD), { force: true }) // of one that was taken back
   const taken: Taken = { version: 1, volumes: [] }
   let saved = 0
   for (const { layer, changes, flagged } of work) {
     const entries: Taken['volumes'][number]['entries'] = []
-    for (const { path, had, linked } of changes.entries) {
-      signal.throwIfAborted()
-      if (had === 'nothing') {
-        entries.push({ path, linked })
-        continue
-      }
-      const name = `before-${String(saved++)}`
-      await copyTree(runner, join(layer.below, path), join(directory, name), 'everything', signal)
-      entries.push({ path, saved: name, linked })
+    const folders = new Map<string, string>()
+    for (const [parent, paths] of byParent(changes.entries.filter(({ had }) => had === 'something'))) {
+      const folder = `before-${String(saved++)}`
+      folders.set(parent, folder)
+      await rm(join(directory, folder), { recursive: true, force: true }) // of a try that was broken off
+      await mkdir(join(directory, folder), { mode: 0o700 })
+      await copyInto(runner, paths.map(path => join(layer.below, path)), join(directory, folder), 'everything', signal)
     }
+    for (const { path, had, linked } of changes.entries) entries.push({ path, linked, ...had === 'nothing' ? {} : { saved: join(folders.get(dirname(path)) ?? '', basename(path)) } })
     taken.volumes.push({ index: layer.volume.volume.index, flagged, entries, directories: changes.directories.map(({ was }) => ({ ...was, mtimeNs: String(was.mtimeNs) })) })
   }
   await syncFileSystem(runner, directory, signal)
   await writeFileAtomically(join(directory, RECORD), JSON.stringify(taken))
+}
+
+/** Paths by the directory that they are in, so that those of one are copied in one call. */
+function byParent(entries: readonly { path: string }[]): ReadonlyMap<string, string[]> {
+  return Map.groupBy(entries.map(({ path }) => path), dirname)
 }
 
 async function readTaken(directory: string): Promise<Taken | undefined> {
