@@ -8,10 +8,9 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseRelPath } from '../domain/rel-path.ts'
 import { LOCKS, SETTABLE, writeFlags } from '../posix/flags.ts'
+import { closeTree, listDirectories, lookAt, openTree, type TreeHandle } from '../posix/posix.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
-import { openPosixSourceTree } from '../tree/posix-source-tree.ts'
-import type { SourceTree } from '../tree/source-tree.ts'
-import { listingEntries } from '../wire/listing-codec.ts'
+import { asListingPage, listingEntries } from '../wire/listing-codec.ts'
 
 /** The path is below the root of the volume, without a slash before it. */
 export interface FlaggedFile { path: string, flags: number }
@@ -30,22 +29,24 @@ export async function flaggedFiles({ volume, mountPoint }: Pick<MountedVolume, '
   if (type === 'vfat' || at === undefined) return found
   const insides = PLACES.flatMap(place => at === '/' ? [place.slice(1)] : place.startsWith(`${at}/`) ? [place.slice(at.length + 1)] : at === place || at.startsWith(`${place}/`) ? [''] : [])
   if (insides.length === 0) return found
-  await using tree = await openPosixSourceTree(mountPoint, signal)
+  using trees = new DisposableStack()
+  const tree = trees.adopt(await openTree(mountPoint, 'source'), closeTree)
   for (const inside of insides) {
-    const page = await tree.look(parseRelPath(Buffer.from(inside)), signal)
-    for (const entry of page === undefined ? [] : listingEntries(page)) if (entry.type === 'directory') await look(tree, { path: inside, flags: entry.flags }, found, signal)
+    const page = await lookAt(tree, parseRelPath(Buffer.from(inside)), 'source')
+    for (const entry of page === undefined ? [] : listingEntries(asListingPage(page))) if (entry.type === 'directory') await look(tree, { path: inside, flags: entry.flags }, found, signal)
   }
   return found
 }
 
 /** Level by level, each in one call. Names that are no UTF-8 are left out: none of ours or the system's are. */
-async function look(tree: SourceTree, start: FlaggedFile, found: FlaggedFile[], signal: AbortSignal): Promise<void> {
+async function look(tree: TreeHandle, start: FlaggedFile, found: FlaggedFile[], signal: AbortSignal): Promise<void> {
   add(start, found)
   let level = [start.path]
   for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth++) {
     const next: string[] = []
-    for await (const { directory, page } of tree.listAll(level.map(path => parseRelPath(Buffer.from(path))), signal)) {
-      for (const { name, type, flags } of listingEntries(page)) {
+    signal.throwIfAborted()
+    for await (const { directory, page } of listDirectories(tree, level.map(path => parseRelPath(Buffer.from(path))), 'source')) {
+      for (const { name, type, flags } of listingEntries(asListingPage(page))) {
         if ((type !== 'file' && type !== 'directory') || !isUtf8(name)) continue
         const path = join(level[directory] ?? '', name.toString())
         add({ path, flags }, found)
