@@ -57,7 +57,7 @@ t.test('SUSE: a bond has the addresses, a file that is named after the old MAC a
     'ifcfg-bond0': 'BONDING_MASTER=\'yes\'\nBONDING_MODULE_OPTS=\'mode=802.3ad\'\nBONDING_SLAVE0=\'ens3\'\nIPADDR=\'192.0.2.10/24\'\n', 'ifcfg-eth-id-52:54:00:12:34:56': 'BOOTPROTO=\'none\'\n',
     'routes': 'default 192.0.2.1 - -\n', 'config': 'NETCONFIG_DNS_STATIC_SERVERS="192.0.2.53"\nNETCONFIG_DNS_POLICY="auto"\n',
   } } } })
-  t.equal(read('etc/sysconfig/network/ifcfg-bond0'), 'BONDING_MASTER=\'yes\'\nBONDING_MODULE_OPTS=\'mode=active-backup\'\nBONDING_SLAVE0=\'ens3\'\nIPADDR=198.51.100.7/24\nBOOTPROTO=static\n')
+  t.equal(read('etc/sysconfig/network/ifcfg-bond0'), 'BONDING_MASTER=\'yes\'\nBONDING_MODULE_OPTS=\'mode=active-backup fail_over_mac=1\'\nBONDING_SLAVE0=\'ens3\'\nIPADDR=198.51.100.7/24\nBOOTPROTO=static\n')
   t.equal(read('etc/sysconfig/network/ifcfg-ens3'), 'BOOTPROTO=\'none\'\n')
   t.equal(read('etc/sysconfig/network/routes'), 'default 198.51.100.1 - bond0\n')
   t.equal(read('etc/sysconfig/network/config'), 'NETCONFIG_DNS_STATIC_SERVERS=198.51.100.53\nNETCONFIG_DNS_POLICY="auto"\n')
