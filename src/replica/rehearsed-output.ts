@@ -12,6 +12,8 @@ import { copyTree } from '../command/copy.ts'
 import { listStamps } from '../command/find.ts'
 import type { Runner } from '../command/runner.ts'
 import type { ChangedFile, FixUpResult } from '../domain/replica.ts'
+import { isAppError } from '../errors/app-error.ts'
+import { jobLog } from '../logging/logger.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
@@ -79,7 +81,7 @@ export async function useRehearsed(parts: RehearsedParts, before: readonly FixUp
 
 /** Performs a fix-up of a rehearsal and keeps what it makes; what an earlier one made is forgotten. Nothing is kept when it fails, or the system changes meanwhile. */
 export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, before: readonly FixUpResult[], files: ReplicaFiles, clock: Clock, perform: () => Promise<P>, signal: AbortSignal): Promise<P> {
-  const { runner, directory } = parts
+  const { directory } = parts
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true, mode: 0o700 })
   let stamp = await stampOf(parts, signal, clock.now() - SAME_TIME_MS)
@@ -89,10 +91,22 @@ export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, 
   }
   const performed = await perform()
   if (performed.error !== undefined || stamp === undefined) return performed
+  try {
+    await keep(parts, stamp, before, performed, files, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isAppError(error)) throw error
+    jobLog.warn({ err: error }, 'what a rehearsal made is not kept; the cutover makes it anew')
+  }
+  return performed
+}
+
+async function keep(parts: RehearsedParts, stamp: string, before: readonly FixUpResult[], { changed, messages }: Performed, files: ReplicaFiles, signal: AbortSignal): Promise<void> {
+  const { runner, directory } = parts
   const entries: Kept['entries'] = []
-  for (const { path, gone } of performed.changed) {
+  for (const { path, gone } of changed) {
     const kind = gone === true ? undefined : await files.kind(path, 'stay')
-    if (kind === 'other') return performed
+    if (kind === 'other') return
     if (kind === undefined) entries.push({ kind: 'gone', path })
     else if (kind === 'directory') entries.push({ kind, path })
     else {
@@ -101,9 +115,8 @@ export async function keepRehearsed<P extends Performed>(parts: RehearsedParts, 
       entries.push({ kind: 'saved', path, saved, hash: await hashOf(join(directory, saved)) })
     }
   }
-  if (stamp !== await stampOf(parts, signal)) return performed
-  await writeFileAtomically(join(directory, RECORD), JSON.stringify({ version: 1, stamp, madeFor: madeFor(parts), before: doneBefore(before), messages: [...performed.messages], entries } satisfies Kept))
-  return performed
+  if (stamp !== await stampOf(parts, signal)) return
+  await writeFileAtomically(join(directory, RECORD), JSON.stringify({ version: 1, stamp, madeFor: madeFor(parts), before: doneBefore(before), messages: [...messages], entries } satisfies Kept))
 }
 
 /** undefined when it cannot be told */
@@ -129,8 +142,7 @@ async function stampOfPaths({ runner, directory, mounted }: Places, pathsOf: (vo
     if (paths === undefined) return undefined
     if (paths.length === 0) continue
     const listing = join(directory, 'listing')
-    const { recent } = await listStamps(runner, paths, listing, sinceMs, signal)
-    if (recent) return undefined
+    if (!await listStamps(runner, paths, listing, sinceMs, signal)) return undefined
     hash.update(await hashOf(listing))
     await rm(listing, { force: true })
   }
