@@ -8,6 +8,7 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ChangedFile } from '../domain/replica.ts'
 import type { Layered } from './bring-layer.ts'
+import { hashOfChunks } from './file-hash.ts'
 import { LayerAttributes } from './layer-attributes.ts'
 import type { ReplicaPath } from './replica-place.ts'
 import { textDiff } from './text-diff.ts'
@@ -126,9 +127,7 @@ export class ChangedFiles implements Disposable {
         // bytes that are no UTF-8 show as such
         return { hash: createHash('sha256').update(bytes).digest('hex'), ...bytes.includes(0) ? {} : { text: bytes.toString('utf8') } }
       }
-      const hash = createHash('sha256')
-      for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: READ_BYTES })) hash.update(chunk as Buffer)
-      return { hash: hash.digest('hex') }
+      return { hash: await hashOfChunks(file.createReadStream({ autoClose: false, highWaterMark: READ_BYTES })) }
     } finally {
       await file.close()
     }

@@ -3,11 +3,11 @@
  * is followed, because a directory is entered only when it is one on both sides.
  */
 import { isUtf8 } from 'node:buffer'
-import { createHash } from 'node:crypto'
-import { createReadStream, type BigIntStats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
+import { hashOfFile } from './file-hash.ts'
 import { LayerAttributes } from './layer-attributes.ts'
 
 /** The volume, what the layer makes of it, and what that had to keep for itself; a layer that is a whole copy keeps all. */
@@ -86,11 +86,5 @@ function asText(path: string, raw: string): string {
 /** Whether a file has the content that it had. @param isCopy its time tells so, too */
 async function sameFile(view: string, is: BigIntStats, below: string, was: BigIntStats, isCopy: boolean): Promise<boolean> {
   if (!is.isFile() || !was.isFile() || is.size !== was.size || is.nlink !== was.nlink) return false
-  return (isCopy && is.mtimeNs === was.mtimeNs) || await hashOf(view) === await hashOf(below)
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
+  return (isCopy && is.mtimeNs === was.mtimeNs) || await hashOfFile(view) === await hashOfFile(below)
 }

@@ -3,7 +3,6 @@
  * of the system, which seldom change: while all of them are as they were, and the fix-ups before it did the same, what it made then is what it would make now.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { lstat, mkdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -16,6 +15,7 @@ import { isAppError } from '../errors/app-error.ts'
 import { jobLog } from '../logging/logger.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
+import { hashOfFile } from './file-hash.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
 /** Where programs, their settings, and what they make an initramfs from are. A link of these may only lead to another one. */
@@ -210,8 +210,5 @@ async function readKept({ directory }: RehearsedParts): Promise<Kept | undefined
 
 /** '' for anything but a file. */
 async function hashOf(path: string): Promise<string> {
-  if ((await lstat(path).catch(() => undefined))?.isFile() !== true) return ''
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
+  return (await lstat(path).catch(() => undefined))?.isFile() === true ? await hashOfFile(path) : ''
 }

@@ -3,10 +3,10 @@
  * relative to the directory before it and without following links; links are resolved here, below the root, as a program inside it would see
  * them. Only regular files are read. Text is Latin-1, so that bytes that are no UTF-8 come out as they went in.
  */
-import { createHash } from 'node:crypto'
 import { constants, type BigIntStats } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm, statfs, symlink, unlink, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../errors/app-error.ts'
+import { hashOfChunks } from './file-hash.ts'
 import { removeTree } from './remove-tree.ts'
 import { DIRECTORY, findPlace, stepsOf, type Place, type ReplicaPath } from './replica-place.ts'
 
@@ -201,9 +201,7 @@ export class ReplicaFiles implements AsyncDisposable {
     const file = place === undefined ? undefined : await openFile(place, constants.O_RDONLY)
     if (file === undefined) return ''
     try {
-      const hash = createHash('sha256')
-      for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: COPY_BYTES })) hash.update(chunk as Buffer)
-      return hash.digest('hex')
+      return await hashOfChunks(file.createReadStream({ autoClose: false, highWaterMark: COPY_BYTES }))
     } finally {
       await file.close()
     }
