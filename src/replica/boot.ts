@@ -92,17 +92,21 @@ export async function restoreReplica(parts: LayerParts, request: Pick<BootReques
 
 /** Whether the cutover would find the system as the last rehearsal did, so that what took long there is done already. It may change a moment later. */
 export async function isSystemAsRehearsed(parts: LayerParts, request: BootRequest, signal: AbortSignal): Promise<boolean> {
-  const partsOf = rehearsedParts(parts, request)
-  const reusable = fixUpsOf(request).filter(fixUp => fixUp.reusable !== undefined)
-  const [first] = reusable
-  const system = first === undefined ? undefined : await systemStamp(partsOf(first), signal)
-  for (const fixUp of reusable) if (!await isAsRehearsed({ ...partsOf(fixUp), system }, signal)) return false
+  const partsOf = rehearsedParts(parts, request, signal)
+  for (const fixUp of fixUpsOf(request)) {
+    if (fixUp.reusable !== undefined && !await isAsRehearsed(partsOf(fixUp), signal)) return false
+  }
   return true
 }
 
-function rehearsedParts(parts: LayerParts, request: BootRequest): (fixUp: FixUp) => RehearsedParts {
+/** For each fix-up, of a system that does not change: it is looked at once, when the first of them asks. */
+function rehearsedParts(parts: LayerParts, request: BootRequest, signal: AbortSignal): (fixUp: FixUp) => RehearsedParts {
   const { rehearsed } = placesOf(parts, request.jobId)
-  return ({ id, reusable }) => ({ runner: parts.runner, directory: join(rehearsed, id), mounted: request.mounted, request, from: reusable?.from ?? [] })
+  let system: Promise<string | undefined> | undefined
+  return ({ id, reusable }) => {
+    const own = { runner: parts.runner, directory: join(rehearsed, id), mounted: request.mounted, request, from: reusable?.from ?? [] }
+    return { ...own, system: async () => await (system ??= systemStamp(own, signal)) }
+  }
 }
 
 /** Takes layers away, also those that a crash left, which hold the disks; and forgets what could be taken back, and what was rehearsed. */
@@ -170,16 +174,15 @@ async function runFixUps(parts: BootParts, request: BootRequest, { fixUps, root,
     const outcome = await attempt(fixUp, replica, signal)
     return { ...outcome, changed: files.changes + runs === touches ? [] : await changes.look(signal) }
   }
-  const partsOf = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) })
-  let system: string | undefined
+  const partsOf = rehearsedParts(parts, { ...request, jobId, mounted: layer.layered.map(({ volume }) => volume) }, signal)
   /** Those that take long: a rehearsal keeps what they make, the cutover uses it. */
   const performReusable = async (fixUp: FixUp): ReturnType<typeof perform> => {
-    const kept = partsOf(fixUp)
-    if (rehearsal) return await keepRehearsed(kept, report.results, files, clock, async () => await perform(fixUp), signal)
-    system ??= await systemStamp(kept, signal) // nobody writes to the volumes meanwhile
+    const { system, ...live } = partsOf(fixUp)
+    // the volumes may change in a rehearsal, and nobody writes to them otherwise
+    if (rehearsal) return await keepRehearsed(live, report.results, files, clock, async () => await perform(fixUp), signal)
     return await perform({
       ...fixUp, fix: async (...on) => {
-        const told = await useRehearsed({ ...kept, system }, report.results, files, signal)
+        const told = await useRehearsed({ ...live, system }, report.results, files, signal)
         return told !== undefined && await fixUp.reusable?.finish?.(...on) !== false ? told : await fixUp.fix(...on)
       },
     })

@@ -35,8 +35,9 @@ export const KEEP_NETWORK_NAMES: FixUp = {
     const found = await findNetworkFiles(files)
     const stacks = allOf(found)
     const messages = [...await rewriteAll(files, [...stacks, ...await among(files, MAC_PLACES)], text => replaceMacs(text, adapters), path => `${path} names the new MAC addresses`)]
-    messages.push(...await rewriteAll(files, [...stacks, ...await among(files, BOND_PLACES)], withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
-    messages.push(...await rewriteAll(files, [...stacks, ...await among(files, BOND_PLACES)], withOwnAddresses, path => `${path}: the bond uses the MAC addresses of its adapters, a port group may pass no other`))
+    const bonds = [...stacks, ...await among(files, BOND_PLACES)]
+    messages.push(...await rewriteAll(files, bonds, withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
+    messages.push(...await rewriteAll(files, bonds, withOwnAddresses, path => `${path}: the bond uses the MAC addresses of its adapters, a port group may pass no other`))
     for (const { sourceName, mac } of adapters) {
       messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))
     }

@@ -49,8 +49,8 @@ export interface RehearsedParts {
   request: { plan: unknown, workload: unknown, options: unknown }
   /** directories that it is made from beside those of the system */
   from: readonly ReplicaPath[]
-  /** of the system, when it was looked at already and cannot have changed since */
-  system?: string | undefined
+  /** what `systemStamp` tells, where it cannot change meanwhile: looked at once for all fix-ups, and only when one of them asks */
+  system?: (() => Promise<string | undefined>) | undefined
 }
 
 /** What a fix-up did: files that it changed, what it told, and why it failed. */
@@ -58,8 +58,7 @@ export interface Performed { changed: readonly ChangedFile[], messages: readonly
 
 /** Whether the fix-up would find the system as its rehearsal did. It may change a moment later. */
 export async function isAsRehearsed(parts: RehearsedParts, signal: AbortSignal): Promise<boolean> {
-  const kept = await readKept(parts)
-  return kept !== undefined && kept.madeFor === madeFor(parts) && kept.stamp === await stampOf(parts, signal)
+  return await findKept(parts, signal) !== undefined
 }
 
 /**
@@ -68,8 +67,8 @@ export async function isAsRehearsed(parts: RehearsedParts, signal: AbortSignal):
  * @returns what it told then; undefined when it has to be made anew, and nothing was changed
  */
 export async function useRehearsed(parts: RehearsedParts, before: readonly FixUpResult[], files: ReplicaFiles, signal: AbortSignal): Promise<readonly string[] | undefined> {
-  const kept = await readKept(parts)
-  if (kept === undefined || kept.madeFor !== madeFor(parts) || kept.before !== doneBefore(before) || kept.stamp !== await stampOf(parts, signal)) return undefined
+  const kept = await findKept(parts, signal, doneBefore(before))
+  if (kept === undefined) return undefined
   for (const entry of kept.entries) if (entry.kind === 'saved' && entry.hash !== await hashOf(join(parts.directory, entry.saved))) return undefined
   for (const entry of kept.entries) {
     if (entry.kind === 'directory') await files.makeDirectory(entry.path)
@@ -121,7 +120,7 @@ async function keep(parts: RehearsedParts, stamp: string, before: readonly FixUp
 
 /** undefined when it cannot be told */
 async function stampOf(parts: RehearsedParts, signal: AbortSignal, sinceMs?: number): Promise<string | undefined> {
-  const system = parts.system ?? await systemStamp(parts, signal, sinceMs)
+  const system = await (parts.system?.() ?? systemStamp(parts, signal, sinceMs))
   if (system === undefined || parts.from.length === 0) return system
   const further = await stampOfPaths(parts, async mounted => await pathsIn(mounted, parts.from), signal, sinceMs)
   return further === undefined ? undefined : digest([system, further])
@@ -136,7 +135,6 @@ export async function systemStamp(places: Places, signal: AbortSignal, sinceMs?:
 
 async function stampOfPaths({ runner, directory, mounted }: Places, pathsOf: (volume: MountedVolume) => Promise<readonly string[] | undefined>, signal: AbortSignal, sinceMs = Number.MAX_SAFE_INTEGER): Promise<string | undefined> {
   const hash = createHash('sha256')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
   for (const volume of mounted) {
     const paths = await pathsOf(volume)
     if (paths === undefined) return undefined
@@ -197,6 +195,13 @@ function madeFor({ request: { plan, workload, options } }: RehearsedParts): stri
 
 function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex')
+}
+
+/** What was kept for the same, of a system that is as it was. @param before what has to be done before it, too, when it is asked */
+async function findKept(parts: RehearsedParts, signal: AbortSignal, before?: string): Promise<Kept | undefined> {
+  const kept = await readKept(parts)
+  if (kept === undefined || kept.madeFor !== madeFor(parts) || kept.before !== (before ?? kept.before)) return undefined
+  return kept.stamp === await stampOf(parts, signal) ? kept : undefined
 }
 
 /** undefined when there is none, or none that can be believed: then it is made anew. */
