@@ -13,7 +13,6 @@ import type { NativeWatching } from './watching.ts'
 
 export interface NativeFileSystem {
   syncFileSystem(fd: number): Promise<void>
-  readFlags(fd: number): Promise<number>
   writeFlags(fd: number, wanted: number): Promise<void>
   /** Lets this process have so many descriptors open, or as many as it may; answers how many. */
   raiseDescriptorLimit(wanted: number): number

@@ -30,6 +30,7 @@ function replica(): { disk: LoopFileSystem, below: readonly MountedVolume[] } {
   for (const folder of ['etc/ssl/deep', 'boot', 'srv']) mkdirSync(join(disk.path, folder), { recursive: true })
   for (const file of ['etc/fstab', 'etc/only appended', 'etc/ssl/inner', 'boot/grub.cfg', 'srv/locked']) writeFileSync(join(disk.path, file), `old ${file}\n`)
   symlinkSync('/srv', join(disk.path, 'etc/out'))
+  execFileSync('chattr', ['+D', join(disk.path, 'etc/ssl')])
   execFileSync('chattr', ['+i', ...['etc/fstab', 'etc/ssl', 'boot/grub.cfg', 'srv/locked'].map(name => join(disk.path, name))])
   execFileSync('chattr', ['+a', '+d', join(disk.path, 'etc/only appended')])
   execFileSync('chattr', ['+A', join(disk.path, 'etc/ssl/inner')])
@@ -66,7 +67,7 @@ for (const layerOn of ['ext4', 'memory or what the tests lie on'] as const) {
     try {
       const [first] = below
       const found = first === undefined ? [] : await flaggedFiles(first, signal)
-      t.same(found.map(f => `${f.path} ${f.flags.toString(16)}`).sort(), ['boot/grub.cfg 10', 'etc/fstab 10', 'etc/only appended 60', 'etc/ssl 10', 'etc/ssl/inner 80'])
+      t.same(found.map(f => `${f.path} ${f.flags.toString(16)}`).sort(), ['boot/grub.cfg 10', 'etc/fstab 10', 'etc/only appended 60', 'etc/ssl 10010', 'etc/ssl/inner 80'])
       const before = seen(disk)
       {
         await using made = await FixUpLayer.make(runner, layer, below, signal)
@@ -80,7 +81,7 @@ for (const layerOn of ['ext4', 'memory or what the tests lie on'] as const) {
         await bringLayer(runner, made.layered, taken, nothing, signal)
       }
       t.same(['etc/fstab', 'etc/only appended', 'boot/grub.cfg', 'etc/ssl/new', 'etc/ssl/inner'].map(name => readFileSync(join(disk.path, name), 'utf8')), ['new\n', 'less\n', 'menu\n', 'n', 'old etc/ssl/inner\n'])
-      for (const name of LOCKED) t.match(execFileSync('lsattr', ['-d', join(disk.path, name)], { encoding: 'utf8' }), name === 'etc/only appended' ? /^-----a/ : /^----i/, `${name} is locked again`)
+      for (const name of LOCKED) t.match(execFileSync('lsattr', ['-d', join(disk.path, name)], { encoding: 'utf8' }), name === 'etc/only appended' ? /^-----a/ : name === 'etc/ssl' ? /^---Di/ : /^----i/, `${name} is locked again`)
       t.throws(() => { writeFileSync(join(disk.path, 'etc/fstab'), 'x') }, { code: 'EPERM' })
       t.same(await takeBack(runner, below, taken, signal), { found: true })
       t.equal(seen(disk), before, 'taken back')

@@ -8,12 +8,6 @@ use napi_derive::napi;
 /// Those that a file can be given at any time.
 const SETTABLE: u32 = LOCKS | SYNC | NODUMP | NOATIME | DIRSYNC;
 
-/// Which of the settable flags the open file or directory has, as FS_IOC_GETFLAGS has them; 0 where there are no flags.
-#[napi]
-pub fn read_flags(fd: i32) -> AsyncTask<Background<u32>> {
-    background(move || Ok(get_flags(fd)? & SETTABLE))
-}
-
 /// Makes the settable flags of it `wanted`; the others stay.
 #[napi]
 pub fn write_flags(fd: i32, wanted: u32) -> AsyncTask<Background<()>> {
