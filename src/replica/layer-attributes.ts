@@ -1,8 +1,8 @@
-/** Owner, mode and extended attributes of what a layer and the volume below it have at a path; flags are kept apart (flagged-files.ts). */
+/** Owner, mode, number of names and extended attributes of what a layer and the volume below it have at a path; flags are kept apart (flagged-files.ts). */
 import { isDeepStrictEqual } from 'node:util'
 import { parseRelPath } from '../domain/rel-path.ts'
-import { closeTree, openTree, readMetadata, type TreeHandle } from '../posix/posix.ts'
-import { asOperationBatch, decodeOperations } from '../wire/operation-codec.ts'
+import { closeTree, lookAt, openTree, type TreeHandle } from '../posix/posix.ts'
+import { asListingPage, listingEntries } from '../wire/listing-codec.ts'
 
 export class LayerAttributes implements Disposable {
   readonly #trees: DisposableStack
@@ -35,9 +35,9 @@ export class LayerAttributes implements Disposable {
 }
 
 async function attributesOf(tree: TreeHandle, path: string): Promise<unknown> {
-  const batch = await readMetadata(tree, parseRelPath(Buffer.from(path)))
-  const [operation] = batch === undefined ? [] : decodeOperations(asOperationBatch(batch))
-  if (operation?.kind !== 'metadata') return undefined
-  const { mode, uid, gid, xattrs } = operation.metadata
-  return { mode, uid, gid, xattrs }
+  const page = await lookAt(tree, parseRelPath(Buffer.from(path)), 'source')
+  const [entry] = page === undefined ? [] : listingEntries(asListingPage(page))
+  if (entry === undefined) return undefined
+  const { mode, uid, gid, xattrs } = entry.core
+  return { mode, uid, gid, xattrs, linkCount: entry.linkCount }
 }

@@ -1,5 +1,5 @@
 /** What fix-ups changed, read from real layers. */
-import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
@@ -11,11 +11,12 @@ const signal = AbortSignal.timeout(120_000)
 
 t.test('each look tells what changed since the one before, on every volume', { skip: noOverlay() }, async t => {
   const base = t.testdir({
-    root: { etc: { fstab: 'old\n', lost: 'x', same: 'same\n', mode: 'm' }, opt: { ours: { bin: { node: 'n' }, note: 'y' }, theirs: 'z' }, boot: { efi: {} }, srv: { replaced: { old: '1', kept: '2' } } },
+    root: { etc: { fstab: 'old\n', lost: 'x', same: 'same\n', mode: 'm' }, opt: { ours: { bin: { node: 'n' }, note: 'y' }, theirs: 'z', linked: 'linked' }, boot: { efi: {} }, srv: { replaced: { old: '1', kept: '2' } } },
     esp: { EFI: { debian: { 'shimx64.efi': 'shim' }, old: 'o' } },
   })
   symlinkSync('/etc/fstab', join(base, 'root/etc/link'))
   symlinkSync('../etc', join(base, 'root/srv/elsewhere'))
+  linkSync(join(base, 'root/opt/linked'), join(base, 'root/opt/twin'))
   const below = [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')]
   await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), below, signal)
   const [root = '', esp = ''] = layer.mounted.map(m => m.mountPoint)
@@ -56,6 +57,10 @@ t.test('each look tells what changed since the one before, on every volume', { s
     '/ - -', '/autorelabel - is', '/boot/efi/EFI - -', '/boot/efi/EFI/debian/ - -',
     '/etc - -', '/etc/link - is', '/etc/new was -', '/srv - -', '/srv/replaced - -', '/srv/replaced/old was -',
   ], 'what came with the layer and went, a link that became a file, a directory made anew with one file as it was')
+
+  writeFileSync(join(root, 'etc/again'), 'linked')
+  renameSync(join(root, 'etc/again'), join(root, 'opt/linked'))
+  t.same(await look(), ['/etc - -', '/opt - -', '/opt/linked was is'], 'the other name has it no more, which is a change')
 
   chmodSync(join(root, 'srv/replaced/kept'), 0o600)
   t.same(await look(), ['/srv/replaced/kept was is'], 'its attributes count, too')
