@@ -100,7 +100,7 @@ async function receive(task: Task, asked: Asked, signal: AbortSignal): Promise<v
   })
   const failed = new AbortController()
   const inStream = runScript(server, task, asked.script, AbortSignal.any([signal, asked.drain]), failed)
-  if (task.replicate) await replicate(server, targets, findings, asked, AbortSignal.any([signal, failed.signal]))
+  if (task.replicate) await replicate(server, targets, task, findings, asked, AbortSignal.any([signal, failed.signal]))
   await inStream
   await server.release(signal)
 }
@@ -143,11 +143,16 @@ async function withFolder(target: TargetTree, { target: path, orphansFolder }: T
   return new SetAsideTree({ target, replica, openFolder: async inner => await openAsideFolder(orphansFolder, systemClock.now(), inner) })
 }
 
-async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], findings: KeptFindings, asked: Asked, signal: AbortSignal): Promise<void> {
+/** A volume that comes elsewhere on the machine is nothing that SRC lacks. */
+function isWithin(mountPoint: string | undefined, source: string): boolean {
+  return mountPoint?.startsWith(`${source}/`) === true
+}
+
+async function replicate(server: SourceServer, targets: Parameters<SourceServer['drain']>[1], { source }: Task, findings: KeptFindings, asked: Asked, signal: AbortSignal): Promise<void> {
   const degradations = new Set<DegradationKind>()
   const note = ({ degraded = [] }: ReplicationProgress, more: readonly Finding[]): void => {
     findings.add(more)
-    for (const { kind } of degraded) degradations.add(kind)
+    for (const { kind, subject } of degraded) if (kind !== 'volume-new' || isWithin(subject, source)) degradations.add(kind)
   }
   const { tier } = (await server.describe(signal)).capture
   await server.replicate(targets, note, AbortSignal.any([asked.drain, signal]))
