@@ -27,8 +27,8 @@ export interface Hypervisor extends AsyncDisposable {
   copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk>
   /** Attaches the disk to the appliance VM in a free slot; reads the device back and answers with its UUID. @throws {AppError} VSPHERE_BUSY, VSPHERE_STATE (no free slot) */
   attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk>
-  /** Detaches the disk from the appliance VM, keeping the file; nothing when it is not attached. */
-  detachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void>
+  /** Detaches the disks from the appliance VM, keeping their files; nothing for those that are not attached. */
+  detachDisks(disks: readonly VirtualDisk[], signal: AbortSignal): Promise<void>
   /** Deletes the disk file; nothing when it is gone. @throws {AppError} VSPHERE_BUSY when it is attached to a VM */
   deleteDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void>
   /** Builds the replica VM around the disks, powered off; finds its own one from an earlier try. Answers its id. @throws {AppError} VM_NAME_TAKEN, NETWORK_NOT_FOUND */

@@ -86,10 +86,12 @@ export class MemoryHypervisor implements Hypervisor {
     return { path: found.path, sizeBytes: found.sizeBytes, uuid: createHash('sha256').update(found.path).digest('hex').slice(0, 32) }
   }
 
-  async detachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {
+  async detachDisks(disks: readonly VirtualDisk[], signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const found = this.#disks.get(disk.path)
-    if (found?.holder === APPLIANCE) found.holder = undefined
+    for (const { path } of disks) {
+      const found = this.#disks.get(path)
+      if (found?.holder === APPLIANCE) found.holder = undefined
+    }
   }
 
   async deleteDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {

@@ -73,7 +73,7 @@ function checkSpace(store: SiteDatastore, sizeBytes: number, format: DiskFormat,
 export async function attachDisk(work: DiskWork, disk: VirtualDisk): Promise<VirtualDisk> {
   const { session, site, signal } = work
   const doing = `attach the disk ${disk.path} to ${site.vmName}`
-  const attached = await attachedDisk(work, disk.path)
+  const [attached] = await attachedDisks(work, [disk])
   if (attached !== undefined) return described(disk, attached, doing)
   const store = await readDatastore(session, site, parseDatastorePath(disk.path).datastore, signal)
   await refuseHeld(session, store, disk.path, doing, signal)
@@ -85,7 +85,7 @@ export async function attachDisk(work: DiskWork, disk: VirtualDisk): Promise<Vir
     const slot = freeSlot(devices)
     if (slot === undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: all SCSI slots of the appliance are taken (4 controllers with 15 disks each)`)
     await runTask(session, 'ReconfigVM_Task', site.vm, { spec: attachSpec(disk, slot) }, { signal, doing })
-    const found = await attachedDisk(work, disk.path)
+    const [found] = await attachedDisks(work, [disk])
     if (found === undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: the server reports success, and the disk is not among the devices`)
     return described(disk, found, doing)
   })
@@ -113,15 +113,16 @@ export function detachSpec(disks: readonly AttachedDisk[]): VimObject {
   })) })
 }
 
-/** See Hypervisor.detachDisk; one change of the appliance's VM at a time, as with attaching. */
-export async function detachDisk(work: DiskWork, disk: VirtualDisk): Promise<void> {
+/** See Hypervisor.detachDisks: in one change, which the source waits for at a cutover. One change of the appliance's VM at a time, as with attaching. */
+export async function detachDisks(work: DiskWork, disks: readonly VirtualDisk[]): Promise<void> {
   const { session, site, signal } = work
-  const doing = `detach the disk ${disk.path} from ${site.vmName}`
+  const doing = `detach ${disks.map(({ path }) => path).join(', ')} from ${site.vmName}`
   await withPatience(work, PASSING, async () => {
-    const attached = await attachedDisk(work, disk.path)
-    if (attached === undefined) return
-    await runTask(session, 'ReconfigVM_Task', site.vm, { spec: detachSpec([attached]) }, { signal, doing })
-    if (await attachedDisk(work, disk.path) !== undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: the server reports success, and the disk is still among the devices`)
+    const attached = await attachedDisks(work, disks)
+    if (attached.length === 0) return
+    await runTask(session, 'ReconfigVM_Task', site.vm, { spec: detachSpec(attached) }, { signal, doing })
+    const [left] = await attachedDisks(work, disks)
+    if (left !== undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: the server reports success, and ${left.path} is still among the devices`)
   })
 }
 
@@ -163,9 +164,9 @@ export async function readVmDevices(session: VsphereSession, vm: Ref, doing: str
   return readDevices(object.properties.get('config.hardware.device'))
 }
 
-async function attachedDisk({ session, site, signal }: DiskWork, path: string): Promise<AttachedDisk | undefined> {
+async function attachedDisks({ session, site, signal }: DiskWork, disks: readonly VirtualDisk[]): Promise<readonly AttachedDisk[]> {
   const devices = await readVmDevices(session, site.vm, `read the devices of ${site.vmName}`, signal)
-  return devices.disks.find(d => samePath(d.path, path))
+  return devices.disks.filter(d => disks.some(({ path }) => samePath(d.path, path)))
 }
 
 function described(disk: VirtualDisk, attached: AttachedDisk, doing: string): VirtualDisk {

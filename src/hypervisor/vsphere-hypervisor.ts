@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../clock/clock.ts'
 import type { BootProof } from '../domain/replica.ts'
 import type { DiskFormat, Places, VirtualDisk } from '../domain/target.ts'
 import type { Hypervisor, NewVm, PowerState } from './hypervisor.ts'
-import { attachDisk, copyDisk, createDisk, deleteDisk, detachDisk, type DiskWork, type VmWork } from './vsphere-disks.ts'
+import { attachDisk, copyDisk, createDisk, deleteDisk, detachDisks, type DiskWork, type VmWork } from './vsphere-disks.ts'
 import { isAppError } from '../errors/app-error.ts'
 import { findAppliance, locate, readPlaces } from './vsphere-inventory.ts'
 import type { Ref } from './vsphere-object.ts'
@@ -51,8 +51,8 @@ class VsphereHypervisor implements Hypervisor {
     return await this.#changeAppliance(signal, async work => await attachDisk(work, disk))
   }
 
-  async detachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {
-    await this.#changeAppliance(signal, async work => { await detachDisk(work, disk) })
+  async detachDisks(disks: readonly VirtualDisk[], signal: AbortSignal): Promise<void> {
+    await this.#changeAppliance(signal, async work => { await detachDisks(work, disks) })
   }
 
   async deleteDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {

@@ -122,7 +122,7 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
   await seams.volumes.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
   await reached(job, 'released', 'moving the disks to the replica')
-  for (const disk of disks) await hypervisor.detachDisk(disk, signal)
+  await hypervisor.detachDisks(disks, signal)
   await reached(job, 'creating-vm', 'creating the replica VM')
   const vmId = await hypervisor.createVm({ plan, disks, jobId }, signal)
   await job.update({ built: { disks, vmId } })

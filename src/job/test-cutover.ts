@@ -47,7 +47,7 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
   const devices: string[] = []
   for (const disk of own) devices.push(await volumes.deviceOf(disk.uuid, signal))
   await volumes.release(ofReplica, devices, signal, { check: false })
-  for (const disk of own) await hypervisor.detachDisk(disk, signal)
+  await hypervisor.detachDisks(own, signal)
   const disks: VirtualDisk[] = []
   for (const [i, disk] of own.entries()) {
     const path = made.disks[i]?.path ?? ''
@@ -68,7 +68,7 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
   const attached: string[] = []
   for (const disk of copies) attached.push(await volumes.deviceOf(disk.uuid, signal))
   await volumes.release(jobId, attached, signal, { handOver: placedGroups(made, attached) })
-  for (const disk of copies) await hypervisor.detachDisk(disk, signal)
+  await hypervisor.detachDisks(copies, signal)
   await changeTest(job, { hasVm: true })
   const vmId = await hypervisor.createVm({ plan: made, disks: copies, jobId }, signal)
   await changeTest(job, { vmId })

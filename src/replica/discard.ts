@@ -10,7 +10,7 @@ export interface DiscardRequest { jobId: string, built: BuiltReplica, hypervisor
 /**
  * Fine when parts of it are gone already. A replica VM among `built` is removed first; one that runs is the caller's decision.
  * @param keep writes down what still exists, after each effect
- * @throws {AppError} TOOL_FAILED when a volume stays busy, what Hypervisor throws
+ * @throws {AppError} MOUNT_FAILED when a volume stays busy, what Hypervisor throws
  */
 export async function discardReplica(request: DiscardRequest, keep: (built: BuiltReplica) => Promise<void>, signal: AbortSignal): Promise<void> {
   const { jobId, built, hypervisor, volumes, keepDisks } = request
@@ -20,10 +20,10 @@ export async function discardReplica(request: DiscardRequest, keep: (built: Buil
     await keep({ disks })
   }
   await volumes.release(jobId, await devicesOf(request, signal), signal, { check: keepDisks })
+  await hypervisor.detachDisks(disks, signal)
+  if (keepDisks) return
   for (const [i, disk] of disks.entries()) {
     signal.throwIfAborted()
-    await hypervisor.detachDisk(disk, signal)
-    if (keepDisks) continue
     await hypervisor.deleteDisk(disk, signal)
     await keep({ disks: disks.slice(i + 1) })
   }

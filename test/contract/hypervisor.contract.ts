@@ -89,8 +89,8 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
     test('detaching keeps the file, and detaching again does nothing', async (t, hypervisor) => {
       const [disk] = await attachedDisks(hypervisor, 1, 'detach')
       if (disk === undefined) throw new Error('no disk')
-      await hypervisor.detachDisk(disk, soon())
-      await hypervisor.detachDisk(disk, soon())
+      await hypervisor.detachDisks([disk], soon())
+      await hypervisor.detachDisks([disk], soon())
       t.equal((await hypervisor.attachDisk(disk, soon())).uuid, disk.uuid)
     })
 
@@ -99,7 +99,7 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       if (disk === undefined) throw new Error('no disk')
       await t.rejects(hypervisor.deleteDisk(disk, soon()), { code: 'VSPHERE_BUSY' })
       t.equal((await hypervisor.attachDisk(disk, soon())).uuid, disk.uuid, 'it is still there')
-      await hypervisor.detachDisk(disk, soon())
+      await hypervisor.detachDisks([disk], soon())
       await hypervisor.deleteDisk(disk, soon())
       await hypervisor.deleteDisk(disk, soon())
       await t.rejects(hypervisor.attachDisk(disk, soon()), { code: 'VSPHERE_NOT_FOUND' })
@@ -109,7 +109,7 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       const [disk] = await attachedDisks(hypervisor, 1, 'copied')
       if (disk === undefined) throw new Error('no disk')
       await t.rejects(hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon()), { code: 'VSPHERE_BUSY' })
-      await hypervisor.detachDisk(disk, soon())
+      await hypervisor.detachDisks([disk], soon())
       const copy = await hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon())
       t.strictSame(copy, { path: '[big] copied-test/a.vmdk', sizeBytes: disk.sizeBytes, uuid: '' })
       await t.rejects(hypervisor.copyDisk(disk, '[big] copied-test/a.vmdk', soon()), { code: 'VSPHERE_EXISTS' })
@@ -117,14 +117,14 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       t.match(attached.uuid, /^[0-9a-f]{32}$/)
       t.not(attached.uuid, disk.uuid)
       t.equal((await hypervisor.attachDisk(disk, soon())).uuid, disk.uuid, 'the other one is as it was')
-      await hypervisor.detachDisk(attached, soon())
+      await hypervisor.detachDisks([attached], soon())
       await hypervisor.deleteDisk(attached, soon())
       await t.rejects(hypervisor.copyDisk({ ...disk, path: '[big] copied/none.vmdk' }, '[big] copied-test/b.vmdk', soon()), { code: 'VSPHERE_NOT_FOUND' })
     })
 
     test('a VM is built around the disks, powered off, and found again by its job', async (t, hypervisor) => {
       const disks = await attachedDisks(hypervisor, 3, 'replica')
-      for (const disk of disks) await hypervisor.detachDisk(disk, soon())
+      await hypervisor.detachDisks(disks, soon())
       const vm = { plan: planOf('replica', ['VM Network', 'Distributed'], 'replica'), disks, jobId: 'job-1' }
       const id = await hypervisor.createVm(vm, soon())
       t.equal(await hypervisor.powerState(id, soon()), 'off')
@@ -170,7 +170,7 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
 
     test('removing a running VM powers it off and keeps the disks; removing it again does nothing', async (t, hypervisor) => {
       const disks = await attachedDisks(hypervisor, 2, 'removed')
-      for (const disk of disks) await hypervisor.detachDisk(disk, soon())
+      await hypervisor.detachDisks(disks, soon())
       const id = await hypervisor.createVm({ plan: planOf('removed', ['VM Network'], 'removed'), disks, jobId: 'job-7' }, soon())
       await hypervisor.power(id, 'on', soon())
       await hypervisor.removeVm(id, soon())

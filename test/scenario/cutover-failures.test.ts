@@ -6,7 +6,7 @@ import { World } from './world.ts'
 
 const BEFORE_POWER_ON: readonly (readonly [string, ErrorCode])[] = [
   ['source.drain', 'LINK_LOST'], ['source.drain', 'FREEZE_FAILED'], ['source.drain', 'REPLICA_FULL'], ['tree.flush', 'REPLICA_WRITE'], ['source.hold', 'INTERNAL'],
-  ['replica.makeBootable', 'BOOT_FIXUP_FAILED'], ['volumes.release', 'VOLUME_DAMAGED'], ['hypervisor.detachDisk', 'VSPHERE_FAULT'],
+  ['replica.makeBootable', 'BOOT_FIXUP_FAILED'], ['volumes.release', 'VOLUME_DAMAGED'], ['hypervisor.detachDisks', 'VSPHERE_FAULT'],
   ['hypervisor.createVm', 'VM_NAME_TAKEN'], ['hypervisor.createVm', 'VSPHERE_UNREACHABLE'], ['hypervisor.power', 'VSPHERE_FAULT'],
 ]
 

@@ -65,10 +65,12 @@ export class ScriptedHypervisor implements Hypervisor {
     return { ...disk, uuid }
   }
 
-  async detachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {
-    this.#called('detach-disk', signal)
-    const known = this.disks.get(disk.path)
-    if (known?.holder === 'appliance') this.disks.set(disk.path, { ...known, holder: '' })
+  async detachDisks(disks: readonly VirtualDisk[], signal: AbortSignal): Promise<void> {
+    this.#called('detach-disks', signal)
+    for (const { path } of disks) {
+      const known = this.disks.get(path)
+      if (known?.holder === 'appliance') this.disks.set(path, { ...known, holder: '' })
+    }
   }
 
   async deleteDisk(disk: VirtualDisk, signal: AbortSignal): Promise<void> {

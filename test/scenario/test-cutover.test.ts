@@ -62,7 +62,7 @@ t.test('a network of the job itself is refused, and so is none, and one that is 
   nothingLeft(t, world)
 })
 
-for (const [call, code] of [['volumes.release', 'TOOL_FAILED'], ['hypervisor.detachDisk', 'VSPHERE_FAULT'], ['hypervisor.copyDisk', 'VSPHERE_NO_SPACE'], ['volumes.unmark', 'REPLICA_ROOT_FOREIGN'],
+for (const [call, code] of [['volumes.release', 'TOOL_FAILED'], ['hypervisor.detachDisks', 'VSPHERE_FAULT'], ['hypervisor.copyDisk', 'VSPHERE_NO_SPACE'], ['volumes.unmark', 'REPLICA_ROOT_FOREIGN'],
   ['replica.makeBootable', 'BOOT_FIXUP_FAILED'], ['hypervisor.createVm', 'VM_NAME_TAKEN'], ['hypervisor.power', 'VSPHERE_FAULT']] as const) {
   t.test(`a test cutover in which ${call} fails with ${code} leaves nothing, and replication goes on`, async t => {
     await using world = new World()
