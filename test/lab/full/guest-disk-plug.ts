@@ -28,9 +28,9 @@ export function createGuestDiskPlug(guest: Guest): DiskPlug {
     },
     usesOf: async (disk) => {
       if (!guest.process.isRunning()) return []
-      const output = await guest.shell.run(`for disk in /sys/block/sd*; do
-  tr -d '\\000' <$disk/device/vpd_pg80 | grep -qi ${disk.uuid} || continue
-  lsblk -nrpo NAME,TYPE,MOUNTPOINTS /dev/\${disk##*/} | awk '$2 == "lvm" || $2 == "crypt" { print $1 " is active" } $3 != "" { print $1 " is mounted at " $3 }'
+      const output = await guest.shell.run(`for page in $(grep -lai ${disk.uuid} /sys/block/sd*/device/vpd_pg80); do
+  disk=\${page#/sys/block/}
+  lsblk -nrpo NAME,TYPE,MOUNTPOINTS /dev/\${disk%%/*} | awk '$2 == "lvm" || $2 == "crypt" { print $1 " is active" } $3 != "" { print $1 " is mounted at " $3 }'
 done; true`)
       return output.split('\n').filter(line => line !== '')
     },
