@@ -1,9 +1,8 @@
-/** Copies of what lies in a file system, with all that it keeps of them: `cp`; the times of directories: `touch`; and `sync` of one file system. */
+/** Copies of what lies in a file system, with all that it keeps of them: `cp`; and `sync` of one file system. */
 import type { Runner } from './runner.ts'
 
 const COPY_TIMEOUT_MS = 1800_000
 const TIMEOUT_MS = 600_000
-const NS = 1_000_000_000n
 /** Names in one call. */
 const AT_ONCE = 500
 
@@ -25,13 +24,6 @@ export async function copyInto(runner: Runner, from: readonly string[], director
   for (let at = 0; at < from.length; at += AT_ONCE) {
     await runner.run('cp', [...copyOptions(keep), `--target-directory=${directory}`, '--', ...from.slice(at, at + AT_ONCE)], { signal, timeoutMs: COPY_TIMEOUT_MS })
   }
-}
-
-/** Sets when a directory was changed last, to the nanosecond. @throws {AppError} what Runner throws */
-export async function setModified(runner: Runner, path: string, mtimeNs: bigint, signal: AbortSignal): Promise<void> {
-  const seconds = mtimeNs / NS - (mtimeNs % NS < 0n ? 1n : 0n)
-  const date = `@${String(seconds)}.${String(mtimeNs - seconds * NS).padStart(9, '0')}`
-  await runner.run('touch', ['-m', '--no-create', '--no-dereference', `--date=${date}`, '--', path], { signal, timeoutMs: TIMEOUT_MS })
 }
 
 /** All that was written to the file system of `path` is on its disk. @throws {AppError} what Runner throws */

@@ -14,7 +14,7 @@ export type Tool =
   | 'lsblk' | 'blkid' | 'findmnt' | 'sfdisk' | 'partx' | 'wipefs' | 'udevadm'
   | 'dumpe2fs' | 'mkfs.ext4' | 'e2fsck' | 'tune2fs' | 'mkfs.xfs' | 'mkfs.btrfs' | 'mkfs.vfat' | 'fatlabel' | 'fsck.vfat' | 'xfs_info' | 'xfs_repair' | 'xfs_admin' | 'mkswap'
   | 'vgs' | 'pvs' | 'lvs' | 'mdadm' | 'cryptsetup' | 'btrfs' | 'lsattr' | 'chattr' | 'fallocate' | 'pvcreate' | 'vgcfgrestore' | 'vgchange' | 'dmsetup'
-  | 'mount' | 'umount' | 'chroot' | 'unshare' | 'blockdev' | 'mknod' | 'ip' | 'systemctl' | 'lsinitramfs' | 'openssl' | 'cp' | 'touch' | 'sync' | 'find'
+  | 'chroot' | 'unshare' | 'blockdev' | 'ip' | 'systemctl' | 'lsinitramfs' | 'openssl' | 'cp' | 'sync' | 'find'
 /** The absolute path of a program that the product has not chosen; who runs it has checked who may write it. */
 export type Program = `/${string}`
 export interface RunOptions {

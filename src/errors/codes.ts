@@ -77,6 +77,7 @@ export const CODES = {
   TOOL_OUTPUT: entry(500, 1, false, 'The tool answered in a form that is not known; the version may not be supported.'),
   // storage
   DISK_NOT_FOUND: entry(404, 8, true, 'The disk did not appear in the appliance; see the events of the VM in vSphere.'),
+  MOUNT_FAILED: entry(500, 7, false, 'The kernel of the appliance refused it for the reason named; its log ("dmesg") may say more.'),
   VOLUME_NOT_FOUND: entry(404, 3, false, 'Check the name of the volume.'),
   VOLUME_LAYOUT: entry(500, 7, false, 'The layout on the disk is not the planned one; delete the job with its disks and create it again.'),
   VOLUME_DAMAGED: entry(500, 7, false, 'A file system of the replica did not pass its check; mirror again with "--compare data", or delete the job with its disks.'),

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from '../errors/app-error.ts'
 import type { NativeCapture } from './capture.ts'
 import type { NativeFreezing } from './freezing.ts'
+import type { NativeMounting } from './mounting.ts'
 import type { NativeLinking } from './native-link.ts'
 import type { NativeTree } from './native-tree.ts'
 import type { NativeWatching } from './watching.ts'
@@ -19,7 +20,7 @@ export interface NativeFileSystem {
 }
 
 /** All that the addon exports; a new family joins here. */
-export type Native = NativeFileSystem & NativeTree & NativeCapture & NativeFreezing & NativeLinking & NativeWatching
+export type Native = NativeFileSystem & NativeTree & NativeCapture & NativeFreezing & NativeLinking & NativeMounting & NativeWatching
 
 function load(): Native {
   const path = fileURLToPath(new URL('addon/landfall-posix.node', import.meta.url))

@@ -5,8 +5,7 @@
 import { copyFile, lstat, mkdir, open, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { setModified } from '../command/copy.ts'
-import type { Runner } from '../command/runner.ts'
+import { setModified } from '../posix/mounting.ts'
 import type { ReplicaPlan } from '../domain/replica.ts'
 import { partitionDevice, type MountedVolume } from '../storage/volume-stack.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
@@ -59,7 +58,7 @@ export async function keepBootArea(plan: ReplicaPlan, disk: string, mounted: rea
 }
 
 /** Writes what differs, and nothing else; nothing when nothing was kept. @returns whether something was kept */
-export async function putBootAreaBack(runner: Runner, disk: string, mounted: readonly MountedVolume[], directory: string, signal: AbortSignal): Promise<boolean> {
+export async function putBootAreaBack(disk: string, mounted: readonly MountedVolume[], directory: string): Promise<boolean> {
   const text = await readFile(join(directory, RECORD), 'utf8').catch(() => undefined)
   if (text === undefined) return false
   const { areas, stages } = Kept.parse(JSON.parse(text))
@@ -69,7 +68,7 @@ export async function putBootAreaBack(runner: Runner, disk: string, mounted: rea
     const at = join(volume?.mountPoint ?? '', path)
     if (volume === undefined || !(await lstat(at).catch(() => undefined))?.isFile()) continue
     const { mtimeNs } = await lstat(at, { bigint: true })
-    if (await rewrite(at, await readFile(join(directory, saved)))) await setModified(runner, at, mtimeNs, signal)
+    if (await rewrite(at, await readFile(join(directory, saved)))) await setModified(at, mtimeNs)
   }
   return true
 }

@@ -60,7 +60,7 @@ export async function makeBootable(parts: BootParts, request: BootRequest, befor
   const [disk] = await disksOf(request, signal)
   if (disk !== undefined) await keepBootArea(request.plan, disk, request.mounted, places.taken)
   const findings = await allocateSwapFiles(parts.runner, request.mounted, request.workload, signal)
-  await using layer = await FixUpLayer.make(parts.runner, places.layer, request.mounted, signal)
+  await using layer = await FixUpLayer.make(places.layer, request.mounted, signal)
   const fixed = await fixLayer(parts, request, layer, false, signal)
   await bringLayer(parts.runner, layer.layered, places.taken, beforeChanges, signal)
   return [...findings, ...fixed]
@@ -71,7 +71,7 @@ export async function makeBootable(parts: BootParts, request: BootRequest, befor
  * @throws {AppError} as makeBootable; TOOL_FAILED when the layer cannot be made
  */
 export async function rehearseBoot(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
-  await using layer = await FixUpLayer.make(parts.runner, placesOf(parts, request.jobId).layer, request.mounted, signal)
+  await using layer = await FixUpLayer.make(placesOf(parts, request.jobId).layer, request.mounted, signal)
   return await fixLayer(parts, request, layer, true, signal)
 }
 
@@ -85,7 +85,7 @@ export async function restoreReplica(parts: LayerParts, request: Pick<BootReques
   await clearLayers(parts, request)
   const outcome = await takeBack(parts.runner, request.mounted, taken, signal)
   const [disk] = await disksOf(request, signal)
-  if (disk !== undefined) await putBootAreaBack(parts.runner, disk, request.mounted, taken, signal)
+  if (disk !== undefined) await putBootAreaBack(disk, request.mounted, taken)
   await rm(taken, { recursive: true, force: true })
   return outcome
 }
@@ -118,7 +118,7 @@ export async function forgetFixUps(parts: LayerParts, request: Pick<BootRequest,
 
 async function clearLayers(parts: LayerParts, { jobId, volumes }: Pick<BootRequest, 'jobId' | 'volumes'>): Promise<void> {
   await volumes.release(layerId(jobId), [], AbortSignal.timeout(DISASSEMBLE_MS), { check: false })
-  await clearLayer(parts.runner, placesOf(parts, jobId).layer)
+  await clearLayer(placesOf(parts, jobId).layer)
 }
 
 /** The root is assembled apart from the volumes' own place. */

@@ -6,11 +6,12 @@
 import { lchown, chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
-import { copyInto, copyTree, setModified, syncFileSystem } from '../command/copy.ts'
+import { copyInto, copyTree, syncFileSystem } from '../command/copy.ts'
 import type { Runner } from '../command/runner.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { flag, flaggedFiles, unlock, type FlaggedFile } from './flagged-files.ts'
+import { setModified } from '../posix/mounting.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
 import { layerChanges, type DirectoryStamp, type LayerChanges, type LayeredVolume } from './layer-changes.ts'
 
@@ -47,12 +48,13 @@ export async function bringLayer(runner: Runner, layered: readonly Layered[], di
   await beforeChanges()
   for (const { layer, changes, flagged } of work) {
     signal.throwIfAborted()
+    if (changes.entries.length + changes.directories.length === 0) continue
     await unlock(layer.below, flagged)
     for (const { path } of changes.entries) await rm(join(layer.below, path), { recursive: true, force: true })
     for (const [parent, paths] of byParent(changes.entries.filter(({ to }) => to === 'put'))) {
       await copyInto(runner, paths.map(path => join(layer.view, path)), join(layer.below, parent), keptOn(layer.volume), signal)
     }
-    for (const { becomes } of changes.directories) await stampDirectory(runner, layer, becomes, signal)
+    for (const { becomes } of changes.directories) await stampDirectory(layer, becomes)
     await flag(layer.below, flagged)
     await syncFileSystem(runner, layer.below, signal)
   }
@@ -75,7 +77,7 @@ export async function takeBack(runner: Runner, mounted: readonly MountedVolume[]
       await rm(at, { recursive: true, force: true })
       if (saved !== undefined) await copyTree(runner, join(directory, saved), at, keptOn(volume), signal)
     }
-    for (const stamp of directories) await stampDirectory(runner, { below: volume.mountPoint, volume }, { ...stamp, mtimeNs: BigInt(stamp.mtimeNs) }, signal)
+    for (const stamp of directories) await stampDirectory({ below: volume.mountPoint, volume }, { ...stamp, mtimeNs: BigInt(stamp.mtimeNs) })
     await flag(volume.mountPoint, flagged)
     await syncFileSystem(runner, volume.mountPoint, signal)
   }
@@ -119,13 +121,13 @@ async function readTaken(directory: string): Promise<Taken | undefined> {
   }
 }
 
-async function stampDirectory(runner: Runner, { below, volume }: Pick<Layered, 'below' | 'volume'>, { path, mode, uid, gid, mtimeNs }: DirectoryStamp, signal: AbortSignal): Promise<void> {
+async function stampDirectory({ below, volume }: Pick<Layered, 'below' | 'volume'>, { path, mode, uid, gid, mtimeNs }: DirectoryStamp): Promise<void> {
   const at = join(below, path)
   if (keptOn(volume) === 'everything') {
     await lchown(at, uid, gid)
     await chmod(at, mode)
   }
-  await setModified(runner, at, mtimeNs, signal)
+  await setModified(at, mtimeNs)
 }
 
 function keptOn({ volume }: MountedVolume): 'everything' | 'times' {

@@ -4,9 +4,8 @@
  */
 import { chmod, chown, cp, lstat, mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { mountDevice, mountVirtual, unmount } from '../command/mount.ts'
-import type { Runner } from '../command/runner.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import { mountDevice, mountVirtual, unmount } from '../posix/mounting.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
 import { mountBtrfs } from '../storage/mount-btrfs.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
@@ -16,19 +15,16 @@ import { volumeHolding } from './volume-holding.ts'
 
 /** No cleverness of overlays that would be kept in attributes of the layer. */
 const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off', 'nosuid', 'nodev', 'noexec']
-const UNMOUNT_MS = 120_000
 const MODE = 0o7777
 const UPPER = 'upper'
 
 export class FixUpLayer implements AsyncDisposable {
   /** the same volumes, as the layer shows them */
   readonly mounted: readonly MountedVolume[]
-  readonly #runner: Runner
   readonly #directory: string
   readonly #below: readonly MountedVolume[]
 
-  private constructor(runner: Runner, directory: string, mounted: readonly MountedVolume[], below: readonly MountedVolume[]) {
-    this.#runner = runner
+  private constructor(directory: string, mounted: readonly MountedVolume[], below: readonly MountedVolume[]) {
     this.#directory = directory
     this.mounted = mounted
     this.#below = below
@@ -37,24 +33,24 @@ export class FixUpLayer implements AsyncDisposable {
   /**
    * What an earlier one left in `directory` is taken away first.
    * @param directory of ours alone, on a file system that can be the upper part of an overlay; else the layer lies in memory
-   * @throws {AppError} TOOL_FAILED when the kernel makes no overlay here
+   * @throws {AppError} MOUNT_FAILED when the kernel makes no overlay here
    */
-  static async make(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<FixUpLayer> {
-    await clearLayer(runner, directory)
+  static async make(directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<FixUpLayer> {
+    await clearLayer(directory)
     await mkdir(directory, { recursive: true, mode: 0o700 })
     try {
-      return new FixUpLayer(runner, directory, await layers(runner, directory, below, signal), below)
+      return new FixUpLayer(directory, await layers(directory, below, signal), below)
     } catch (error) {
-      await clearLayer(runner, directory)
-      if (signal.aborted || !isAppError(error, 'TOOL_FAILED')) throw error
+      await clearLayer(directory)
+      if (signal.aborted || !isAppError(error, 'MOUNT_FAILED')) throw error
     }
     // a directory that lies in an overlay itself (a container) cannot be the upper part of another one
     await mkdir(directory, { recursive: true, mode: 0o700 })
     try {
-      await mountVirtual(runner, 'tmpfs', directory, ['mode=0700', 'nosuid', 'nodev'], signal)
-      return new FixUpLayer(runner, directory, await layers(runner, directory, below, signal), below)
+      await mountVirtual('tmpfs', directory, ['mode=0700', 'nosuid', 'nodev'])
+      return new FixUpLayer(directory, await layers(directory, below, signal), below)
     } catch (error) {
-      await clearLayer(runner, directory)
+      await clearLayer(directory)
       throw error
     }
   }
@@ -76,18 +72,17 @@ export class FixUpLayer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await clearLayer(this.#runner, this.#directory)
+    await clearLayer(this.#directory)
   }
 }
 
 /** Unmounts and removes a layer, also one that a crash left. Fine when there is none. */
-export async function clearLayer(runner: Runner, directory: string): Promise<void> {
-  const signal = AbortSignal.timeout(UNMOUNT_MS)
-  for (const { mountPoint } of [...await mountsBelow(directory)].reverse()) await unmount(runner, mountPoint, signal)
+export async function clearLayer(directory: string): Promise<void> {
+  for (const { mountPoint } of [...await mountsBelow(directory)].reverse()) await unmount(mountPoint)
   await rm(directory, { recursive: true, force: true })
 }
 
-async function layers(runner: Runner, directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
+async function layers(directory: string, below: readonly MountedVolume[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
   const made: MountedVolume[] = []
   for (const [i, volume] of below.entries()) {
     const at = join(directory, String(i))
@@ -104,9 +99,9 @@ async function layers(runner: Runner, directory: string, below: readonly Mounted
     const root = await lstat(volume.mountPoint)
     await chown(own, root.uid, root.gid)
     await chmod(own, root.mode & MODE)
-    const lower = subvolumeOf(volume) === '' ? volume.mountPoint : await mountTop(runner, volume.device, at, signal)
+    const lower = subvolumeOf(volume) === '' ? volume.mountPoint : await mountTop(volume.device, at)
     if (/[,:\\]/.test(`${lower}${upper}`)) throw new AppError('VOLUME_LAYOUT', `${lower} has characters that no overlay can name`)
-    await mountDevice(runner, volume.device, view, 'overlay', [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS], signal)
+    await mountDevice(volume.device, view, 'overlay', [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, ...OPTIONS])
     const shown = join(view, subvolumeOf(volume))
     await unlock(shown, await flaggedFiles(volume, signal)) // the overlay does not let them be written to either; on the volume they stay locked
     made.push({ ...volume, mountPoint: shown })
@@ -119,9 +114,9 @@ function subvolumeOf({ volume }: MountedVolume): string {
 }
 
 /** All of a btrfs: boot loaders name what is in a subvolume from there, and find out by the directory of the file system that a mount shows. */
-async function mountTop(runner: Runner, device: string, at: string, signal: AbortSignal): Promise<string> {
+async function mountTop(device: string, at: string): Promise<string> {
   const top = join(at, 'top')
   await mkdir(top, { mode: 0o700 })
-  await mountBtrfs(runner, device, top, ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'subvolid=5'], signal)
+  await mountBtrfs(device, top, ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'subvolid=5'])
   return top
 }

@@ -7,9 +7,8 @@ import { lstat, mkdir, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { probeDevice } from '../command/blkid.ts'
 import { mapNameOf } from '../command/lvm.ts'
-import { makeNode } from '../command/mknod.ts'
-import { bindMount, mountVirtual, remountBind } from '../command/mount.ts'
 import { AppError } from '../errors/app-error.ts'
+import { bindMount, makeNode, mountVirtual, remountBind } from '../posix/mounting.ts'
 import { deviceNumber, kernelPartitions } from './block-devices.ts'
 import { mapsAbove, readDeviceMaps } from './device-maps.ts'
 import { makeMountPoint, placeOf, preparePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
@@ -33,23 +32,23 @@ export interface ShownDevices {
 
 /** @returns the assembled root @throws {AppError} VOLUME_LAYOUT */
 export async function assembleRoot(parts: MountParts, jobId: string, mounted: readonly MountedVolume[], shown: ShownDevices, signal: AbortSignal): Promise<string> {
-  const place = await preparePlace(parts, jobId, signal)
+  const place = await preparePlace(parts, jobId)
   const root = join(place, ROOT)
   await unmountBelow(parts, root, signal) // a half-made one of an earlier try: cheap to make again, dear to compare
-  await makeMountPoint(parts.runner, place, ROOT, signal)
+  await makeMountPoint(place, ROOT)
   const ordered = mounted.map(m => ({ ...m, steps: stepsTo(m) })).sort((a, b) => a.steps.length - b.steps.length || a.steps.join('/').localeCompare(b.steps.join('/')))
   if (ordered[0]?.steps.length !== 0) throw new AppError('VOLUME_LAYOUT', 'no volume of the job is the root of the replica')
   for (const { mountPoint, steps } of ordered) {
     const at = await directory(root, steps, 0o755)
-    await bindMount(parts.runner, mountPoint, at, signal)
-    await remountBind(parts.runner, at, [...NO_DEVICES, 'exec', 'noatime'], signal) // the replica's own programs run here, in runInRoot only
+    await bindMount(mountPoint, at)
+    await remountBind(at, [...NO_DEVICES, 'exec', 'noatime']) // the replica's own programs run here, in runInRoot only
   }
   for (const [name, mode] of TOP_DIRECTORIES) await directory(root, [name], mode)
   await makeDev(parts, root, shown, signal)
-  await mountVirtual(parts.runner, 'sysfs', join(root, 'sys'), ['ro', 'noexec', ...NO_DEVICES], signal)
-  if (await isDirectory(join(root, 'sys/firmware'))) await mountVirtual(parts.runner, 'tmpfs', join(root, 'sys/firmware'), ['ro', 'size=4k', 'noexec', ...NO_DEVICES], signal)
-  await mountVirtual(parts.runner, 'tmpfs', join(root, 'run'), ['mode=0755', 'size=64m', 'noexec', ...NO_DEVICES], signal)
-  await mountVirtual(parts.runner, 'tmpfs', join(root, 'tmp'), ['mode=1777', 'size=2g', ...NO_DEVICES], signal)
+  await mountVirtual('sysfs', join(root, 'sys'), ['ro', 'noexec', ...NO_DEVICES])
+  if (await isDirectory(join(root, 'sys/firmware'))) await mountVirtual('tmpfs', join(root, 'sys/firmware'), ['ro', 'size=4k', 'noexec', ...NO_DEVICES])
+  await mountVirtual('tmpfs', join(root, 'run'), ['mode=0755', 'size=64m', 'noexec', ...NO_DEVICES])
+  await mountVirtual('tmpfs', join(root, 'tmp'), ['mode=1777', 'size=2g', ...NO_DEVICES])
   return root
 }
 
@@ -85,19 +84,20 @@ async function isDirectory(path: string): Promise<boolean> {
 /** nodev is off here only: the nodes are ours, and mknod is among what the replica's programs cannot do. */
 async function makeDev({ runner }: MountParts, root: string, { disks, finalNames }: ShownDevices, signal: AbortSignal): Promise<void> {
   const dev = join(root, 'dev')
-  await mountVirtual(runner, 'tmpfs', dev, ['mode=0755', 'size=1m', 'nosuid', 'noexec'], signal)
-  for (const [name, major, minor] of NODES) await makeNode(runner, join(dev, name), 'character', major, minor, '0666', signal)
+  await mountVirtual('tmpfs', dev, ['mode=0755', 'size=1m', 'nosuid', 'noexec'])
+  for (const [name, major, minor] of NODES) await makeNode(join(dev, name), 'character', major, minor, 0o666)
   for (const [target, name] of LINKS) await symlink(target, join(dev, name))
   for (const folder of ['shm', 'pts', 'mapper', 'disk', 'disk/by-uuid', 'disk/by-partuuid']) await mkdir(join(dev, folder), { mode: 0o755 })
+  const whole = (await Promise.all(disks.map(async disk => [disk, ...(await kernelPartitions(disk)).map(p => p.device)]))).flat()
+  const maps = mapsAbove(await readDeviceMaps(), disks).flatMap(map => { const final = finalNames.get(map.uuid); return final === undefined ? [] : [{ ...map, final }] })
+  const signatures = new Map(await Promise.all([...whole, ...maps.map(({ device }) => device)].map(async device => [device, await probeDevice(runner, device, signal)] as const)))
   const show = async (device: string, path: string): Promise<void> => {
     const [major, minor] = (await deviceNumber(device)).split(':').map(Number)
-    await makeNode(runner, join(dev, path), 'block', major ?? 0, minor ?? 0, '0660', signal)
-    const { uuid, partitionUuid } = await probeDevice(runner, device, signal)
-    await linkOnce(`../../${path}`, join(dev, 'disk/by-uuid'), uuid)
-    await linkOnce(`../../${path}`, join(dev, 'disk/by-partuuid'), partitionUuid)
+    await makeNode(join(dev, path), 'block', major ?? 0, minor ?? 0, 0o660)
+    await linkOnce(`../../${path}`, join(dev, 'disk/by-uuid'), signatures.get(device)?.uuid ?? '')
+    await linkOnce(`../../${path}`, join(dev, 'disk/by-partuuid'), signatures.get(device)?.partitionUuid ?? '')
   }
-  for (const disk of disks) for (const device of [disk, ...(await kernelPartitions(disk)).map(p => p.device)]) await show(device, basename(device))
-  const maps = mapsAbove(await readDeviceMaps(), disks).flatMap(map => { const final = finalNames.get(map.uuid); return final === undefined ? [] : [{ ...map, final }] })
+  for (const device of whole) await show(device, basename(device))
   for (const { device, final: { group, name } } of maps) {
     const mapper = `mapper/${group === undefined ? name : mapNameOf(group, name)}`
     await show(device, mapper)

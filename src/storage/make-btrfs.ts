@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { createSubvolume, labelBtrfs, setDefaultSubvolume } from '../command/btrfs-make.ts'
 import { disableCow } from '../command/chattr.ts'
 import { makeBtrfs, type BtrfsOptions } from '../command/mkfs.ts'
-import { unmount } from '../command/mount.ts'
+import { unmount } from '../posix/mounting.ts'
 import type { Runner } from '../command/runner.ts'
 import { wipeSignatures } from '../command/wipefs.ts'
 import type { FileSystem, Subvolume } from '../domain/volume.ts'
@@ -58,11 +58,11 @@ export function btrfsRecipe({ uuid, label, features, properties, subvolumes = []
 /** @param placeBelow a directory of the appliance's own: the file system is mounted in it while subvolumes are made */
 export async function makeBtrfsVolume(runner: Runner, device: string, recipe: BtrfsRecipe, placeBelow: string, signal: AbortSignal): Promise<void> {
   const place = join(placeBelow, 'formatting', basename(device))
-  if (await mountAt(place) !== undefined) await unmount(runner, place, signal) // left by a crash
+  if (await mountAt(place) !== undefined) await unmount(place) // left by a crash
   await wipeSignatures(runner, device, signal) // mkfs makes none with the UUID of what it finds, also when it made that before
   await makeBtrfs(runner, device, await deviceNumber(device), recipe.options, signal)
   await mkdir(place, { recursive: true, mode: 0o700 })
-  await mountBtrfs(runner, device, place, ['rw', 'nosuid', 'nodev', 'noexec'], signal)
+  await mountBtrfs(device, place, ['rw', 'nosuid', 'nodev', 'noexec'])
   try {
     for (const { path, noCow } of recipe.subvolumes) {
       await mkdir(join(place, path, '..'), { recursive: true, mode: 0o755 })
@@ -72,10 +72,9 @@ export async function makeBtrfsVolume(runner: Runner, device: string, recipe: Bt
     const chosen = recipe.subvolumes.find(s => s.default)
     if (chosen !== undefined) await setDefaultSubvolume(runner, join(place, chosen.path), signal)
   } finally {
-    await unmount(runner, place, AbortSignal.timeout(UNMOUNT_MS)) // also after an abort: a mounted device cannot be detached
+    await unmount(place) // also after an abort: a mounted device cannot be detached
   }
   await rmdir(place)
   await labelBtrfs(runner, device, recipe.label, signal)
 }
 
-const UNMOUNT_MS = 120_000

@@ -7,12 +7,12 @@ import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
 import { repairFat } from '../command/fsck.ts'
-import { mountDevice, mountVirtual, remountBind, unmount } from '../command/mount.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { deviceNumber, hasNode } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
+import { mountDevice, mountVirtual, remountBind, unmount } from '../posix/mounting.ts'
 import { mountBtrfs } from './mount-btrfs.ts'
 import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
@@ -32,29 +32,29 @@ export function placeOf(stateDirectory: string, jobId: string): string {
 }
 
 /** Makes sure that the job's tmpfs is there. */
-export async function preparePlace({ runner, stateDirectory }: MountParts, jobId: string, signal: AbortSignal): Promise<string> {
+export async function preparePlace({ stateDirectory }: Pick<MountParts, 'stateDirectory'>, jobId: string): Promise<string> {
   const place = placeOf(stateDirectory, jobId)
   await mkdir(place, { recursive: true, mode: 0o700 })
-  if ((await mountAt(place))?.type !== 'tmpfs') await mountVirtual(runner, 'tmpfs', place, BASE_OPTIONS, signal)
-  await remountBind(runner, place, ['ro', 'nosuid', 'nodev', 'noexec'], signal)
+  if ((await mountAt(place))?.type !== 'tmpfs') await mountVirtual('tmpfs', place, BASE_OPTIONS)
+  await remountBind(place, ['ro', 'nosuid', 'nodev', 'noexec'])
   return place
 }
 
 /** Makes the directory `name` in the job's tmpfs. */
-export async function makeMountPoint(runner: Runner, place: string, name: string, signal: AbortSignal): Promise<string> {
+export async function makeMountPoint(place: string, name: string): Promise<string> {
   const mountPoint = join(place, name)
-  await remountBind(runner, place, ['rw', 'nosuid', 'nodev', 'noexec'], signal)
+  await remountBind(place, ['rw', 'nosuid', 'nodev', 'noexec'])
   try {
     await mkdir(mountPoint, { recursive: true, mode: 0o700 })
   } finally {
-    await remountBind(runner, place, ['ro', 'nosuid', 'nodev', 'noexec'], signal)
+    await remountBind(place, ['ro', 'nosuid', 'nodev', 'noexec'])
   }
   return mountPoint
 }
 
 /** @throws {AppError} VOLUME_LAYOUT when the device does not hold the volume's file system, or something else is mounted at its place */
 export async function mountVolumes(parts: MountParts, jobId: string, volumes: readonly { device: string, volume: PlannedVolume }[], signal: AbortSignal): Promise<readonly MountedVolume[]> {
-  const place = await preparePlace(parts, jobId, signal)
+  const place = await preparePlace(parts, jobId)
   const mounted: MountedVolume[] = []
   for (const { device, volume } of volumes) {
     if (volume.index < 0) continue
@@ -64,7 +64,7 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
       if (await holdsFileSystem(parts.runner, device, volume.volume, signal) === 'no') {
         throw new AppError('VOLUME_LAYOUT', `${device} does not hold the file system of ${volume.volume.name}; it was not mounted`)
       }
-      await makeMountPoint(parts.runner, place, `volume-${String(volume.index)}`, signal)
+      await makeMountPoint(place, `volume-${String(volume.index)}`)
       await mountVolume(parts.runner, device, mountPoint, volume, signal)
     }
     await checkMounted(device, mountPoint, volume)
@@ -76,8 +76,8 @@ export async function mountVolumes(parts: MountParts, jobId: string, volumes: re
 async function mountVolume(runner: Runner, device: string, mountPoint: string, volume: PlannedVolume, signal: AbortSignal): Promise<void> {
   const { type } = volume.volume.fileSystem
   if (type === 'vfat') await repairFat(runner, device, signal)
-  if (type === 'btrfs') await mountBtrfs(runner, device, mountPoint, optionsFor(volume), signal)
-  else await mountDevice(runner, device, mountPoint, type, optionsFor(volume), signal)
+  if (type === 'btrfs') await mountBtrfs(device, mountPoint, optionsFor(volume))
+  else await mountDevice(device, mountPoint, type, optionsFor(volume))
 }
 
 function optionsFor({ volume }: PlannedVolume): readonly string[] {
@@ -116,26 +116,26 @@ export async function showsVolume(at: MountEntry | undefined, device: string, { 
 
 /** Mounts and unmounts once, so that the log of a file system that was not unmounted (a crash) is replayed before it is checked. */
 export async function replayLog(parts: MountParts, jobId: string, device: string, type: string, signal: AbortSignal): Promise<void> {
-  const place = await preparePlace(parts, jobId, signal)
-  const mountPoint = await makeMountPoint(parts.runner, place, 'replay', signal)
-  await mountDevice(parts.runner, device, mountPoint, type, type === 'xfs' ? [...VOLUME_OPTIONS, 'nouuid'] : VOLUME_OPTIONS, signal)
+  const place = await preparePlace(parts, jobId)
+  const mountPoint = await makeMountPoint(place, 'replay')
+  await mountDevice(device, mountPoint, type, type === 'xfs' ? [...VOLUME_OPTIONS, 'nouuid'] : VOLUME_OPTIONS)
   await unmountBelow(parts, mountPoint, signal)
 }
 
 /**
  * Unmounts everything at and below `directory`, the last mounted first. Fine when nothing is. A mount stays busy for a moment after the last file in it
  * was closed (another process's scan, a lazy writer); the table is read anew each time, because a read of it may miss a line while others mount.
- * @throws {AppError} TOOL_FAILED when a mount stays busy
+ * @throws {AppError} MOUNT_FAILED when a mount stays busy
  */
-export async function unmountBelow({ runner, clock }: MountParts, directory: string, signal: AbortSignal): Promise<void> {
+export async function unmountBelow({ clock }: Pick<MountParts, 'clock'>, directory: string, signal: AbortSignal): Promise<void> {
   for (let attempt = 1; ;) {
     const [last] = await mountsBelow(directory)
     if (last === undefined) return
     try {
-      await unmount(runner, last.mountPoint, signal)
+      await unmount(last.mountPoint)
       attempt = 1
     } catch (error) {
-      if (!isAppError(error, 'TOOL_FAILED') || attempt === BUSY_TRIES) throw error
+      if (!isAppError(error, 'MOUNT_FAILED') || attempt === BUSY_TRIES) throw error
       await clock.sleep(BUSY_PAUSE_MS * 2 ** attempt, signal)
       attempt++
     }

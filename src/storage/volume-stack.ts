@@ -83,7 +83,7 @@ export interface VolumeStack extends AsyncDisposable {
    * Undoes assemble and mount of the job, checks the file systems on the disks of `devices` (whole disks or volumes on them) read-only, flushes
    * them, and makes the kernel forget their logical volumes and partitions; fine when nothing is mounted.
    * @throws {AppError} VOLUME_DAMAGED when a file system does not pass, nothing is handed over then; VOLUME_LAYOUT when a group to hand over is not there;
-   * TOOL_FAILED when a volume stays busy
+   * MOUNT_FAILED when a volume stays busy
    */
   release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: ReleaseOptions): Promise<void>
 }

@@ -100,7 +100,7 @@ t.test('GRUB on a btrfs names its files from the top', { skip: skipReason(), tim
   }
   let onLayer: Buffer
   {
-    await using layer = await FixUpLayer.make(runner, join(disks.directory, 'layer'), mounted, signal)
+    await using layer = await FixUpLayer.make(join(disks.directory, 'layer'), mounted, signal)
     const made = await install('btrfs-rehearsal', layer.mounted, true)
     check(made, 'on a layer')
     onLayer = made.core

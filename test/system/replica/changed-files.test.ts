@@ -2,7 +2,6 @@
 import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import { ChangedFiles } from '../../../src/replica/changed-files.ts'
 import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
 import { mounted, noOverlay } from './layered-volumes.ts'
@@ -18,7 +17,7 @@ t.test('each look tells what changed since the one before, on every volume', { s
   symlinkSync('../etc', join(base, 'root/srv/elsewhere'))
   linkSync(join(base, 'root/opt/linked'), join(base, 'root/opt/twin'))
   const below = [mounted(join(base, 'root'), '/'), mounted(join(base, 'esp'), '/boot/efi', 'vfat')]
-  await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), below, signal)
+  await using layer = await FixUpLayer.make(join(base, 'layer'), below, signal)
   const [root = '', esp = ''] = layer.mounted.map(m => m.mountPoint)
   using changes = await ChangedFiles.open(layer.layered, true, signal)
   const look = async (): Promise<string[]> => (await changes.look(signal)).map(c => `${c.path}${c.gone === true ? '/' : ''} ${c.before === '' ? '-' : 'was'} ${c.after === '' ? '-' : 'is'}`)
@@ -68,7 +67,7 @@ t.test('each look tells what changed since the one before, on every volume', { s
 
 t.test('small texts have a diff against what they were at the look before', { skip: noOverlay() }, async t => {
   const base = t.testdir({ root: { etc: { fstab: 'a\nb\n', binary: 'x\0y' } } })
-  await using layer = await FixUpLayer.make(new ExecaRunner(), join(base, 'layer'), [mounted(join(base, 'root'), '/')], signal)
+  await using layer = await FixUpLayer.make(join(base, 'layer'), [mounted(join(base, 'root'), '/')], signal)
   const [root = ''] = layer.mounted.map(m => m.mountPoint)
   using changes = await ChangedFiles.open(layer.layered, true, signal)
   writeFileSync(join(root, 'etc/fstab'), 'a\nc\n')

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
 import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
 import { mounted, noOverlay } from './layered-volumes.ts'
@@ -19,7 +18,7 @@ function volumes(t: Test): { base: string, below: readonly MountedVolume[], laye
 t.test('what is written to the layer does not reach the volumes, and goes with it', { skip: noOverlay() }, async t => {
   const { base, below, layer } = volumes(t)
   {
-    await using made = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
+    await using made = await FixUpLayer.make(layer, below, signal)
     const [root = '', esp = ''] = made.mounted.map(m => m.mountPoint)
     t.equal(readFileSync(join(root, 'etc/fstab'), 'utf8'), 'old\n')
     writeFileSync(join(root, 'etc/fstab'), 'new\n')
@@ -40,9 +39,9 @@ t.test('what is written to the layer does not reach the volumes, and goes with i
 
 t.test('what a crash left is taken away by the next one', { skip: noOverlay() }, async t => {
   const { below, layer } = volumes(t)
-  const lost = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
+  const lost = await FixUpLayer.make(layer, below, signal)
   writeFileSync(join(lost.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'lost\n')
-  await using made = await FixUpLayer.make(new ExecaRunner(), layer, below, signal)
+  await using made = await FixUpLayer.make(layer, below, signal)
   t.equal(readFileSync(join(made.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'utf8'), 'old\n')
   t.equal(mountsIn(layer).length, 1)
 })

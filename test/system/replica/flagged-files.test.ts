@@ -70,13 +70,13 @@ for (const layerOn of ['ext4', 'memory or what the tests lie on'] as const) {
       t.same(found.map(f => `${f.path} ${f.flags.toString(16)}`).sort(), ['boot/grub.cfg 10', 'etc/fstab 10', 'etc/only appended 60', 'etc/ssl 10010', 'etc/ssl/inner 80'])
       const before = seen(disk)
       {
-        await using made = await FixUpLayer.make(runner, layer, below, signal)
+        await using made = await FixUpLayer.make(layer, below, signal)
         fix(made.mounted[0]?.mountPoint ?? '')
         t.equal(seen(disk), before, 'the volume is as it was while the layer is there')
       }
       t.equal(seen(disk), before, 'a rehearsal leaves no trace')
       {
-        await using made = await FixUpLayer.make(runner, layer, below, signal)
+        await using made = await FixUpLayer.make(layer, below, signal)
         fix(made.mounted[0]?.mountPoint ?? '')
         await bringLayer(runner, made.layered, taken, nothing, signal)
       }
@@ -87,7 +87,7 @@ for (const layerOn of ['ext4', 'memory or what the tests lie on'] as const) {
       t.equal(seen(disk), before, 'taken back')
       for (let n = 1; layerOn !== 'ext4'; n++) {
         const whole = await (async () => {
-          await using made = await FixUpLayer.make(runner, layer, below, signal)
+          await using made = await FixUpLayer.make(layer, below, signal)
           fix(made.mounted[0]?.mountPoint ?? '')
           return await bringLayer(dying(n), made.layered, taken, nothing, signal).then(() => true, () => false)
         })()

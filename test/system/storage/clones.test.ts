@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
-import { ScriptedRunner } from '../../../src/command/scripted-runner.ts'
+import { AppError } from '../../../src/errors/app-error.ts'
 import type { PlannedDisk, PlannedVolume } from '../../../src/domain/replica.ts'
 import type { FileSystem } from '../../../src/domain/volume.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
@@ -76,8 +76,7 @@ t.test('clones are made, written and handed over side by side, also after a rest
 })
 
 t.test('a kernel that takes each btrfs once is told of by name', async t => {
-  const old = new ScriptedRunner([{ tool: 'mount', args: ['--no-canonicalize', '--types', 'btrfs', '--options', 'rw', '--', '/dev/sdb1', '/p'], stderr: 'mount: /p: mount(2) system call failed: File exists.\n', exitCode: 32 }])
-  await t.rejects(mountBtrfs(old, '/dev/sdb1', '/p', ['rw'], signal), { code: 'VOLUME_LAYOUT', message: /older than 6[.]7/ })
-  const other = new ScriptedRunner([{ tool: 'mount', args: ['--no-canonicalize', '--types', 'btrfs', '--options', 'rw', '--', '/dev/sdb1', '/p'], stderr: 'mount: /p: wrong fs type\n', exitCode: 32 }])
-  await t.rejects(mountBtrfs(other, '/dev/sdb1', '/p', ['rw'], signal), { code: 'TOOL_FAILED' })
+  const refusing = (errno: string) => async (): Promise<void> => { throw new AppError('MOUNT_FAILED', `cannot mount /dev/sdb1 as btrfs at /p: ${errno}`) }
+  await t.rejects(mountBtrfs('/dev/sdb1', '/p', ['rw'], refusing('EEXIST')), { code: 'VOLUME_LAYOUT', message: /older than 6[.]7/ })
+  await t.rejects(mountBtrfs('/dev/sdb1', '/p', ['rw'], refusing('EINVAL')), { code: 'MOUNT_FAILED' })
 })

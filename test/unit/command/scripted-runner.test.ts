@@ -26,9 +26,9 @@ t.test('runs that match alike are used in their order, the last one again and ag
 })
 
 t.test('an argument <any> matches what the caller passes there', async t => {
-  const runner = new ScriptedRunner([{ tool: 'mount', args: ['--', '/dev/loop0', '<any>'] }])
-  t.equal((await runner.run('mount', ['--', '/dev/loop0', '/run/x1'], options())).exitCode, 0)
-  await t.rejects(runner.run('mount', ['--', '/dev/loop1', '/run/x1'], options()), { message: /no recorded run/ })
+  const runner = new ScriptedRunner([{ tool: 'partx', args: ['--', '/dev/loop0', '<any>'] }])
+  t.equal((await runner.run('partx', ['--', '/dev/loop0', '/run/x1'], options())).exitCode, 0)
+  await t.rejects(runner.run('partx', ['--', '/dev/loop1', '/run/x1'], options()), { message: /no recorded run/ })
 })
 
 t.test('exit codes mean what they mean with the real runner', async t => {
@@ -50,14 +50,14 @@ t.test('input is compared when the recording has one', async t => {
 })
 
 t.test('calls are kept in order and unused recordings are told', async t => {
-  const runner = new ScriptedRunner([{ tool: 'umount', args: ['/a'] }, { tool: 'umount', args: ['/b'] }])
-  await runner.run('umount', ['/a'], options())
-  t.match(runner.calls, [{ tool: 'umount', args: ['/a'] }])
+  const runner = new ScriptedRunner([{ tool: 'wipefs', args: ['/a'] }, { tool: 'wipefs', args: ['/b'] }])
+  await runner.run('wipefs', ['/a'], options())
+  t.match(runner.calls, [{ tool: 'wipefs', args: ['/a'] }])
   t.match(runner.unused(), [{ args: ['/b'] }])
 })
 
 t.test('an aborted signal replays nothing', async t => {
-  const runner = new ScriptedRunner([{ tool: 'umount', args: ['/a'] }])
-  await t.rejects(runner.run('umount', ['/a'], options({ signal: AbortSignal.abort() })), { name: 'AbortError' })
+  const runner = new ScriptedRunner([{ tool: 'wipefs', args: ['/a'] }])
+  await t.rejects(runner.run('wipefs', ['/a'], options({ signal: AbortSignal.abort() })), { name: 'AbortError' })
   t.equal(runner.calls.length, 0)
 })

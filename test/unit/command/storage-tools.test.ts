@@ -4,8 +4,6 @@ import { flushDevice } from '../../../src/command/blockdev.ts'
 import { runInRoot } from '../../../src/command/chroot.ts'
 import { checkExt, checkXfs } from '../../../src/command/fsck.ts'
 import { makeExt, makeSwap, makeXfs } from '../../../src/command/mkfs.ts'
-import { makeNode } from '../../../src/command/mknod.ts'
-import { bindMount, mountDevice, mountVirtual, remountBind, unmount } from '../../../src/command/mount.ts'
 import { addPartitions, forgetPartitions } from '../../../src/command/partx.ts'
 import type { Runner } from '../../../src/command/runner.ts'
 import { ScriptedRunner } from '../../../src/command/scripted-runner.ts'
@@ -53,8 +51,7 @@ t.test('every tool gets names from outside behind --, and mke2fs no defaults of 
   const tuning = { label: 'l', reservedBlockCount: 1, defaultMountOptions: ['acl'], errorsBehavior: 'panic' as const, maximumMountCount: -1, checkIntervalSeconds: 0 }
   const calls: ((r: Runner) => Promise<unknown>)[] = [
     async r => makeExt(r, '-dev', ext, signal), async r => makeXfs(r, '-dev', xfs, true, signal), async r => makeSwap(r, '-dev', { uuid: 'u', label: '' }, signal), async r => tuneExt(r, '-dev', tuning, signal),
-    async r => mountDevice(r, '-dev', '/m', 'ext4', ['ro'], signal), async r => mountVirtual(r, 'tmpfs', '-dev', ['ro'], signal), async r => bindMount(r, '-dev', '/m', signal), async r => remountBind(r, '-dev', ['ro'], signal),
-    async r => unmount(r, '-dev', signal), async r => addPartitions(r, '-dev', signal), async r => forgetPartitions(r, '-dev', signal), async r => listSignatures(r, '-dev', signal), async r => makeNode(r, '-dev', 'block', 8, 1, '0600', signal),
+    async r => addPartitions(r, '-dev', signal), async r => forgetPartitions(r, '-dev', signal), async r => listSignatures(r, '-dev', signal),
     async r => checkExt(r, '-dev', signal), async r => checkXfs(r, '-dev', signal),
   ]
   for (const call of calls) {

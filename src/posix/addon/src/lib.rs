@@ -19,6 +19,7 @@ mod identity;
 mod inode;
 mod kept;
 mod locks;
+mod mounts;
 mod subvolume;
 mod tree;
 mod xattr;
