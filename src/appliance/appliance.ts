@@ -92,7 +92,7 @@ export async function createAppliance(config: ApplianceConfig, overrides: Applia
   const connected = parts.use(new SourceRegistry())
   const seams: Seams = {
     scripts: new ExecaScriptRunner(config.tasksDirectory), passphrases: servers.passphrases, sources: connected, openHypervisor, volumes, openTarget: overrides.openTarget ?? openReplicaVolume, replica: overrides.replica ?? replicaWork(runner, clock, state),
-    store: jobs, clock, log: jobLog, times: { ...DEFAULT_TIMES, bootMs: config.bootTimeoutMs, holdMs: config.holdMs }, bootId: overrides.bootId ?? (await readFile(BOOT_ID_PATH, 'utf8')).trim(),
+    store: jobs, clock, log: jobLog, times: { ...DEFAULT_TIMES, bootMs: config.bootTimeoutMs, holdMs: config.holdMs, checkMs: config.checkMs }, bootId: overrides.bootId ?? (await readFile(BOOT_ID_PATH, 'utf8')).trim(),
   }
   const engine = parts.use(await JobEngine.start(seams, jobSteps(seams)))
   const stop = new AbortController()

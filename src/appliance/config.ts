@@ -25,6 +25,8 @@ export const ApplianceConfig = z.strictObject({
   bootTimeoutMs: z.number().int().min(10_000).max(86_400_000).default(900_000),
   /** a source thaws by itself when the appliance is silent for so long */
   holdMs: z.number().int().min(5000).max(600_000).default(60_000),
+  /** a frozen source waits so long for the check of its replica's file systems; what takes longer is not checked, which is told */
+  checkMs: z.number().int().min(0).max(86_400_000).default(60_000),
 })
 export type ApplianceConfig = z.infer<typeof ApplianceConfig>
 
@@ -47,6 +49,7 @@ const VARIABLES: Readonly<Record<string, { key: keyof ApplianceConfig, read: (va
   LANDFALL_DEVICES_BY_SERIAL: { key: 'devicesBySerial', read: text },
   LANDFALL_BOOT_TIMEOUT_MS: { key: 'bootTimeoutMs', read: number },
   LANDFALL_HOLD_MS: { key: 'holdMs', read: number },
+  LANDFALL_CHECK_MS: { key: 'checkMs', read: number },
 }
 
 /**

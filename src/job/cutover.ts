@@ -120,7 +120,8 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
   await seams.volumes.unmark(mounted, signal)
   const devices: string[] = []
   for (const disk of disks) devices.push(await seams.volumes.deviceOf(disk.uuid, signal))
-  await seams.volumes.release(jobId, devices, signal, { handOver: placedGroups(plan, devices) })
+  const unchecked = await seams.volumes.release(jobId, devices, signal, { handOver: placedGroups(plan, devices), checkMs: seams.times.checkMs })
+  if (unchecked.length > 0) await job.note('not-checked', `the check of ${unchecked.join(', ')} would have taken longer than ${String(seams.times.checkMs / 1000)} s and was left out: the source waits frozen; check the replica when it is idle`)
   await reached(job, 'released', 'moving the disks to the replica')
   await hypervisor.detachDisks(disks, signal)
   await reached(job, 'creating-vm', 'creating the replica VM')

@@ -88,9 +88,11 @@ export interface JobTimes {
   holdMs: number
   /** longest wait for the replica's first sign of life */
   bootMs: number
+  /** longest check of the replica's file systems at a cutover, for which a frozen source waits */
+  checkMs: number
 }
 
-export const DEFAULT_TIMES: JobTimes = { connectMs: 30_000, drainMs: 1800_000, holdMs: 60_000, bootMs: 900_000 }
+export const DEFAULT_TIMES: JobTimes = { connectMs: 30_000, drainMs: 1800_000, holdMs: 60_000, bootMs: 900_000, checkMs: 60_000 }
 
 /** The passphrases of jobs whose volumes are encrypted anew, sealed; `server/server-store.ts` keeps them. */
 export interface Passphrases {

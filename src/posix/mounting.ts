@@ -7,13 +7,6 @@ import { AppError } from '../errors/app-error.ts'
 import { native } from './native.ts'
 import { call, replicaCode } from './posix.ts'
 
-export interface NativeMounting {
-  mount(source: Buffer | undefined, target: Buffer, type: Buffer | undefined, flags: number, data: Buffer | undefined): Promise<void>
-  unmount(target: Buffer): Promise<void>
-  makeDevice(path: Buffer, block: boolean, major: number, minor: number, mode: number): Promise<void>
-  setModified(path: Buffer, seconds: number, nanoseconds: number): Promise<void>
-}
-
 const MS_REMOUNT = 0x20
 const MS_BIND = 0x1000
 const MS_PRIVATE = 0x4_0000

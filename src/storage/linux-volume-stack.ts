@@ -1,22 +1,20 @@
 /** The real VolumeStack: sfdisk, LVM, mkfs and mount on the appliance's own block devices. Runs as root. */
 import { systemClock, type Clock } from '../clock/clock.ts'
-import { probeDevice } from '../command/blkid.ts'
 import { flushDevice } from '../command/blockdev.ts'
-import { checkBtrfs, checkExt, checkFat, checkXfs, repairFat, type CheckResult } from '../command/fsck.ts'
 import { forgetPartitions } from '../command/partx.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedDisk, PlannedVolume } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
-import { storageLog } from '../logging/logger.ts'
 import { assembleRoot, disassembleRoot } from './assemble-root.ts'
 import { disksByLink, disksBySerial, waitForDisk, type DiskFinder } from './attached-disks.ts'
-import { deviceNumber, disksOf, kernelPartitions } from './block-devices.ts'
-import { logicalMapUuid, mapsAbove, readDeviceMaps } from './device-maps.ts'
+import { deviceNumber, disksOf } from './block-devices.ts'
+import { logicalMapUuid } from './device-maps.ts'
+import { checkFileSystems } from './check-file-systems.ts'
 import { closeEncrypted, openedOn, openEncryptedDevice, openName } from './encrypted-devices.ts'
 import { makeFileSystem } from './make-filesystem.ts'
 import { markVolumes } from './mark-volumes.ts'
 import { mountsBelow } from '../posix/mount-table.ts'
-import { mountVolumes, placeOf, removePlace, replayLog, unmountBelow, type MountParts } from './mount-volumes.ts'
+import { mountVolumes, placeOf, removePlace, unmountBelow, type MountParts } from './mount-volumes.ts'
 import { partitionDisk } from './partition-disk.ts'
 import { closeGroups, handOverGroups, openVolumeGroup } from './volume-groups.ts'
 import type { EncryptedPlace, MountedVolume, PlacedGroup, ReleaseOptions, VolumeStack } from './volume-stack.ts'
@@ -94,7 +92,7 @@ export class LinuxVolumeStack implements VolumeStack {
     await disassembleRoot(this.#parts, jobId, signal)
   }
 
-  async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true, handOver = [] }: ReleaseOptions = {}): Promise<void> {
+  async release(jobId: string, devices: readonly string[], signal: AbortSignal, { check = true, checkMs, handOver = [] }: ReleaseOptions = {}): Promise<readonly string[]> {
     signal.throwIfAborted()
     const place = placeOf(this.#parts.stateDirectory, jobId)
     const mounts = await mountsBelow(place)
@@ -102,7 +100,7 @@ export class LinuxVolumeStack implements VolumeStack {
     for (const { type, source } of mounts) if (type === 'btrfs' && /^\/dev\/dm-\d+$/.test(source)) wereMounted.add(await deviceNumber(source)) // it has a number of its own; an overlay only names the device
     await unmountBelow(this.#parts, place, signal)
     const disks = await disksOf(devices)
-    const damaged = check ? await this.#check(jobId, disks, wereMounted, signal) : []
+    const { damaged, unchecked } = check ? await checkFileSystems(this.#parts, jobId, disks, { crashed: wereMounted.size === 0, withinMs: checkMs }, signal) : { damaged: [], unchecked: [] }
     await unmountBelow(this.#parts, place, signal)
     const opened = await Promise.all(handOver.map(async placed => ({ ...placed, devices: await openedDevices(jobId, placed) })))
     const needed = handOver.flatMap(({ group }) => group.physicalVolumes.flatMap(p => (p.encryption === undefined ? [] : [openName(jobId, p.encryption)])))
@@ -116,32 +114,12 @@ export class LinuxVolumeStack implements VolumeStack {
     }
     await removePlace(this.#parts, jobId)
     if (damaged.length > 0) throw new AppError('VOLUME_DAMAGED', damaged.join('; '))
+    return unchecked
   }
 
   /** Volumes stay mounted: the appliance may be restarted in the middle of a job; `release` is what unmounts. */
   async [Symbol.asyncDispose](): Promise<void> {
     // nothing is held
-  }
-
-  async #check(jobId: string, disks: readonly string[], wereMounted: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
-    const { runner } = this.#parts
-    const damaged: string[] = []
-    const devices: string[] = []
-    for (const disk of disks) {
-      const partitions = await kernelPartitions(disk)
-      devices.push(...partitions.length === 0 ? [disk] : partitions.map(p => p.device))
-    }
-    devices.push(...mapsAbove(await readDeviceMaps(), disks).map(m => m.device)) // each once, on however many disks it lies
-    for (const device of devices) {
-      const { type } = await probeDevice(runner, device, signal)
-      if (!/^(ext[234]|xfs|btrfs|vfat)$/.test(type)) continue
-      if (wereMounted.size === 0 && type === 'vfat') await repairFat(runner, device, signal)
-      else if (wereMounted.size === 0) await replayLog(this.#parts, jobId, device, type, signal) // unmounted by nobody: the appliance itself was off
-      const result = await checkAs(type, runner, device, signal)
-      storageLog.info({ jobId, device, type, clean: result.clean }, 'file system of the replica checked')
-      if (!result.clean) damaged.push(`${type} on ${device} has errors: ${result.output}`)
-    }
-    return damaged
   }
 }
 
@@ -151,13 +129,4 @@ async function openedDevices(jobId: string, { group, devices }: PlacedGroup): Pr
     const encryption = group.physicalVolumes[i]?.encryption
     return encryption === undefined ? device : await openedOn(jobId, device, encryption)
   }))
-}
-
-async function checkAs(type: string, runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult> {
-  switch (type) {
-    case 'xfs': return await checkXfs(runner, device, signal)
-    case 'btrfs': return await checkBtrfs(runner, device, signal)
-    case 'vfat': return await checkFat(runner, device, signal)
-    default: return await checkExt(runner, device, signal)
-  }
 }

@@ -128,7 +128,7 @@ export class MemoryVolumeStack implements VolumeStack {
     signal.throwIfAborted()
   }
 
-  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true, handOver = [] }: ReleaseOptions = {}): Promise<void> {
+  async release(jobId: string, disks: readonly string[], signal: AbortSignal, { check = true, checkMs, handOver = [] }: ReleaseOptions = {}): Promise<readonly string[]> {
     signal.throwIfAborted()
     this.#mounts.delete(jobId)
     const bad = disks.filter(disk => check && [...this.#damaged].some(device => device.startsWith(disk)))
@@ -138,6 +138,7 @@ export class MemoryVolumeStack implements VolumeStack {
       this.#checkGroup(placed, false)
       this.#putGroup(placed, 'final')
     }
+    return check && checkMs !== undefined && checkMs <= 0 ? disks.map(disk => `ext4 on ${disk}`) : []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

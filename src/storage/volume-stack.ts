@@ -22,6 +22,8 @@ export interface EncryptedPlace { jobId: string, device: string, encryption: Pla
 export interface ReleaseOptions {
   /** false leaves the check of the file systems out: the disks are thrown away */
   check?: boolean
+  /** All checks together may take so long; left out: as long as they like. */
+  checkMs?: number
   /** groups that get their final names and identifiers once they are closed and passed the check; nothing of them is shown then */
   handOver?: readonly PlacedGroup[]
 }
@@ -84,8 +86,9 @@ export interface VolumeStack extends AsyncDisposable {
    * them, and makes the kernel forget their logical volumes and partitions; fine when nothing is mounted.
    * @throws {AppError} VOLUME_DAMAGED when a file system does not pass, nothing is handed over then; VOLUME_LAYOUT when a group to hand over is not there;
    * MOUNT_FAILED when a volume stays busy
+   * @returns the file systems whose check did not end within `checkMs`
    */
-  release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: ReleaseOptions): Promise<void>
+  release(jobId: string, devices: readonly string[], signal: AbortSignal, options?: ReleaseOptions): Promise<readonly string[]>
 }
 
 /** Partition `number` of a disk's device; the disk itself for 0. */

@@ -178,3 +178,13 @@ t.test('an appliance that is shut down in the middle of a cutover thaws the sour
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
   t.strictSame(world.violations, [])
 })
+
+t.test('a check of file systems that would take too long does not keep the source frozen: the cutover goes on, and it is told', async t => {
+  await using world = new World()
+  world.times = { ...world.times, checkMs: 0 }
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.match((await engine.history(id, 0, 1000)).filter(({ kind }) => kind === 'not-checked').map(({ message }) => message), [/^the check of ext4 on .* longer than 0 s/])
+})

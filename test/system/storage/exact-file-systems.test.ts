@@ -45,7 +45,7 @@ for (const [name, args] of Object.entries(EXT)) {
     t.equal(await holdsFileSystem(runner, replica, planned, signal), 'yes')
     const made = await readExtSuperblock(runner, replica, signal)
     t.same({ ...made, features: [...made.features].sort() }, { ...wanted, features: [...wanted.features].sort() })
-    t.ok((await checkExt(runner, replica, signal)).clean)
+    t.ok((await checkExt(runner, replica, 60_000, signal)).clean)
   })
 }
 
@@ -59,7 +59,7 @@ for (const [name, args] of Object.entries(XFS)) {
     await makeFileSystem(runner, replica, described('xfs', { ...wanted, uuid, label: args.includes('data') ? 'data' : '' }, 400 * MIB), disks.directory, signal)
     t.same(await readXfsGeometry(runner, replica, signal), wanted)
     t.equal(execFileSync('blkid', ['-p', '-s', 'UUID', '-o', 'value', replica], { encoding: 'utf8' }).trim(), uuid)
-    t.ok((await checkXfs(runner, replica, signal)).clean)
+    t.ok((await checkXfs(runner, replica, 60_000, signal)).clean)
   })
 }
 

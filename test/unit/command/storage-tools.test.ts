@@ -29,11 +29,11 @@ t.test('a blank disk has no signatures, a partitioned one those of its tables', 
 })
 
 t.test('a damaged file system is an answer, not a failure of the tool', async t => {
-  t.equal((await checkExt(await replay('e2fsck/clean'), '/dev/sdb1', signal)).clean, true)
-  const damaged = await checkExt(await replay('e2fsck/damaged'), '/dev/sdb1', signal)
+  t.equal((await checkExt(await replay('e2fsck/clean'), '/dev/sdb1', 60_000, signal)).clean, true)
+  const damaged = await checkExt(await replay('e2fsck/damaged'), '/dev/sdb1', 60_000, signal)
   t.equal(damaged.clean, false)
   t.match(damaged.output, /Root inode/)
-  t.equal((await checkXfs(new ScriptedRunner([{ tool: 'xfs_repair', args: ['-n', '--', '/dev/sdb1'], exitCode: 1, stderr: 'bad' }]), '/dev/sdb1', signal)).clean, false)
+  t.equal((await checkXfs(new ScriptedRunner([{ tool: 'xfs_repair', args: ['-n', '--', '/dev/sdb1'], exitCode: 1, stderr: 'bad' }]), '/dev/sdb1', 60_000, signal)).clean, false)
 })
 
 t.test('a table is written by a script in which the source\'s names cannot mean anything else', async t => {
@@ -52,7 +52,7 @@ t.test('every tool gets names from outside behind --, and mke2fs no defaults of 
   const calls: ((r: Runner) => Promise<unknown>)[] = [
     async r => makeExt(r, '-dev', ext, signal), async r => makeXfs(r, '-dev', xfs, true, signal), async r => makeSwap(r, '-dev', { uuid: 'u', label: '' }, signal), async r => tuneExt(r, '-dev', tuning, signal),
     async r => addPartitions(r, '-dev', signal), async r => forgetPartitions(r, '-dev', signal), async r => listSignatures(r, '-dev', signal),
-    async r => checkExt(r, '-dev', signal), async r => checkXfs(r, '-dev', signal),
+    async r => checkExt(r, '-dev', 60_000, signal), async r => checkXfs(r, '-dev', 60_000, signal),
   ]
   for (const call of calls) {
     const { tool, args } = await started(call)
