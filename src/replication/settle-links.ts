@@ -66,6 +66,9 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
   const first = trusted ?? names[0]
   of.links.settled(inode, later)
   if (first === undefined || entry === undefined) return
+  // nothing else brings it again should this be broken off and the name that led to it go: the one here may wait for no look at all
+  of.begun.push(trusted === undefined ? { kind: 'entry', volume: of.volume, path: first, atMs: of.atMs }
+    : { kind: entry.type === 'file' ? 'data' : 'metadata', volume: of.volume, path: trusted, object: { inode, linkCount: entry.linkCount }, atMs: of.atMs })
   const done = trusted === undefined ? await sendAnew(of, first, inode, entry, signal) : await renew(of, trusted, inode, entry, signal)
   if (!done) {
     of.again.push(...names.map((path): Change => ({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })))

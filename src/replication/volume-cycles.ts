@@ -125,7 +125,7 @@ export class VolumeCycles {
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [],
+      looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [], begun: [],
       atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, keepsDeleted: keepsDeleted?.() === true, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
@@ -134,6 +134,9 @@ export class VolumeCycles {
     try {
       done = await replicateChanges(of, changes, certain, signal)
       this.#isLimboClean ||= certain.length > 0
+    } catch (error) {
+      this.#of.putBack(of.begun)
+      throw error
     } finally {
       // also when it ends half way
       this.#of.found(findings)
@@ -143,7 +146,7 @@ export class VolumeCycles {
     if (walked) this.#walkAtMs = clock.now() + (clock.now() - began) * SHARE
     this.#of.putBack(postponed)
     const late = new Set(postponed)
-    this.#of.sent(changes.filter(change => !late.has(change)))
+    this.#of.sent([...changes.filter(change => !late.has(change)), ...of.begun])
   }
 
   #pace(thorough: boolean): ComparePace {

@@ -37,6 +37,8 @@ export interface VolumeReplication {
   readonly findings: Finding[]
   /** what could not be done now and is to be looked at in the next cycle */
   readonly again: Change[]
+  /** what is changed on the replica because of a change elsewhere: it is on the way with that, and comes again with it */
+  readonly begun: Change[]
   /** when the oldest of the changes that are looked at was made */
   readonly atMs: number
   /** a walk of the whole volume for names is allowed now */

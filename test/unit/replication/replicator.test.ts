@@ -86,3 +86,21 @@ t.test('a name that was given to a new object leaves the old object under its ot
   await createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream, report: () => undefined, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
   assert.deepStrictEqual(await describe(replica), await describe(source.tree))
 })
+
+t.test('what a new name led to does not stay half made when the run is aborted then and the name goes', async () => {
+  for (let stopAt = 1; stopAt <= 20; stopAt++) {
+    const { source, replica } = await mirroredTrees([{ kind: 'file', path: path('a'), sizeBytes: 5000, complete: true, metadata: metadata(0o644), extents: [{ offset: 4950, data: Buffer.from([0]) }] }, { kind: 'directory', path: path('c'), metadata: metadata(0o755) }])
+    await source.does({ kind: 'link', path: path('c/b'), existing: path('a') })
+    const { clock, signal, stop } = cyclesClock(2)
+    let looks = 0
+    const tree = changingMeanwhile(source.tree, async () => {
+      await Promise.resolve()
+      if (++looks === stopAt) stop()
+    })
+    const options = { volumes: new Map([[0, tree]]), changes: source.changes, stream: new TreeStream(new Map([[0, replica]])), report: () => undefined }
+    await createReplicator({ ...options, clock }).run(signal)
+    await source.does({ kind: 'remove', path: path('c') })
+    await createReplicator({ ...options, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
+    assert.deepStrictEqual(await describe(replica), await describe(source.tree), `aborted at look ${String(stopAt)}`)
+  }
+})
