@@ -81,7 +81,7 @@ function degradedTable(degraded: readonly Degradation[], colours: boolean): stri
 }
 
 function sent({ bytesSent, bytesSentCompressed }: { bytesSent: number, bytesSentCompressed?: number | undefined }): string {
-  return `${formatBytes(bytesSent)} sent${bytesSentCompressed === undefined ? '' : `, ${formatBytes(bytesSentCompressed)} compressed`}`
+  return `${formatBytes(bytesSent)} sent${bytesSentCompressed === undefined || bytesSentCompressed >= bytesSent ? '' : `, ${formatBytes(bytesSentCompressed)} compressed`}`
 }
 
 function sending({ bandwidthBytesPerS, bandwidthSchedule }: JobView['options']): string {
