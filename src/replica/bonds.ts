@@ -8,17 +8,36 @@ const TEAM_RUNNER = /(\\?["']name\\?["']\s*:\s*\\?["']|^\s*(?:TEAM_RUNNER|runner
  * "activebackup", in teamd's JSON (also as a quoted value), keyfiles and SUSE's ifcfg; teamd passes over options that another runner had.
  */
 export function withoutLacp(text: string): string {
-  return text.split('\n').flatMap(line => {
+  return eachLine(text, (line, section) => {
     if (/^\s*#/.test(line)) return [line]
     if (/^\s*(?:bond[-_])?lacp[-_](?:rate|active)\b|^\s*LACPTransmitRate\s*=|^\s*(?:bond[-_])?ad[-_](?:select|actor[-_]\w+|user[-_]port[-_]key)\b|^\s*AdSelect\s*=/.test(line)) return lacpOptionOnly(line)
     if (TEAM_RUNNER.test(line)) return [line.replace(TEAM_RUNNER, '$1activebackup')]
+    // other devices have modes, too: of a macvlan 4 is "passthru"
+    if (section !== undefined && section.toLowerCase() !== 'bond') return [line]
     return [line.replace(/(\b(?:bond[-_])?mode\s*[=: ]\s*["']?)(?:802\.3ad|4)(?![\w.])/i, '$1active-backup').replace(/[\s,]+(?:lacp_rate|ad_select)=\w+/g, '')]
+  })
+}
+
+/** Each line becomes those that `become` gives for it. `section`: "[...]" that it stands under, in files that have such. */
+function eachLine(text: string, become: (line: string, section: string | undefined) => readonly string[]): string {
+  let section: string | undefined
+  return text.split('\n').flatMap(line => {
+    section = /^\s*\[(.+)\]\s*$/.exec(line)?.[1] ?? section
+    return become(line, section)
   }).join('\n')
 }
 
 /** A line of its own for an option of LACP goes, unless it is a line that begins a bond's other options. */
 function lacpOptionOnly(line: string): readonly string[] {
   return line.trim().split(/\s+/).length <= 3 ? [] : [line]
+}
+
+/** Modes in which a bond sends under addresses that are not the sending adapter's own, however it is set up. */
+const SHARED_MODE = /\b(?:bond[-_])?mode["']?\s*[=: ]\s*["']?(balance-(?:rr|xor|tlb|alb)|broadcast)\b/i
+
+/** The mode of a bond for which the port group has to accept changed MAC addresses and forged transmits; undefined where there is none. */
+export function needsForgedTransmits(text: string): string | undefined {
+  return text.split('\n').filter(line => !/^\s*#/.test(line)).map(line => SHARED_MODE.exec(line)?.[1]).find(mode => mode !== undefined)
 }
 
 /** Where a bond is told its mode. The name of the option that follows it is the stack's own. */
@@ -37,11 +56,9 @@ const FLOW_MODE = /(\{[^{}]*\bmode:\s*["']?active-backup["']?)/
  */
 export function withOwnAddresses(text: string): string {
   if (/fail[-_]?over[-_]?mac/i.test(text)) return text
-  let section = ''
-  return text.split('\n').flatMap(line => {
-    section = /^\s*\[(.+)\]\s*$/.exec(line)?.[1] ?? section
+  return eachLine(text, (line, section) => {
     const mode = MODES.find(({ line: pattern, section: of }) => pattern.test(line) && (of === undefined || of === section))
     if (mode !== undefined) return [line, mode.own(mode.line.exec(line)?.[1] ?? '')]
     return [line.replace(INLINE_MODE, '$1$2 fail_over_mac=1').replace(FLOW_MODE, '$1, fail-over-mac-policy: active')]
-  }).join('\n')
+  })
 }

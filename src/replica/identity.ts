@@ -4,7 +4,7 @@
  * old address names the new one. Host name, machine id and SSH host keys are not touched.
  */
 import type { PlannedAdapter } from '../domain/replica.ts'
-import { withOwnAddresses, withoutLacp } from './bonds.ts'
+import { needsForgedTransmits, withOwnAddresses, withoutLacp } from './bonds.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
 import { allOf, asUtf8, findNetworkFiles, NETWORKD, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
@@ -38,6 +38,10 @@ export const KEEP_NETWORK_NAMES: FixUp = {
     const bonds = [...stacks, ...await among(files, BOND_PLACES)]
     messages.push(...await rewriteAll(files, bonds, withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
     messages.push(...await rewriteAll(files, bonds, withOwnAddresses, path => `${path}: the bond uses the MAC addresses of its adapters, a port group may pass no other`))
+    for (const path of bonds) {
+      const mode = needsForgedTransmits(await files.text(path) ?? '')
+      if (mode !== undefined) messages.push(`${path}: the bond keeps its mode ${mode}, for which the port group must accept MAC address changes and forged transmits`)
+    }
     for (const { sourceName, mac } of adapters) {
       messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))
     }

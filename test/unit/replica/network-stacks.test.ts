@@ -3,7 +3,7 @@ import { NetworkSettings } from '../../../src/domain/network-settings.ts'
 import { readdressRedHat, readdressSuse, routesSuse, switchedOff, withoutDefaultRoutes } from '../../../src/replica/network-ifcfg.ts'
 import { masterInInterfaces, readdressInterfaces } from '../../../src/replica/network-interfaces.ts'
 import { isKeyfileOf, keyfileSwitchedOff, readdressKeyfile } from '../../../src/replica/network-keyfile.ts'
-import { withOwnAddresses, withoutLacp } from '../../../src/replica/bonds.ts'
+import { needsForgedTransmits, withOwnAddresses, withoutLacp } from '../../../src/replica/bonds.ts'
 import { persistentRules } from '../../../src/replica/network-names.ts'
 import { bindNetplan, inNetplan, readdressNetplan, withoutNetplan } from '../../../src/replica/network-netplan.ts'
 import { isNetworkOf, isNetworkOfOne, readdressNetwork } from '../../../src/replica/network-networkd.ts'
@@ -97,6 +97,7 @@ t.test('a bond that speaks LACP becomes active-backup in every stack', async t =
     ['BONDING_MODULE_OPTS=\'mode=802.3ad miimon=100\'', 'BONDING_MODULE_OPTS=\'mode=active-backup miimon=100\''], ['    bond-mode 802.3ad\n    bond-lacp-rate 1\n    bond-miimon 100', '    bond-mode active-backup\n    bond-miimon 100'],
     ['    bond_mode 4', '    bond_mode active-backup'], ['options bonding mode=4', 'options bonding mode=active-backup'], ['[bond]\nmode=802.3ad\nlacp_rate=fast', '[bond]\nmode=active-backup'],
     ['[Bond]\nMode=802.3ad\nLACPTransmitRate=fast', '[Bond]\nMode=active-backup'], ['      parameters:\n        mode: 802.3ad\n        lacp-rate: fast', '      parameters:\n        mode: active-backup'],
+    ['[macvlan]\nmode=4\nparent=eth0', '[macvlan]\nmode=4\nparent=eth0'],
     ['mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40', 'mode=1 miimon=100\n# mode=4\nmtu 4000\nwireless-mode 40'],
   ] as const) t.equal(withoutLacp(before), after)
 })
@@ -113,6 +114,13 @@ t.test('a bond of which one adapter works at a time sends under that adapter\'s 
     ['    bond0: {interfaces: [a], parameters: {mode: active-backup, primary: a}}', '    bond0: {interfaces: [a], parameters: {mode: active-backup, fail-over-mac-policy: active, primary: a}}'],
   ] as const) twice(t, withOwnAddresses, before, after)
   for (const other of ['[macvlan]\nmode=1\n', 'options other mode=1', 'BONDING_OPTS="mode=balance-rr"', 'BONDING_OPTS="mode=10"', '    bond-mode balance-alb', 'BONDING_OPTS="mode=1 fail_over_mac=2"', '# mode: active-backup', 'mode: active-backup']) t.equal(withOwnAddresses(other), other)
+})
+
+t.test('a bond that sends under addresses not its adapters\' own is told, in every stack', async t => {
+  for (const [text, mode] of [
+    ['BONDING_OPTS="miimon=100 mode=balance-alb"', 'balance-alb'], ['    bond-mode balance-rr', 'balance-rr'], ['[bond]\nmode=balance-xor', 'balance-xor'], ['[Bond]\nMode=broadcast', 'broadcast'],
+    ['      parameters:\n        mode: "balance-tlb"', 'balance-tlb'], ['# mode=balance-rr\nmode=active-backup', undefined], ['[macvlan]\nmode=2', undefined],
+  ] as const) t.equal(needsForgedTransmits(text), mode, text)
 })
 
 t.test('a team that speaks LACP becomes active-backup, in every form of its configuration', async t => {
