@@ -42,7 +42,7 @@ export function rewriteCrypttab(text: string, references: DeviceReferences, earl
     const told = /^(?:UUID=|\/dev\/disk\/by-uuid\/)"?([0-9A-Fa-f-]{36})"?$/.exec(device)?.[1]
     const uuid = told !== undefined && references.hasLuks(told) ? told : references.openedAs(name)
     if (uuid === undefined) {
-      if (told === undefined && options.includes('swap')) return line // made anew at each start
+      // swap with a new key at each start, too: fstab names the replica's own, and a device of the old hardware may be another one here, which would be written over
       messages.push(`${name} (${device}) is not encrypted on the replica; its line is a comment now`)
       return `# landfall: not encrypted any more: ${line}`
     }

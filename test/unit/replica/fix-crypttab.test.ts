@@ -28,7 +28,7 @@ t.test('a container below a volume group is known by name and UUID, and has to b
 t.test('what is not encrypted on the replica is not unlocked, also where its device is there', async t => {
   const text = `# <target>\nsda2_crypt UUID=${ROOT} none luks,discard\nold UUID=0a0a0a0a-1111-4000-8000-000000000009 none luks\nother /dev/sda1 /etc/key luks\nroot2 /dev/v/root none luks\ncswap /dev/sda5 /dev/urandom swap\n`
   t.equal(rewriteCrypttab(text, references, none).text, `# <target>\nsda2_crypt UUID=${ROOT} none luks,discard\n# landfall: not encrypted any more: old UUID=0a0a0a0a-1111-4000-8000-000000000009 none luks\n# landfall: not encrypted any more: other /dev/sda1 /etc/key luks\n`
-    + '# landfall: not encrypted any more: root2 /dev/v/root none luks\ncswap /dev/sda5 /dev/urandom swap\n')
+    + '# landfall: not encrypted any more: root2 /dev/v/root none luks\n# landfall: not encrypted any more: cswap /dev/sda5 /dev/urandom swap\n')
 })
 
 t.test('what is encrypted anew is named by its UUID and asks for its passphrase: no key file, token or TPM of the source opens it', async t => {
