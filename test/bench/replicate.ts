@@ -194,7 +194,8 @@ function common({ load, drained, differences: found }: Outcome): Figure[] {
 
 /** A day's changes in so many seconds, on many files: what the agent holds in memory. */
 async function measureMemory({ options: { type, on, memoryFiles: files, memorySeconds: seconds }, say, signal }: Bench): Promise<ReplicateRow> {
-  await using volumes = await openVolumes({ type, on, sizeMiB: Math.ceil(files * 0.006) + 1024, files })
+  // its directories are inodes, too
+  await using volumes = await openVolumes({ type, on, sizeMiB: Math.ceil(files * 0.006) + 1024, files: Math.ceil(files * 1.1) })
   say(`making ${count(files)} files`)
   makeSmallFiles(volumes.source, files, 0)
   const target = await volumes.freshTarget()
