@@ -4,10 +4,11 @@
  */
 import { chmod, chown, cp, lstat, mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../clock/clock.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
-import { mountDevice, mountVirtual, unmount } from '../posix/mounting.ts'
-import { mountsBelow } from '../posix/mount-table.ts'
+import { mountDevice, mountVirtual } from '../posix/mounting.ts'
 import { mountBtrfs } from '../storage/mount-btrfs.ts'
+import { unmountBelow } from '../storage/mount-volumes.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import type { Layered } from './bring-layer.ts'
 import { flaggedFiles, unlock } from './flagged-files.ts'
@@ -15,6 +16,7 @@ import { volumeHolding } from './volume-holding.ts'
 
 /** No cleverness of overlays that would be kept in attributes of the layer. */
 const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off', 'nosuid', 'nodev', 'noexec']
+const UNMOUNT_MS = 120_000
 const MODE = 0o7777
 const UPPER = 'upper'
 
@@ -78,7 +80,7 @@ export class FixUpLayer implements AsyncDisposable {
 
 /** Unmounts and removes a layer, also one that a crash left. Fine when there is none. */
 export async function clearLayer(directory: string): Promise<void> {
-  for (const { mountPoint } of [...await mountsBelow(directory)].reverse()) await unmount(mountPoint)
+  await unmountBelow({ clock: systemClock }, directory, AbortSignal.timeout(UNMOUNT_MS))
   await rm(directory, { recursive: true, force: true })
 }
 

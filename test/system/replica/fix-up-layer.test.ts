@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
+import { mountVirtual } from '../../../src/posix/mounting.ts'
+import { clearLayer, FixUpLayer } from '../../../src/replica/fix-up-layer.ts'
 import type { MountedVolume } from '../../../src/storage/volume-stack.ts'
 import { mounted, noOverlay } from './layered-volumes.ts'
 
@@ -44,4 +45,15 @@ t.test('what a crash left is taken away by the next one', { skip: noOverlay() },
   await using made = await FixUpLayer.make(layer, below, signal)
   t.equal(readFileSync(join(made.mounted[0]?.mountPoint ?? '', 'etc/fstab'), 'utf8'), 'old\n')
   t.equal(mountsIn(layer).length, 1)
+})
+
+t.test('a layer that lies in memory goes with what is mounted in it, the innermost first', { skip: noOverlay() }, async t => {
+  const { layer } = volumes(t)
+  for (const at of [layer, join(layer, '0')]) {
+    mkdirSync(at)
+    await mountVirtual('tmpfs', at, ['nosuid', 'nodev'])
+  }
+  await clearLayer(layer)
+  t.same(mountsIn(layer), [])
+  t.notOk(existsSync(layer))
 })
