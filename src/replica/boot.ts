@@ -52,7 +52,7 @@ const DISASSEMBLE_MS = 120_000
 /**
  * May be repeated: what an earlier one brought is taken back first.
  * @param beforeChanges is awaited when all that the boot needs has passed and the volumes are still as they were
- * @throws {AppError} BOOT_FIXUP_FAILED with what failed and why: the volumes were not touched; VOLUME_LAYOUT when the volumes make no root; TOOL_FAILED
+ * @throws {AppError} BOOT_FIXUP_FAILED with what failed and why: the volumes were not touched; VOLUME_LAYOUT when the volumes make no root; MOUNT_FAILED, TOOL_FAILED
  */
 export async function makeBootable(parts: BootParts, request: BootRequest, beforeChanges: () => Promise<void>, signal: AbortSignal): Promise<readonly Finding[]> {
   await restoreReplica(parts, request, signal)
@@ -68,7 +68,7 @@ export async function makeBootable(parts: BootParts, request: BootRequest, befor
 
 /**
  * Runs all fix-ups on a throw-away layer; nothing of the replica changes, and no disk is written to by them. The volumes may change meanwhile.
- * @throws {AppError} as makeBootable; TOOL_FAILED when the layer cannot be made
+ * @throws {AppError} as makeBootable; MOUNT_FAILED when the layer cannot be made
  */
 export async function rehearseBoot(parts: BootParts, request: BootRequest, signal: AbortSignal): Promise<readonly Finding[]> {
   await using layer = await FixUpLayer.make(placesOf(parts, request.jobId).layer, request.mounted, signal)
@@ -78,7 +78,7 @@ export async function rehearseBoot(parts: BootParts, request: BootRequest, signa
 /**
  * Makes the mounted volumes, and the first disk outside of them, what they were before the last `makeBootable`, wherever that was broken off. Nothing when it is so already.
  * @returns `found`: whether files had been, or were about to be, changed; `lost`: in which respect they are not what they were
- * @throws {AppError} TOOL_FAILED, VOLUME_LAYOUT, STORE_INVALID: some may not be what they were
+ * @throws {AppError} MOUNT_FAILED, TOOL_FAILED, VOLUME_LAYOUT, STORE_INVALID: some may not be what they were
  */
 export async function restoreReplica(parts: LayerParts, request: Pick<BootRequest, 'jobId' | 'volumes' | 'mounted' | 'built'>, signal: AbortSignal): Promise<{ found: boolean, lost?: string }> {
   const { taken } = placesOf(parts, request.jobId)

@@ -9,10 +9,10 @@ import { z } from 'zod'
 import { copyInto, copyTree, syncFileSystem } from '../command/copy.ts'
 import type { Runner } from '../command/runner.ts'
 import { AppError } from '../errors/app-error.ts'
-import type { MountedVolume } from '../storage/volume-stack.ts'
-import { flag, flaggedFiles, unlock, type FlaggedFile } from './flagged-files.ts'
 import { setModified } from '../posix/mounting.ts'
+import type { MountedVolume } from '../storage/volume-stack.ts'
 import { writeFileAtomically } from '../trust/atomic-file.ts'
+import { flag, flaggedFiles, unlock, type FlaggedFile } from './flagged-files.ts'
 import { layerChanges, type DirectoryStamp, type LayerChanges, type LayeredVolume } from './layer-changes.ts'
 
 /** One volume, as it is mounted, and what lies over it. */

@@ -1,8 +1,6 @@
 /** Checks the file systems of a replica that are mounted no more, read-only: what the source's users get must be sound. */
-import type { Clock } from '../clock/clock.ts'
 import { probeDevice } from '../command/blkid.ts'
 import { checkBtrfs, checkExt, checkFat, checkXfs, repairFat, type CheckResult } from '../command/fsck.ts'
-import type { Runner } from '../command/runner.ts'
 import { isAppError } from '../errors/app-error.ts'
 import { storageLog } from '../logging/logger.ts'
 import { deviceSizeBytes, kernelPartitions } from './block-devices.ts'
@@ -35,7 +33,7 @@ export async function checkFileSystems(parts: MountParts, jobId: string, disks: 
     if (!/^(ext[234]|xfs|btrfs|vfat)$/.test(type)) continue
     if (crashed && type === 'vfat') await repairFat(runner, device, signal)
     else if (crashed) await replayLog(parts, jobId, device, type, signal)
-    const result = await checkWithin(timeLeft(clock, until), type, runner, device, signal)
+    const result = await checkUntil(until, type, parts, device, signal)
     storageLog.info({ jobId, device, type, clean: result?.clean }, 'file system of the replica checked')
     if (result === undefined) unchecked.push(`${type} on ${device}`)
     else if (!result.clean) damaged.push(`${type} on ${device} has errors: ${result.output}`)
@@ -58,12 +56,9 @@ async function smallestFirst(devices: readonly string[]): Promise<readonly strin
   return sized.sort((a, b) => a.sizeBytes - b.sizeBytes).map(({ device }) => device)
 }
 
-function timeLeft(clock: Clock, until: number | undefined): { timeoutMs: number, isLimit: boolean } {
-  return until === undefined ? { timeoutMs: LONGEST_MS, isLimit: false } : { timeoutMs: until - clock.now(), isLimit: true }
-}
-
-/** Undefined when it did not end in time. */
-async function checkWithin({ timeoutMs, isLimit }: { timeoutMs: number, isLimit: boolean }, type: string, runner: Runner, device: string, signal: AbortSignal): Promise<CheckResult | undefined> {
+/** Undefined when it did not end by then. */
+async function checkUntil(until: number | undefined, type: string, { runner, clock }: MountParts, device: string, signal: AbortSignal): Promise<CheckResult | undefined> {
+  const timeoutMs = until === undefined ? LONGEST_MS : until - clock.now()
   if (timeoutMs <= 0) return undefined
   try {
     switch (type) {
@@ -73,7 +68,7 @@ async function checkWithin({ timeoutMs, isLimit }: { timeoutMs: number, isLimit:
       default: return await checkExt(runner, device, timeoutMs, signal)
     }
   } catch (error) {
-    if (isLimit && isAppError(error, 'TOOL_TIMEOUT')) return undefined
+    if (until !== undefined && isAppError(error, 'TOOL_TIMEOUT')) return undefined
     throw error
   }
 }

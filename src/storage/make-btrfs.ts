@@ -7,10 +7,10 @@ import { basename, join } from 'node:path'
 import { createSubvolume, labelBtrfs, setDefaultSubvolume } from '../command/btrfs-make.ts'
 import { disableCow } from '../command/chattr.ts'
 import { makeBtrfs, type BtrfsOptions } from '../command/mkfs.ts'
-import { unmount } from '../posix/mounting.ts'
 import type { Runner } from '../command/runner.ts'
 import { wipeSignatures } from '../command/wipefs.ts'
 import type { FileSystem, Subvolume } from '../domain/volume.ts'
+import { unmount } from '../posix/mounting.ts'
 import { mountAt } from '../posix/mount-table.ts'
 import { deviceNumber } from './block-devices.ts'
 import { mountBtrfs } from './mount-btrfs.ts'
@@ -77,4 +77,3 @@ export async function makeBtrfsVolume(runner: Runner, device: string, recipe: Bt
   await rmdir(place)
   await labelBtrfs(runner, device, recipe.label, signal)
 }
-

@@ -10,11 +10,11 @@ import { repairFat } from '../command/fsck.ts'
 import type { Runner } from '../command/runner.ts'
 import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import { mountDevice, mountVirtual, remountBind, unmount } from '../posix/mounting.ts'
+import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
 import { deviceNumber, hasNode } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
-import { mountDevice, mountVirtual, remountBind, unmount } from '../posix/mounting.ts'
 import { mountBtrfs } from './mount-btrfs.ts'
-import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
 export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }
