@@ -48,7 +48,7 @@ export class Cycles {
     for (const [volume, tree] of options.volumes) {
       this.#volumes.set(volume, new VolumeCycles({
         volume, tree, rules: options.rules?.get(volume) ?? EVERYTHING, changes: options.changes, stream: options.stream, clock: options.clock, keepsDeleted: options.keepsDeleted, besideMirror: options.besideMirror === true,
-        sent: changes => { this.#onTheWay(changes) },
+        sent: (changes, begun) => { this.#onTheWay(changes, begun) },
         putBack: changes => { this.#putBack(changes) },
         found: findings => { this.#findings.push(...findings) },
       }))
@@ -243,9 +243,9 @@ export class Cycles {
     return state
   }
 
-  #onTheWay(changes: readonly Change[]): void {
+  #onTheWay(changes: readonly Change[], begun: readonly Change[]): void {
     // what a walk finds was sent before, for the most part
-    this.#inFlight.add(changes, this.#options.stream.sent, !this.#isScanning)
+    this.#inFlight.add(changes, this.#options.stream.sent, { isTimed: !this.#isScanning, begun })
     void this.#inFlight.time(this.#options.stream)
     this.#steps++
     this.#options.moved?.()

@@ -6,7 +6,7 @@ import type { Clock } from '../clock/clock.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { LatencyHistogram } from './latency.ts'
 
-interface Sent { changes: readonly Change[], sequence: number, oldestAtMs: number, waitsForTime: boolean, rescans: readonly Degradation[] }
+interface Sent { changes: readonly Change[], begun: readonly Change[], sequence: number, oldestAtMs: number, waitsForTime: boolean, rescans: readonly Degradation[] }
 
 export class InFlight {
   readonly #clock: Clock
@@ -40,11 +40,14 @@ export class InFlight {
     return oldest === Infinity ? undefined : oldest
   }
 
-  /** These changes are safe when this sequence is durable. Not `isTimed`: when they were made is not known. */
-  add(changes: readonly Change[], sequence: number, isTimed = true): void {
-    if (changes.length === 0) return
+  /**
+   * These changes are safe when this sequence is durable. Not `isTimed`: when they were made is not known. `begun`: what was changed on the replica
+   * because of them; it is taken back with them, and is no change of its own.
+   */
+  add(changes: readonly Change[], sequence: number, { isTimed = true, begun = [] }: { isTimed?: boolean, begun?: readonly Change[] } = {}): void {
+    if (changes.length === 0 && begun.length === 0) return
     const rescans = changes.flatMap(change => change.kind === 'rescan' ? degradationsOf(change) : [])
-    this.#sent.push({ changes, sequence, waitsForTime: isTimed, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
+    this.#sent.push({ changes, begun, sequence, waitsForTime: isTimed, rescans, oldestAtMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), Infinity) })
     this.#count += changes.length
   }
 
@@ -95,7 +98,7 @@ export class InFlight {
 
   /** All that is not durable; nothing is on the way then. */
   takeBack(): Change[] {
-    const back = this.#sent.flatMap(({ changes }) => changes)
+    const back = this.#sent.flatMap(({ changes, begun }) => [...changes, ...begun])
     this.#sent = []
     this.#count = 0
     return back

@@ -96,6 +96,12 @@ export class LinkGroups {
     if (inode !== undefined) this.#distrusted.add(inode)
   }
 
+  /** Its names are being made one on the replica: they are not until `settled`, which a cycle that ends half way does not come to. */
+  settling(inode: bigint): void {
+    this.#fresh.delete(inode)
+    this.#unsettled.add(inode)
+  }
+
   /** All names of the object that count are one on the replica now, or `later` must be seen to. */
   settled(inode: bigint, later: boolean): void {
     this.#fresh.delete(inode)

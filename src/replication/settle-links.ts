@@ -64,14 +64,18 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
   const trusted = moved === undefined || of.links.isDistrusted(inode) ? undefined
     : names.find(path => !of.links.isFresh(inode, path) && !moved.has(keyOf(path)) && !isBelowOneOf(path, moved))
   const first = trusted ?? names[0]
-  of.links.settled(inode, later)
-  if (first === undefined || entry === undefined) return
-  // nothing else brings it again should this be broken off and the name that led to it go: the one here may wait for no look at all
-  of.begun.push(trusted === undefined ? { kind: 'entry', volume: of.volume, path: first, atMs: of.atMs }
-    : { kind: entry.type === 'file' ? 'data' : 'metadata', volume: of.volume, path: trusted, object: { inode, linkCount: entry.linkCount }, atMs: of.atMs })
+  if (first === undefined || entry === undefined) {
+    of.links.settled(inode, later)
+    return
+  }
+  const entries = names.map((path): Change => ({ kind: 'entry', volume: of.volume, path, atMs: of.atMs }))
+  of.links.settling(inode)
+  // nothing else brings them again should this be broken off, or be lost on the way: names that waited for a walk are in no change that was taken
+  of.begun.push(...entries.filter((_, at) => names[at] !== trusted))
+  if (trusted !== undefined) of.begun.push({ kind: entry.type === 'file' ? 'data' : 'metadata', volume: of.volume, path: trusted, object: { inode, linkCount: entry.linkCount }, atMs: of.atMs })
   const done = trusted === undefined ? await sendAnew(of, first, inode, entry, signal) : await renew(of, trusted, inode, entry, signal)
   if (!done) {
-    of.again.push(...names.map((path): Change => ({ kind: 'entry', volume: of.volume, path, atMs: of.atMs })))
+    of.again.push(...entries)
     return
   }
   of.looked.path(first)
@@ -81,6 +85,7 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
     await of.sender.operation({ kind: 'link', path, existing: first }, signal)
     touchParent(of, path)
   }
+  of.links.settled(inode, later)
   of.seen.add(inode)
 }
 

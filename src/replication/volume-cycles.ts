@@ -27,8 +27,8 @@ export interface VolumeCyclesOptions extends VolumeRescanOptions {
   keepsDeleted: (() => boolean) | undefined
   /** as ReplicatorOptions.besideMirror */
   besideMirror: boolean
-  /** these changes are on the way, with what was sent so far */
-  sent: (changes: readonly Change[]) => void
+  /** these changes are on the way, with what was sent so far; so is what was begun because of them */
+  sent: (changes: readonly Change[], begun: readonly Change[]) => void
   /** these are to be looked at again */
   putBack: (changes: readonly Change[]) => void
   found: (findings: readonly Finding[]) => void
@@ -106,7 +106,7 @@ export class VolumeCycles {
     const found = await this.rescan.next()
     if (found === undefined) return
     await this.#replicate(found.changes, [], options, signal)
-    if (found.over !== undefined) this.#of.sent([found.over])
+    if (found.over !== undefined) this.#of.sent([found.over], [])
   }
 
   async #replicate(taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
@@ -146,7 +146,7 @@ export class VolumeCycles {
     if (walked) this.#walkAtMs = clock.now() + (clock.now() - began) * SHARE
     this.#of.putBack(postponed)
     const late = new Set(postponed)
-    this.#of.sent([...changes.filter(change => !late.has(change)), ...of.begun])
+    this.#of.sent(changes.filter(change => !late.has(change)), of.begun)
   }
 
   #pace(thorough: boolean): ComparePace {

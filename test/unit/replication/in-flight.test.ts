@@ -11,7 +11,7 @@ void t.test('a change counts with its age when it is durable, and one that a wal
   const inFlight = new InFlight(clock)
   now = 1000
   inFlight.add([change(900)], 1)
-  inFlight.add([change(100)], 2, false)
+  inFlight.add([change(100)], 2, { isTimed: false })
   t.equal(inFlight.oldestAtMs, 100)
   inFlight.durable(2)
   t.equal(inFlight.latencyMsMax, 100)
@@ -22,7 +22,7 @@ void t.test('a change counts with its age when it is durable, and one that a wal
 void t.test('what is not durable is taken back, however it was found', async t => {
   const inFlight = new InFlight(clock)
   inFlight.add([change(1)], 1)
-  inFlight.add([change(2), change(3)], 2, false)
+  inFlight.add([change(2), change(3)], 2, { isTimed: false })
   inFlight.durable(1)
   t.same(inFlight.takeBack().map(({ atMs }) => atMs), [2, 3])
 })
