@@ -3,7 +3,7 @@
  * at once, and what changes meanwhile is marked again. Order: names (a directory before what is in it; moving.ts tells how what was renamed
  * is moved), data, objects by inode, links, metadata, and last the metadata of directories in which names came or went, the deepest first.
  */
-import type { Change, Move } from '../capture/change-source.ts'
+import type { Change, Move, ObjectIdentity } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -14,7 +14,7 @@ import { updateFile, updateFiles, type InPlace } from './file-content.ts'
 import type { Placed } from './moving.ts'
 import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
-import { settleLinks } from './settle-links.ts'
+import { leadsThereToo, settleLinks } from './settle-links.ts'
 import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
@@ -177,7 +177,13 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
   if (open.length === 0) return { postponed: [], walked: false }
   if (!of.mayWalk) return { postponed: open, walked: false }
   const names = await of.changes.namesOf(of.volume, open.map(({ inode }) => inode), { frozen: of.frozen }, signal)
-  const found = [...names].flatMap(([inode, paths]) => paths.slice(0, 1).map(path => ({ path, object: { inode, linkCount: paths.length } })))
+  const isThere = await leadsThereToo(of, signal)
+  const found: { path: RelPath, object: ObjectIdentity }[] = []
+  for (const [inode, paths] of names) {
+    const path = paths.find(isThere)
+    if (path !== undefined) found.push({ path, object: { inode, linkCount: paths.length } })
+    else for (const name of paths.slice(0, 1)) of.again.push({ kind: 'entry', volume: of.volume, path: name, atMs: of.atMs })
+  }
   await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
   await sendMetadata(of, found, signal)
   return { postponed: [], walked: true }

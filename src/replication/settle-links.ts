@@ -33,8 +33,8 @@ export async function settleLinks(of: VolumeReplication, signal: AbortSignal): P
   }
   if (incomplete.length > 0) await findNames(of, incomplete, groups, signal)
   if (groups.size === 0) return false
-  const moved = await movedMeanwhile(of, signal)
-  for (const [inode, group] of groups) await settle(of, inode, group, moved, signal)
+  const isThere = await leadsThereToo(of, signal)
+  for (const [inode, group] of groups) await settle(of, inode, group, isThere, signal)
   return incomplete.length > 0
 }
 
@@ -48,21 +48,20 @@ async function findNames(of: VolumeReplication, incomplete: readonly bigint[], g
 }
 
 /**
- * Entries that were marked since this cycle's changes were taken. A name among them leads to the object now, but the replica may have
- * another one under it yet: it is no name to link to.
+ * Tells of a name that leads to an object now whether the replica has that object under it: not where an entry was marked since this cycle's
+ * changes were taken, or one above it. There it may be another one's yet, and is no name to link to, or to write to.
  */
-async function movedMeanwhile(of: VolumeReplication, signal: AbortSignal): Promise<ReadonlyMap<string, RelPath> | undefined> {
+export async function leadsThereToo(of: VolumeReplication, signal: AbortSignal): Promise<(path: RelPath) => boolean> {
   const newer = await of.changes.peek(signal)
   // too many to be told one by one: any name may be another's there
-  if (newer.some(change => change.kind === 'rescan' && change.volume === of.volume)) return undefined
+  if (newer.some(change => change.kind === 'rescan' && change.volume === of.volume)) return () => false
   const moved = new Map<string, RelPath>()
   for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
-  return moved
+  return path => !moved.has(keyOf(path)) && !isBelowOneOf(path, moved)
 }
 
-async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, moved: ReadonlyMap<string, RelPath> | undefined, signal: AbortSignal): Promise<void> {
-  const trusted = moved === undefined || of.links.isDistrusted(inode) ? undefined
-    : names.find(path => !of.links.isFresh(inode, path) && !moved.has(keyOf(path)) && !isBelowOneOf(path, moved))
+async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, isThere: (path: RelPath) => boolean, signal: AbortSignal): Promise<void> {
+  const trusted = of.links.isDistrusted(inode) ? undefined : names.find(path => !of.links.isFresh(inode, path) && isThere(path))
   const first = trusted ?? names[0]
   if (first === undefined || entry === undefined) {
     of.links.settled(inode, later)

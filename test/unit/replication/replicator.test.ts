@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import type { Clock } from '../../../src/clock/clock.ts'
 import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
+import { listingEntries } from '../../../src/wire/listing-codec.ts'
+import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
 import { anyOperation, changingMeanwhile, cyclesClock, describe, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
@@ -103,4 +105,19 @@ t.test('what a new name led to does not stay half made when the run is aborted t
     await createReplicator({ ...options, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
     assert.deepStrictEqual(await describe(replica), await describe(source.tree), `aborted at look ${String(stopAt)}`)
   }
+})
+
+t.test('what changed through a name that is gone is not written into another object, whose name it gets while it is looked for', async () => {
+  const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(at) }] })
+  const { source, replica } = await mirroredTrees([file('one'), file('two'), { kind: 'link', path: path('still'), existing: path('two') }])
+  await source.tree.apply(encodeOperation({ kind: 'write', path: path('one'), offset: 0, data: Buffer.from('ONE') }), SIGNAL)
+  for (const { inode } of listingEntries(await source.tree.look(path('one'), SIGNAL) ?? assert.fail())) source.changes.mark({ kind: 'object', volume: 0, inode, atMs: 1000 })
+  const namesOf = source.changes.namesOf.bind(source.changes)
+  source.changes.namesOf = async (...asked) => {
+    await source.does({ kind: 'rename', path: path('one'), to: path('two') })
+    return await namesOf(...asked)
+  }
+  const stream = new TreeStream(new Map([[0, replica]]))
+  await createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream, report: () => undefined, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
+  assert.deepStrictEqual(await describe(replica), await describe(source.tree))
 })
