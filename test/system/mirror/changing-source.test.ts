@@ -46,7 +46,8 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
         mutator.kill('SIGCONT')
         const { all } = await mirrorBetween(from.path, to.path, { compare })
         mutator.kill('SIGSTOP')
-        t.same(inShort(all).filter(line => !line.startsWith('FILE_VANISHED')), [], `comparing ${compare}`)
+        // a name that becomes a link and a directory again in each of the rounds may be refused in each, which is told
+        t.same(inShort(all).filter(line => !/^(FILE_VANISHED|REPLICA_REFUSED) /.test(line)), [], `comparing ${compare}`)
         // by attributes alone: a mix that looked equal would stay
         t.same(inShort((await mirrorBetween(from.path, to.path)).all), [])
         t.same(differences(from.path, to.path), [], `after comparing ${compare}`)
