@@ -12,9 +12,9 @@ import type { PlannedVolume } from '../domain/replica.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { mountDevice, mountVirtual, remountBind, unmount } from '../posix/mounting.ts'
 import { mountAt, mountsBelow, type MountEntry } from '../posix/mount-table.ts'
-import { deviceNumber, hasNode } from './block-devices.ts'
+import { deviceNumber } from './block-devices.ts'
 import { holdsFileSystem } from './make-filesystem.ts'
-import { mountBtrfs } from './mount-btrfs.ts'
+import { mountBtrfs, showsBtrfs } from './mount-btrfs.ts'
 import { volumeIdOf, type MountedVolume } from './volume-stack.ts'
 
 export interface MountParts { runner: Runner, clock: Clock, stateDirectory: string }
@@ -104,14 +104,14 @@ const BTRFS_TOP = 5
 async function checkMounted(device: string, mountPoint: string, volume: PlannedVolume): Promise<void> {
   const at = await mountAt(mountPoint)
   if (await showsVolume(at, device, volume)) return
-  throw new AppError('VOLUME_LAYOUT', `${mountPoint} does not show ${device} (${volume.volume.name}) but ${at === undefined ? 'nothing' : `device ${at.device}`}`)
+  throw new AppError('VOLUME_LAYOUT', `${mountPoint} does not show ${device} (${volume.volume.name}) but ${at === undefined ? 'nothing' : `${at.root} of ${at.type} ${at.source}, device ${at.device}`}`)
 }
 
-/** Whether the mount shows the volume on `device`. A btrfs has a number of its own: there the kernel's name of its device counts, and the subvolume. */
+/** Whether the mount shows the volume on `device`, of a btrfs the subvolume. */
 export async function showsVolume(at: MountEntry | undefined, device: string, { volume }: PlannedVolume): Promise<boolean> {
   if (at === undefined) return false
   if (volume.fileSystem.type !== 'btrfs') return at.device === await deviceNumber(device)
-  return at.type === 'btrfs' && at.root === `/${volume.subvolume ?? ''}` && at.source.startsWith('/dev/') && await hasNode(at.source) && await deviceNumber(at.source) === await deviceNumber(device)
+  return at.root === `/${volume.subvolume ?? ''}` && await showsBtrfs(at, device)
 }
 
 /** Mounts and unmounts once, so that the log of a file system that was not unmounted (a crash) is replayed before it is checked. */
