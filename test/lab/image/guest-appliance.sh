@@ -26,7 +26,15 @@ mkdir -p "$M/etc/systemd/network" "$M/opt/landfall"
 bash "$here/guest-programs.sh" "$M"
 mount -t tmpfs -o mode=755 dev "$M/dev"; mount -t proc proc "$M/proc"; mount -t sysfs sysfs "$M/sys"
 mknod -m 666 "$M/dev/null" c 1 3; mknod -m 666 "$M/dev/urandom" c 1 9; ln -s /proc/self/fd "$M/dev/fd"
+# the kernel of Debian's backports: two copies of one btrfs (clones) are there side by side since 6.7; from where everything else of the tree came
+sed -n 's/^\(deb .*\) bookworm main.*/\1 bookworm-backports main/p' "$M/etc/apt/sources.list" >"$M/etc/apt/sources.list.d/backports.list"
+cp --remove-destination /etc/resolv.conf "$M/etc/resolv.conf"
 printf 'MODULES=list\n' >"$M/etc/initramfs-tools/conf.d/driver-policy"
 printf 'vmw_pvscsi\nsd_mod\next4\n' >>"$M/etc/initramfs-tools/modules"
+in_tree() { chroot "$M" env DEBIAN_FRONTEND=noninteractive "$@" >/dev/null; }
+in_tree apt-get -q update
+in_tree apt-get -qy -t bookworm-backports --no-install-recommends install linux-image-amd64
+in_tree apt-get -qy purge 'linux-image-6.1.*'
+rm -rf "$M"/var/cache/apt/archives/* "$M"/var/lib/apt/lists/* "$M/etc/apt/sources.list.d/backports.list" "$M/etc/resolv.conf"
 chroot "$M" update-initramfs -u -k all
 cp "$M"/boot/vmlinuz-* "$OUT/kernel"; cp "$M"/boot/initrd.img-* "$OUT/initramfs"
