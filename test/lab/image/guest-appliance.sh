@@ -32,6 +32,8 @@ cp --remove-destination /etc/resolv.conf "$M/etc/resolv.conf"
 printf 'MODULES=list\n' >"$M/etc/initramfs-tools/conf.d/driver-policy"
 printf 'vmw_pvscsi\nsd_mod\next4\n' >>"$M/etc/initramfs-tools/modules"
 in_tree() { chroot "$M" env DEBIAN_FRONTEND=noninteractive "$@" >/dev/null; }
+# its modules are compressed and have other names than those that the root tree is trimmed to
+echo 'path-include=/lib/modules/*' >"$M/etc/dpkg/dpkg.cfg.d/zz-all-modules"
 in_tree apt-get -q update
 in_tree apt-get -qy -t bookworm-backports --no-install-recommends install linux-image-amd64
 in_tree apt-get -qy purge 'linux-image-6.1.*'
