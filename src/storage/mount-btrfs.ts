@@ -15,7 +15,9 @@ export async function mountBtrfs(device: string, mountPoint: string, options: re
     if (!isAppError(error, 'MOUNT_FAILED') || !error.message.endsWith('EEXIST')) throw error
     throw takenForAnother(device, error)
   }
-  if (await showsBtrfs(await mountAt(mountPoint), device)) return
+  // a read of the table may miss a line while others mount
+  const at = await mountAt(mountPoint) ?? await mountAt(mountPoint)
+  if (await showsBtrfs(at, device)) return
   await unmount(mountPoint)
   throw takenForAnother(device)
 }
