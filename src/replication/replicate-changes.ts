@@ -180,9 +180,10 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
   const isThere = await leadsThereToo(of, signal)
   const found: { path: RelPath, object: ObjectIdentity }[] = []
   for (const [inode, paths] of names) {
+    const [first] = paths
     const path = paths.find(isThere)
     if (path !== undefined) found.push({ path, object: { inode, linkCount: paths.length } })
-    else for (const name of paths.slice(0, 1)) of.again.push({ kind: 'entry', volume: of.volume, path: name, atMs: of.atMs })
+    else if (first !== undefined) of.again.push({ kind: 'entry', volume: of.volume, path: first, atMs: of.atMs })
   }
   await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
   await sendMetadata(of, found, signal)

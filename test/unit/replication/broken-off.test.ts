@@ -26,8 +26,7 @@ class LosingStream extends TreeStream {
     signal.throwIfAborted()
     if (batch.length === 0) return this.sent
     if (++this.#batches >= this.#endsAt) throw new AppError('LINK_LOST', 'the link has ended')
-    const sequence = this.sent + this.#onTheWay.push(async () => super.send(volume, batch, SIGNAL))
-    return sequence
+    return this.sent + this.#onTheWay.push(async () => super.send(volume, batch, SIGNAL))
   }
 
   override async whenApplied(): Promise<void> {
