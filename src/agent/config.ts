@@ -48,9 +48,9 @@ export const AgentConfig = z.strictObject({
   scriptsDirectory: z.string().startsWith('/').default('/etc/landfall/scripts'),
   /** a program that does what the agent wants of systemctl: "is-active -- UNIT", "stop -- UNIT", "start -- UNIT", "poweroff"; for a source without systemd */
   systemctl: z.templateLiteral(['/', z.string()]).optional(),
-  /** how far the agent steps back (nice, 0 to 19) while the source is short of processor time; 0: not at all */
-  maxNice: z.number().int().min(0).max(19).default(5),
-  /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward again, and does not step back */
+  /** how far the agent stands back (nice, 0 to 19) behind the work of the source; 0: not at all */
+  maxNice: z.number().int().min(0).max(19).default(15),
+  /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward, and does not stand back */
   maxBehindSeconds: z.number().int().min(1).max(86_400).default(10),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 }).superRefine(({ capture, queue }, context) => {

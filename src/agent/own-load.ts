@@ -1,17 +1,21 @@
 /**
- * What the agent costs the source, measured and held down: when the source is short of processor time the agent steps back by its priority
- * (nice, and with it the order of its reads), within a limit, and comes forward again when there is time. It never stops. While replication
- * is further behind than it may be, the agent is as it was started, however short the source is: what waits would only get more.
+ * What the agent costs the source, measured and held down by its priority (nice, and with it the order of its reads), within a limit. It never stops.
+ * While it replicates it stands back at once, so that it takes what the source's own work leaves; but when replication is further behind than it
+ * may be, the agent is as it was started, however short the source is: what waits would only get more. A mirror, which nothing measures against,
+ * steps back while the source is short of processor time, and less far. A drain, for which services are stopped and file systems frozen, never does.
  */
-import { readdirSync, readFileSync } from 'node:fs'
-import { availableParallelism, getPriority, loadavg, setPriority } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { memoryUsage, resourceUsage } from 'node:process'
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
 import type { AgentLoad } from '../domain/progress.ts'
 import { agentLog } from '../logging/logger.ts'
+import type { AgentWork, FollowedLoad } from '../source/session-replication.ts'
+import { OwnPriority } from './own-priority.ts'
 
 const LOOK_MS = 5000
+/** how far a mirror steps back */
 const NICE_STEP = 5
 /** share of the time in which something waited for a processor, in percent (pressure stall information, over 10 s) */
 const SHORT_PERCENT = 40
@@ -23,34 +27,38 @@ const CAUGHT_UP_SHARE = 0.5
 /** How the agent stands to the rest of the source. */
 export interface Standing { nice: number, isBehind: boolean }
 
+/** lowest: as the agent was started; highest: the furthest back */
+interface Limits { lowest: number, highest: number, maxBehindMs: number }
+
 /**
  * How the agent stands from now on. Pure.
- * @param found waitingPercent: how much of the time programs wait for a processor; behindMs: how far replication is behind
- * @param limits lowest: as the agent was started; highest: the furthest back
+ * @param found waitingPercent: how much of the time programs wait for a processor
  */
-export function nextStanding(
-  { nice, isBehind }: Standing, { waitingPercent, behindMs }: { waitingPercent: number, behindMs: number }, { lowest, highest, maxBehindMs }: { lowest: number, highest: number, maxBehindMs: number },
-): Standing {
-  if (behindMs > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: Math.min(nice, lowest), isBehind: true }
-  return { nice: niceFor(waitingPercent, nice, { lowest, highest }), isBehind: false }
+export function nextStanding({ nice, isBehind }: Standing, { waitingPercent, work }: { waitingPercent: number, work: AgentWork }, { lowest, highest, maxBehindMs }: Limits): Standing {
+  if (work === 'drain') return { nice: Math.min(nice, lowest), isBehind: false }
+  if (work === 'other') return { nice: niceFor(waitingPercent, nice, { lowest, highest: Math.max(lowest, Math.min(highest, lowest + NICE_STEP)) }), isBehind: false }
+  if (work.behindMs() > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: Math.min(nice, lowest), isBehind: true }
+  return { nice: highest, isBehind: false }
 }
 
 function niceFor(waitingPercent: number, nice: number, { lowest, highest }: { lowest: number, highest: number }): number {
-  if (waitingPercent >= SHORT_PERCENT) return Math.max(nice, Math.min(highest, nice + NICE_STEP))
-  if (waitingPercent <= PLENTY_PERCENT) return Math.min(nice, Math.max(lowest, nice - NICE_STEP))
+  if (nice > highest) return highest
+  if (waitingPercent >= SHORT_PERCENT) return highest
+  if (waitingPercent <= PLENTY_PERCENT) return Math.min(nice, lowest)
   return nice
 }
 
-export class OwnLoad {
-  readonly #limits: { lowest: number, highest: number, maxBehindMs: number }
+export class OwnLoad implements FollowedLoad {
+  readonly #priority = new OwnPriority()
+  readonly #limits: Limits
   #standing: Standing
-  #behindMs: (() => number) | undefined
+  #work: AgentWork = 'other'
   #cpuPercent = 0
   #before = this.#now()
 
-  /** @param limits maxNice: the agent never steps back further, 0 to 19; maxBehindMs: it does not step back while replication is behind by more */
+  /** @param limits maxNice: the agent never steps back further, 0 to 19; maxBehindMs: it does not stand back while replication is behind by more */
   constructor({ maxNice, maxBehindMs }: { maxNice: number, maxBehindMs: number }) {
-    const lowest = getPriority()
+    const { lowest } = this.#priority
     this.#limits = { lowest, highest: Math.max(lowest, maxNice), maxBehindMs }
     this.#standing = { nice: lowest, isBehind: false }
   }
@@ -61,9 +69,10 @@ export class OwnLoad {
     return { cpuPercent: this.#cpuPercent, memoryBytes: memoryUsage.rss(), nice, ...isBehind ? { isBehind } : {} }
   }
 
-  /** From now on replication is as far behind as this tells; undefined: none goes on. */
-  follow(behindMs: (() => number) | undefined): void {
-    this.#behindMs = behindMs
+  /** What the agent does from now on; it stands accordingly at once. */
+  follow(work: AgentWork): void {
+    this.#work = work
+    this.#stand(waitingForProcessor())
   }
 
   /** Measures and adapts until the signal aborts, and resolves then. */
@@ -85,30 +94,22 @@ export class OwnLoad {
     const elapsedMs = now.atMs - this.#before.atMs
     if (elapsedMs > 0) this.#cpuPercent = Math.round((now.cpuMs - this.#before.cpuMs) / elapsedMs * 1000) / 10
     this.#before = now
-    const behindMs = this.#behindMs?.() ?? 0
+    this.#stand(waitingPercent)
+  }
+
+  #stand(waitingPercent: number): void {
     const before = this.#standing
-    const next = nextStanding(before, { waitingPercent, behindMs }, this.#limits)
-    const stands = next.nice === before.nice || setNice(next.nice)
+    const next = nextStanding(before, { waitingPercent, work: this.#work }, this.#limits)
+    const stands = next.nice === before.nice || this.#priority.set(next.nice)
     this.#standing = stands ? next : { ...next, nice: before.nice }
-    const facts = { nice: this.#standing.nice, before: before.nice, waitingPercent, behindMs, cpuPercent: this.#cpuPercent }
-    if (next.isBehind !== before.isBehind) agentLog.info(facts, next.isBehind ? 'replication is further behind than it may be: the agent does not step back' : 'replication has caught up')
-    if (facts.nice !== before.nice) agentLog.info(facts, facts.nice > before.nice ? 'the source is short of processor time: the agent steps back' : 'the agent comes forward again')
+    const facts = { nice: this.#standing.nice, before: before.nice, waitingPercent, cpuPercent: this.#cpuPercent }
+    if (next.isBehind !== before.isBehind) agentLog.info(facts, next.isBehind ? 'replication is further behind than it may be: the agent does not stand back' : 'replication has caught up')
+    if (facts.nice !== before.nice) agentLog.info(facts, facts.nice > before.nice ? 'the agent steps back behind the work of the source' : 'the agent comes forward again')
   }
 
   #now(): { atMs: number, cpuMs: number } {
     const { userCPUTime, systemCPUTime } = resourceUsage()
     return { atMs: performance.now(), cpuMs: (userCPUTime + systemCPUTime) / 1000 }
-  }
-}
-
-/** Of all threads: on Linux each has its own. @returns false when it is not allowed, which is no failure of the agent */
-function setNice(nice: number): boolean {
-  try {
-    for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), nice)
-    return true
-  } catch (error) {
-    agentLog.debug({ err: error, nice }, 'the priority could not be set')
-    return false
   }
 }
 

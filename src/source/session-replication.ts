@@ -9,10 +9,13 @@ import type { CaptureCount } from './capture-count.ts'
 import { ReportSender } from './report-sender.ts'
 import type { Capturing, SourceCapture } from './source-capture.ts'
 
-/** What this agent costs the source: comes with the figures of replication, and is told how far that is behind while it goes on. */
+/** What an agent does: replication, which is so far behind now (ms); a drain; else a mirror, or nothing. */
+export type AgentWork = { behindMs: () => number } | 'drain' | 'other'
+
+/** What this agent costs the source: comes with the figures of replication, and is told what the agent does, of replication how far it is behind. */
 export interface FollowedLoad {
   readonly current: AgentLoad
-  follow: (behindMs: (() => number) | undefined) => void
+  follow: (work: AgentWork) => void
 }
 
 export interface SessionReplicationOptions {
@@ -46,17 +49,17 @@ export class SessionReplication {
   }
 
   /** Runs `work` while what the replicator reports goes out under the request's number; all of it is out when it settles. */
-  async reporting<T>(id: number, work: (replicator: Replicator) => Promise<T>): Promise<T> {
+  async reporting<T>(id: number, kind: 'replication' | 'drain', work: (replicator: Replicator) => Promise<T>): Promise<T> {
     const { capture, load } = this.#options
     const reports = this.reports(id)
     this.#reports = reports
     try {
       await capture.protect()
       const replicator = this.#replicator()
-      load?.follow(() => replicator.progress().recoveryPointLatencyMs)
+      load?.follow(kind === 'drain' ? kind : { behindMs: () => replicator.progress().recoveryPointLatencyMs })
       return await work(replicator)
     } finally {
-      load?.follow(undefined)
+      load?.follow('other')
       this.#reports = undefined
       await reports.finish()
     }

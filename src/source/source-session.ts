@@ -227,7 +227,7 @@ class SourceSession implements AsyncDisposable {
 
   /** Goes on until it is cancelled. */
   async #replicate({ id }: Extract<Request, { kind: 'replicate' }>, signal: AbortSignal): Promise<Answer> {
-    await this.#replication.reporting(id, async replicator => { await replicator.run(signal) })
+    await this.#replication.reporting(id, 'replication', async replicator => { await replicator.run(signal) })
     return undefined
   }
 
@@ -236,7 +236,7 @@ class SourceSession implements AsyncDisposable {
     const note = async (of: QuiesceNote): Promise<void> => { await this.#tell({ kind: 'quiesce-note', id, note: of }) }
     let stoppedAtMs: number | undefined
     try {
-      const { changes, drainMs, frozenAtMs, progress } = await this.#replication.reporting(id, async replicator =>
+      const { changes, drainMs, frozenAtMs, progress } = await this.#replication.reporting(id, 'drain', async replicator =>
         await replicator.drain({
           ...(quiesce === undefined ? {} : { quiesce: async inner => { stoppedAtMs = await capture.quiesce(quiesce, note, inner) } }),
           ...(freeze ? { freeze: async inner => await capture.freeze(holdMs, inner) } : {}),

@@ -3,7 +3,7 @@ import t from 'tap'
 import { parseAgentConfig, queueLimits, readAgentConfig } from '../../../src/agent/config.ts'
 
 t.test('an empty file gives the defaults', async t => {
-  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, queue: { memoryMiB: 128 }, maxNice: 5, maxBehindSeconds: 10, scriptsDirectory: '/etc/landfall/scripts' })
+  t.same(parseAgentConfig('{}', 'f'), { stateDirectory: '/var/lib/landfall-agent', root: '/', powerOff: 'system', capture: 'auto', watches: 100_000, rescanSeconds: 300, queue: { memoryMiB: 128 }, maxNice: 15, maxBehindSeconds: 10, scriptsDirectory: '/etc/landfall/scripts' })
 })
 
 t.test('a file that is named must be there and right; the message names the place', async t => {

@@ -2,31 +2,39 @@ import { getPriority } from 'node:os'
 import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { nextStanding, OwnLoad, waitingForProcessor, type Standing } from '../../../src/agent/own-load.ts'
+import type { AgentWork } from '../../../src/source/session-replication.ts'
 
-const limits = { lowest: 0, highest: 10, maxBehindMs: 10_000 }
+const limits = { lowest: 0, highest: 15, maxBehindMs: 10_000 }
+const behind = (ms: number): AgentWork => ({ behindMs: () => ms })
 
-/** How nice it is after it was so nice, behind or not. */
-function nextNice(nice: number, waitingPercent: number, { behindMs = 0, isBehind = false, of = limits } = {}): number {
-  return nextStanding({ nice, isBehind }, { waitingPercent, behindMs }, of).nice
+/** How nice a mirror is after it was so nice. */
+function nextNice(nice: number, waitingPercent: number, of = limits): number {
+  return nextStanding({ nice, isBehind: false }, { waitingPercent, work: 'other' }, of).nice
 }
 
-void t.test('it steps back while the source is short of processor time, to its limit, and comes forward when there is plenty', async t => {
+void t.test('a mirror steps back while the source is short of processor time, a little, and comes forward when there is plenty', async t => {
   t.equal(nextNice(0, 60), 5)
-  t.equal(nextNice(5, 60), 10)
-  t.equal(nextNice(10, 99), 10)
-  t.equal(nextNice(10, 15), 10, 'in between it stays')
-  t.equal(nextNice(10, 1), 5)
-  t.equal(nextNice(0, 0), 0)
-  t.equal(nextNice(12, 99, { of: { ...limits, lowest: 12, highest: 12 } }), 12, 'an agent that was started nicer than the limit is left alone')
-  t.equal(nextNice(5, 60, { behindMs: 10_000 }), 10, 'it may be behind by as much as the limit')
+  t.equal(nextNice(5, 60), 5)
+  t.equal(nextNice(5, 15), 5, 'in between it stays')
+  t.equal(nextNice(5, 1), 0)
+  t.equal(nextNice(0, 15), 0)
+  t.equal(nextNice(15, 15), 5, 'and what replication was is not its own')
+  t.equal(nextNice(0, 60, { ...limits, highest: 3 }), 3)
+  t.equal(nextNice(12, 99, { ...limits, lowest: 12, highest: 12 }), 12, 'an agent that was started nicer than the limit is left alone')
 })
 
-void t.test('it is as it was started while replication is behind by more than the limit, until it has caught up', async t => {
-  const short = (behindMs: number, before: Standing): Standing => nextStanding(before, { waitingPercent: 99, behindMs }, { ...limits, lowest: 2 })
-  t.same(short(10_001, { nice: 10, isBehind: false }), { nice: 2, isBehind: true }, 'at once, however short the source is')
-  t.same(short(5001, { nice: 2, isBehind: true }), { nice: 2, isBehind: true }, 'half of the limit is not caught up yet')
-  t.same(short(5000, { nice: 2, isBehind: true }), { nice: 7, isBehind: false }, 'then it steps back again')
-  t.same(short(5001, { nice: 2, isBehind: false }), { nice: 7, isBehind: false })
+void t.test('replication stands back at once, but is as the agent was started while it is behind by more than the limit, until it has caught up', async t => {
+  const next = (ms: number, before: Standing): Standing => nextStanding(before, { waitingPercent: 0, work: behind(ms) }, { ...limits, lowest: 2 })
+  t.same(next(0, { nice: 2, isBehind: false }), { nice: 15, isBehind: false })
+  t.same(next(10_000, { nice: 15, isBehind: false }), { nice: 15, isBehind: false }, 'it may be behind by as much as the limit')
+  t.same(next(10_001, { nice: 15, isBehind: false }), { nice: 2, isBehind: true })
+  t.same(next(5001, { nice: 2, isBehind: true }), { nice: 2, isBehind: true }, 'half of the limit is not caught up yet')
+  t.same(next(5000, { nice: 2, isBehind: true }), { nice: 15, isBehind: false }, 'then it stands back again')
+})
+
+void t.test('a drain never stands back, however short the source is', async t => {
+  t.same(nextStanding({ nice: 15, isBehind: false }, { waitingPercent: 100, work: 'drain' }, limits), { nice: 0, isBehind: false })
+  t.same(nextStanding({ nice: 0, isBehind: true }, { waitingPercent: 100, work: 'drain' }, limits), { nice: 0, isBehind: false })
 })
 
 void t.test('what it takes is measured, and all its threads step back', async t => {
@@ -37,29 +45,33 @@ void t.test('what it takes is measured, and all its threads step back', async t 
   load.look(100)
   t.ok(load.current.cpuPercent > 0)
   t.ok(load.current.memoryBytes > 10_000_000)
-  const nice = Math.min(19, before + 5)
-  t.equal(load.current.nice, Math.max(before, nice))
+  t.equal(load.current.nice, Math.max(before, Math.min(19, before + 5)))
   t.ok(readdirSync('/proc/self/task').every(thread => getPriority(Number(thread)) === load.current.nice))
 })
 
-void t.test('all its threads come forward while what it follows is too far behind', { skip: process.getuid?.() === 0 ? false : 'needs root to come forward' }, async t => {
+void t.test('all its threads stand as its work wants it', { skip: process.getuid?.() === 0 ? false : 'needs root to come forward' }, async t => {
   const before = getPriority()
   const load = new OwnLoad({ maxNice: 19, maxBehindMs: 10_000 })
+  const stands = (nice: number): void => {
+    t.equal(load.current.nice, nice)
+    t.ok(readdirSync('/proc/self/task').every(thread => getPriority(Number(thread)) === nice))
+  }
+  let behindMs = 0
+  load.follow({ behindMs: () => behindMs })
+  stands(19)
+  behindMs = 10_001
   load.look(100)
-  t.ok(load.current.nice > before)
-  let behindMs = 10_001
-  load.follow(() => behindMs)
-  load.look(100)
-  t.match(load.current, { nice: before, isBehind: true })
-  t.ok(readdirSync('/proc/self/task').every(thread => getPriority(Number(thread)) === before))
+  stands(before)
+  t.match(load.current, { isBehind: true })
   behindMs = 400
   load.look(100)
-  t.ok(load.current.nice > before)
+  stands(19)
   t.notOk('isBehind' in load.current)
-  behindMs = 10_001
-  load.follow(undefined)
+  load.follow('drain')
+  stands(before)
   load.look(100)
-  t.notOk('isBehind' in load.current, 'nothing is behind when nothing is replicated')
+  stands(before)
+  t.notOk('isBehind' in load.current, 'a drain is not behind')
 })
 
 void t.test('the pressure is a percentage', async t => {

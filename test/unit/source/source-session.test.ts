@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { AgentLoad, ReplicationProgress } from '../../../src/domain/progress.ts'
+import type { AgentWork, FollowedLoad } from '../../../src/source/session-replication.ts'
 import type { Targets } from '../../../src/source/source-server.ts'
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { at, change, converse, directory, file, ROOTS, soon, TestSource } from './conversation.ts'
@@ -13,10 +14,16 @@ class HeldTree extends MemoryTree {
   }
 }
 
-class FollowedLoad {
+class ToldLoad implements FollowedLoad {
   readonly current: AgentLoad = { cpuPercent: 1, memoryBytes: 2, nice: 5, isBehind: true }
-  behindMs: (() => number) | undefined
-  follow(behindMs: (() => number) | undefined): void { this.behindMs = behindMs }
+  works: AgentWork[] = []
+  follow(work: AgentWork): void { this.works.push(work) }
+  /** undefined while it does not replicate */
+  get behindMs(): (() => number) | undefined {
+    const work = this.works.at(-1)
+    return typeof work === 'object' ? work.behindMs : undefined
+  }
+
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
@@ -29,7 +36,7 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 t.test('while it replicates, and only then, the agent knows how far it is behind: by the oldest change that is not durable', async t => {
   await using source = new TestSource()
   await change(source.tree, directory('etc'), file('etc/a', 'a'))
-  const load = new FollowedLoad()
+  const load = new ToldLoad()
   await using talk = await converse(source, { load })
   const target = new HeldTree()
   const targets: Targets = new Map([[1, target]])
@@ -53,4 +60,6 @@ t.test('while it replicates, and only then, the agent knows how far it is behind
   stop.abort()
   await replicating
   await until('the end of the replication', () => load.behindMs === undefined)
+  await talk.server.drain({ freeze: false, holdMs: 60_000 }, targets, () => undefined, soon())
+  t.same(load.works.slice(1), ['other', 'drain', 'other'], 'a drain is told as such')
 })
