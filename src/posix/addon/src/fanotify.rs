@@ -10,18 +10,21 @@ use crate::identity::split_device;
 use crate::join::Sizes;
 use crate::mutex::lock;
 use crate::pending::Pending;
+use crate::prompt::Prompt;
 use crate::sys::open_path;
 use crate::trace::Trace;
 use crate::wall_clock::now_ms;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Mutex;
+use std::time::Instant;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// What one reading of the queue may do before others get the set: bounds how long `pending` waits.
 const READS_PER_TURN: usize = 64;
 
 /// How long the reading thread lets events gather that it was woken by: waking for each costs the source more than reading it. Whoever takes
-/// reads the queue first, and 16384 events, the least that a queue holds, do not come in that time.
+/// reads the queue first, and 16384 events, the least that a queue holds, do not come in that time. A reading that takes longer is followed by a nap
+/// as long: the thread goes before others (prompt.rs) and leaves them half of a processor.
 const NAP_MS: libc::c_int = 5;
 /// Of the limit: what the ranges of files may take, where they are known.
 const PAGES_SHARE: usize = 3;
@@ -115,6 +118,8 @@ impl Watch {
 
     /// All that happened before this call is in the set when it returns.
     pub fn catch_up(&self) -> Result<()> {
+        // the reading thread waits for what is locked here
+        let _prompt = Prompt::begin();
         while !self.read_queue()? {}
         Ok(())
     }
@@ -122,12 +127,13 @@ impl Watch {
     /// The reading thread: ends when `stop` is written to. A queue that cannot be read is a loss that the set remembers.
     pub fn run(&self) {
         while self.stop.wait_for(self.fan.as_raw_fd()) {
+            let began = Instant::now();
             if self.read_queue().is_err() {
                 let since = lock(&self.queue).empty_at_ms;
                 lock(&self.set).lost(since, now_ms());
                 return;
             }
-            self.stop.nap(NAP_MS);
+            self.stop.nap(NAP_MS.max(libc::c_int::try_from(began.elapsed().as_millis()).unwrap_or(NAP_MS)));
         }
     }
 }

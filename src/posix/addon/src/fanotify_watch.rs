@@ -5,6 +5,7 @@ use crate::fanotify::Watch;
 use crate::fanotify_group::LesserKernel;
 use crate::mutex::lock;
 use crate::pending::Pending;
+use crate::prompt::Prompt;
 use crate::spool::{Spool, SpoolLimits};
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
@@ -38,7 +39,10 @@ impl FanotifyWatch {
         let traced = watch.trace.is_ok();
         for (name, run) in [("fanotify", Watch::run as fn(&Watch)), ("pages", Watch::run_trace)].into_iter().take(1 + usize::from(traced)) {
             let read = Arc::clone(&watch);
-            let reader = std::thread::Builder::new().name(name.into()).spawn(move || run(&read));
+            let reader = std::thread::Builder::new().name(name.into()).spawn(move || {
+                let _prompt = Prompt::begin();
+                run(&read);
+            });
             readers.readers.push(reader.map_err(Errno::from)?);
         }
         Ok(readers)

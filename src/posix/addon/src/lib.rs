@@ -50,6 +50,7 @@ mod nodes;
 mod operate;
 mod operation;
 mod place;
+mod prompt;
 mod remove;
 mod settle;
 mod side_by_side;

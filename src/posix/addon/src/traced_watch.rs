@@ -5,6 +5,7 @@ use crate::fanotify::Watch;
 use crate::generation::{Generation, Part};
 use crate::mutex::lock;
 use crate::pending::Pending;
+use crate::prompt::Prompt;
 use crate::rescans::{FULL, Rescans, TRACE_LOST};
 use crate::taken::{record_rescans, resolve};
 use crate::trace::TakenTrace;
@@ -50,6 +51,8 @@ impl Watch {
     }
 
     fn begin(&self, most: usize) -> Result<Generation> {
+        // the threads that read wait for what is locked here
+        let _prompt = Prompt::begin();
         self.catch_up()?;
         // the marks first: what was modified has its pages in the trace by then
         let mut taken = {
