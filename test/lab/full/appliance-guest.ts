@@ -6,7 +6,7 @@ import { checkOutAppliance } from '../image/guest-image.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { APPLIANCE_VM } from '../vcsim.ts'
 import { PLUG_CONTROLLER } from './guest-disk-plug.ts'
-import { startGuest, type Guest } from './guest.ts'
+import { KERNEL_ARGUMENTS, startGuest, type Guest } from './guest.ts'
 import { installProduct } from './product.ts'
 
 export interface ApplianceGuest extends AsyncDisposable {
@@ -48,7 +48,7 @@ export async function startApplianceGuest(run: RunDirectory, built: string, line
   const guest = await startGuest(run, {
     name: 'appliance', memoryMib: MEMORY_MIB,
     arguments: [
-      '-kernel', kernel, '-initrd', initramfs, '-append', 'root=LABEL=appliance ro console=ttyS0,115200 quiet net.ifnames=0',
+      '-kernel', kernel, '-initrd', initramfs, '-append', `root=LABEL=appliance ro ${KERNEL_ARGUMENTS} net.ifnames=0`,
       '-device', 'pvscsi,id=own,addr=0x7', '-device', `pvscsi,id=${PLUG_CONTROLLER},addr=0x8`,
       '-drive', `if=none,id=root,file=${root},format=raw,cache=unsafe`, '-device', `scsi-hd,drive=root,bus=own.0,serial=${SERIAL},vendor=VMware,product=Virtual disk,ver=2.0`,
       '-netdev', `user,id=n0,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:${String(port)}-:${String(API_PORT)}`, '-device', `vmxnet3,netdev=n0,mac=${macOf(0)},addr=0x3,romfile=`,

@@ -28,6 +28,12 @@ export interface GuestHardware {
   arguments: readonly string[]
 }
 
+/**
+ * What each kernel is told that QEMU starts. The kernel's guards against the processor's leaks protect nothing under emulation, where they cost much: with
+ * them update-initramfs takes 360 s in the appliance, without 260 s.
+ */
+export const KERNEL_ARGUMENTS = 'console=ttyS0,115200 quiet mitigations=off'
+
 /** A socket's path may not be longer. */
 const MAX_SOCKET_PATH = 107
 const CONSOLE_TAIL = 3000
@@ -38,7 +44,7 @@ export async function startGuest(run: RunDirectory, o: GuestHardware, signal?: A
   for (const kind of ['console', 'shell', 'qmp']) await rm(file(kind), { force: true })
   if (file('console').length > MAX_SOCKET_PATH) throw new Error(`the folder of the project has too long a name for sockets: ${run.path}`)
   const child = await startProcess(run, `qemu-${o.name}`, 'qemu-system-x86_64', [
-    '-name', o.name, '-machine', 'pc', '-accel', 'tcg,thread=multi,tb-size=256', '-cpu', 'max', '-nodefaults', '-display', 'none', ...o.restarts === true ? [] : ['-no-reboot'],
+    '-name', o.name, '-machine', 'pc', '-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-nodefaults', '-display', 'none', ...o.restarts === true ? [] : ['-no-reboot'],
     '-smp', String(o.cpus ?? 2), '-m', String(o.memoryMib), '-device', 'virtio-rng-pci',
     '-serial', `file:${file('console')}`, '-serial', `unix:${file('shell')},server=on,wait=off`, '-qmp', `unix:${file('qmp')},server=on,wait=off`, ...o.arguments,
   ])

@@ -6,7 +6,7 @@ import { checkOutGuestSource, type GuestSourceLayout, type ImageVolume } from '.
 import type { RunDirectory } from '../run-directory.ts'
 import { APPLIANCE_HOST_NUMBER, type SourceLine } from './appliance-guest.ts'
 import { firmwareArguments } from './firmware.ts'
-import { startGuest, type Guest } from './guest.ts'
+import { KERNEL_ARGUMENTS, startGuest, type Guest } from './guest.ts'
 import { installProduct } from './product.ts'
 
 export interface SourceGuest extends AsyncDisposable {
@@ -78,6 +78,6 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
 }
 
 /** As the source's own menu has it. */
-const commandLine = ({ layout, prefix }: GuestSourceLayout): string => `root=${layout === 'lvm' ? '/dev/mapper/vg0-root' : `UUID=${prefix}-1ab0-4000-8000-000000000001`} ro console=ttyS0,115200 quiet`
+const commandLine = ({ layout, prefix }: GuestSourceLayout): string => `root=${layout === 'lvm' ? '/dev/mapper/vg0-root' : `UUID=${prefix}-1ab0-4000-8000-000000000001`} ro ${KERNEL_ARGUMENTS}`
 
 export const macOf = ({ prefix }: GuestSourceLayout, index: number): string => `52:54:00:${prefix.slice(4, 6)}:${prefix.slice(6, 8)}:1${String(index)}`
