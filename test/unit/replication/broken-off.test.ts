@@ -3,13 +3,12 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Clock } from '../../../src/clock/clock.ts'
-import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { AppError, isAppError } from '../../../src/errors/app-error.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import type { OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { propertyRuns } from '../../seed.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, changingMeanwhile, describe, metadata, mirroredTrees, path, SIGNAL, type LiveSource, type SourceOperation } from './live-source.ts'
+import { anyOperation, changingMeanwhile, describe, file, link, mirroredTrees, SIGNAL, write, type LiveSource, type SourceOperation } from './live-source.ts'
 
 /** A link whose other end applies what it got only when it is asked for something, and which ends at a batch: what was not applied by then is lost. */
 class LosingStream extends TreeStream {
@@ -91,9 +90,6 @@ async function breakOff({ first, rounds, stopAt, endsAt, goesOn }: Broken): Prom
   return broken
 }
 
-const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from('abc') }] })
-const write = (at: string): FileOperation => ({ kind: 'write', path: path(at), offset: 0, data: Buffer.from('x') })
-const link = (at: string, existing: string): FileOperation => ({ kind: 'link', path: path(at), existing: path(existing) })
 /** the second link finds no walk allowed, and its names are made one in the last cycle, for which no change of them is there any more */
 const WAITED = { first: [file('a'), file('c')], rounds: [[link('d', 'c')], [link('b', 'a')], [write('a')], [], [write('c')]] }
 

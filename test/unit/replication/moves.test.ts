@@ -6,7 +6,7 @@ import { createReplicator, type Replicator } from '../../../src/replication/repl
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, LARGE_BYTES, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
+import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 class CountingStream extends TreeStream {
@@ -20,8 +20,8 @@ class CountingStream extends TreeStream {
   count(kind: FileOperation['kind']): number { return this.counts.get(kind) ?? 0 }
 }
 
-const file = (at: string, text: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: LARGE_BYTES, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
 const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
+const large = (at: string, text: string): FileOperation => file(at, text, LARGE_BYTES)
 const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
 
 interface World { source: LiveSource, replica: MemoryTree, stream: CountingStream, findings: string[] }
@@ -54,7 +54,7 @@ async function replicates(world: World, steps: readonly (readonly SourceOperatio
   await createReplicator({ volumes: new Map([[0, tree]]), changes: source.changes, stream, clock: cyclesClock(Infinity).clock, keepsDeleted: () => keeps, report: () => undefined }).drain({}, SIGNAL)
 }
 
-const TREE = [directory('a'), directory('a/x'), file('a/x/q', 'one'), file('a/y', 'two'), directory('b'), file('b/y', 'three'), file('f', 'four'), file('g', 'five')]
+const TREE = [directory('a'), directory('a/x'), large('a/x/q', 'one'), large('a/y', 'two'), directory('b'), large('b/y', 'three'), large('f', 'four'), large('g', 'five')]
 
 const CASES: readonly { title: string, steps: SourceOperation[][] }[] = [
   { title: 'a renamed directory', steps: [[rename('a', 'c')]] },
@@ -105,7 +105,7 @@ void t.test('a file that was renamed and changed is moved, and what changed is s
 
 void t.test('a new object under the name of one that moved away is sent, and the other one moved', async t => {
   const world = await worldOf(TREE)
-  await replicates(world, [[], [rename('a', 'old'), directory('a'), file('a/y', 'new')]])
+  await replicates(world, [[], [rename('a', 'old'), directory('a'), large('a/y', 'new')]])
   t.same(await describe(world.replica), await describe(world.source.tree))
   t.equal(world.stream.count('file'), 1)
 })
@@ -120,15 +120,15 @@ void t.test('what the replica lacks is sent whole where it was moved to', async 
 
 void t.test('what a crash left in the limbo goes when replication begins', async t => {
   const world = await worldOf(TREE)
-  for (const operation of [directory('.landfall-limbo'), file('.landfall-limbo/3', 'left')]) await world.replica.apply(encodeOperation(operation), SIGNAL)
-  await replicates(world, [[file('n', 'new')]])
+  for (const operation of [directory('.landfall-limbo'), large('.landfall-limbo/3', 'left')]) await world.replica.apply(encodeOperation(operation), SIGNAL)
+  await replicates(world, [[large('n', 'new')]])
   const { failures } = await world.replica.apply(encodeOperation({ kind: 'link', path: path('there'), existing: path('.landfall-limbo/3') }), SIGNAL)
   t.equal(failures[0]?.errno, 'ENOENT')
 })
 
 /** A full tree, of which any path of the random changes is a part. */
 const RICH = ['a', 'b', 'c', 'd'].flatMap((top, at) => [
-  directory(top), at === 2 ? file(`${top}/x`, 'no directory') : directory(`${top}/x`), file(`${top}/y`, `y of ${top}`), file(`${top}/x/q`, `q of ${top}`),
+  directory(top), at === 2 ? large(`${top}/x`, 'no directory') : directory(`${top}/x`), large(`${top}/y`, `y of ${top}`), large(`${top}/x/q`, `q of ${top}`),
 ])
 const anyStep = fc.array(fc.oneof({ weight: 3, arbitrary: anyRename }, { weight: 2, arbitrary: anyOperation }), { maxLength: 5 })
 

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import fc from 'fast-check'
 import type { Clock } from '../../../src/clock/clock.ts'
-import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import { listingEntries } from '../../../src/wire/listing-codec.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, changingMeanwhile, cyclesClock, describe, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
+import { anyOperation, changingMeanwhile, cyclesClock, describe, file, link, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
@@ -52,11 +51,10 @@ t.test('for any tree and any changes, taken at once, in parts or given up for a 
 })
 
 t.test('a change that comes while links are settled is not lost when the run is aborted then', async t => {
-  const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from('abc') }] })
   for (let changeAt = 1; changeAt <= 12; changeAt++) {
     for (let stopAt = changeAt; stopAt <= changeAt + 8; stopAt++) {
       const { source, replica } = await mirroredTrees([file('a'), file('gone')])
-      await source.does({ kind: 'link', path: path('b'), existing: path('a') })
+      await source.does(link('b', 'a'))
       const { clock, signal, stop } = cyclesClock(2)
       let looks = 0
       let doing = false
@@ -80,8 +78,7 @@ t.test('a change that comes while links are settled is not lost when the run is 
 })
 
 t.test('a name that was given to a new object leaves the old object under its other name as it was', async () => {
-  const file = (at: string, text: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
-  const { source, replica } = await mirroredTrees([file('a', 'old'), { kind: 'link', path: path('b'), existing: path('a') }])
+  const { source, replica } = await mirroredTrees([file('a', 'old'), link('b', 'a')])
   await source.does({ kind: 'remove', path: path('b') })
   await source.does(file('b', 'new'))
   const stream = new TreeStream(new Map([[0, replica]]))
@@ -108,8 +105,7 @@ t.test('what a new name led to does not stay half made when the run is aborted t
 })
 
 t.test('what changed through a name that is gone is not written into another object, whose name it gets while it is looked for', async () => {
-  const file = (at: string): FileOperation => ({ kind: 'file', path: path(at), sizeBytes: 3, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(at) }] })
-  const { source, replica } = await mirroredTrees([file('one'), file('two'), { kind: 'link', path: path('still'), existing: path('two') }])
+  const { source, replica } = await mirroredTrees([file('one', 'one'), file('two', 'two'), link('still', 'two')])
   await source.tree.apply(encodeOperation({ kind: 'write', path: path('one'), offset: 0, data: Buffer.from('ONE') }), SIGNAL)
   for (const { inode } of listingEntries(await source.tree.look(path('one'), SIGNAL) ?? assert.fail())) source.changes.mark({ kind: 'object', volume: 0, inode, atMs: 1000 })
   const namesOf = source.changes.namesOf.bind(source.changes)
