@@ -20,9 +20,13 @@ export class LatencyHistogram {
     this.#total++
   }
 
-  /** The latency that this share (0..1) of the changes did not exceed; 0 when there were none. */
+  /** The latency that this share (0..1) of the changes did not exceed, never more than the longest; 0 when there were none. */
   percentile(share: number): number {
-    if (this.#total === 0) return 0
+    return Math.min(this.max, this.#middleOf(share))
+  }
+
+  /** Of the bucket that this share of the changes reaches into: it may be longer than all that is in it. */
+  #middleOf(share: number): number {
     let below = 0
     for (let at = 0; at < BUCKETS; at++) {
       below += this.#counts[at] ?? 0

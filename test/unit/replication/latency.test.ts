@@ -17,3 +17,14 @@ void t.test('what is older than the histogram knows counts as the oldest', async
   histogram.add(1e15)
   t.ok(histogram.percentile(0.5) > 24 * 3600_000)
 })
+
+void t.test('no share of the changes took longer than the longest of them', async t => {
+  const wrong: number[] = []
+  for (let ms = 1; ms <= 1000; ms++) {
+    const histogram = new LatencyHistogram()
+    histogram.add(ms)
+    const said = histogram.percentile(0.99)
+    if (said > ms || said < ms * 0.95 - 1) wrong.push(ms)
+  }
+  t.same(wrong, [])
+})
