@@ -31,20 +31,20 @@ export interface Standing { nice: number, isBehind: boolean }
 interface Limits { lowest: number, highest: number, maxBehindMs: number }
 
 /**
- * How the agent stands from now on. Pure.
+ * How the agent stands from now on: never before `lowest`. Pure.
  * @param found waitingPercent: how much of the time programs wait for a processor
  */
 export function nextStanding({ nice, isBehind }: Standing, { waitingPercent, work }: { waitingPercent: number, work: AgentWork }, { lowest, highest, maxBehindMs }: Limits): Standing {
-  if (work === 'drain') return { nice: Math.min(nice, lowest), isBehind: false }
-  if (work === 'other') return { nice: niceFor(waitingPercent, nice, { lowest, highest: Math.max(lowest, Math.min(highest, lowest + NICE_STEP)) }), isBehind: false }
-  if (work.behindMs() > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: Math.min(nice, lowest), isBehind: true }
+  if (work === 'drain') return { nice: lowest, isBehind: false }
+  if (work === 'other') return { nice: niceFor(waitingPercent, nice, { lowest, highest: Math.min(highest, lowest + NICE_STEP) }), isBehind: false }
+  if (work.behindMs() > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: lowest, isBehind: true }
   return { nice: highest, isBehind: false }
 }
 
 function niceFor(waitingPercent: number, nice: number, { lowest, highest }: { lowest: number, highest: number }): number {
   if (nice > highest) return highest
   if (waitingPercent >= SHORT_PERCENT) return highest
-  if (waitingPercent <= PLENTY_PERCENT) return Math.min(nice, lowest)
+  if (waitingPercent <= PLENTY_PERCENT) return lowest
   return nice
 }
 

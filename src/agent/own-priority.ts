@@ -8,14 +8,17 @@ import { getPriority, setPriority } from 'node:os'
 import { basename, join } from 'node:path'
 import { agentLog } from '../logging/logger.ts'
 
-/** A nice value of a group, or a weight: a file of the kernel, and how a step back by so much is written into it. */
-interface GroupFile { file: string, valueFor: (back: number) => number }
+/** A nice value of a group, or a weight: a file of the kernel, what it held at the start, and what a step back by so much makes of that. */
+interface GroupFile { file: string, start: number, stepped: (start: number, back: number) => number }
 
 const MAX_NICE = 19
 /** one nice step, in processor time against a neighbour (sched_prio_to_weight of the kernel) */
 const STEP_WEIGHT = 1.25
 /** of cpu.shares */
 const LEAST_SHARES = 2
+
+const steppedNice = (start: number, back: number): number => Math.min(MAX_NICE, start + back)
+const steppedShares = (start: number, back: number): number => Math.max(LEAST_SHARES, Math.round(start / STEP_WEIGHT ** back))
 
 export class OwnPriority {
   /** nice, as the agent was started */
@@ -34,9 +37,9 @@ export class OwnPriority {
       agentLog.debug({ err: error, nice }, 'the priority could not be set')
       return false
     }
-    for (const { file, valueFor } of this.#groups) {
+    for (const { file, start, stepped } of this.#groups) {
       try {
-        writeFileSync(file, String(valueFor(nice - this.lowest)))
+        writeFileSync(file, String(stepped(start, nice - this.lowest)))
       } catch (error) {
         agentLog.debug({ err: error, nice, file }, 'the priority of the group could not be set')
       }
@@ -50,7 +53,7 @@ function autogroup(self: string): GroupFile[] {
   const file = join(self, 'autogroup')
   const start = / nice (-?\d+)$/m.exec(textOf(file) ?? '')?.[1]
   if (start === undefined || sessionOf(self) !== process.pid) return []
-  return [{ file, valueFor: back => Math.min(MAX_NICE, Number(start) + back) }]
+  return [{ file, start: Number(start), stepped: steppedNice }]
 }
 
 /** Of the service that this process is, by either version of control groups; none where the service has no share of its own. */
@@ -58,21 +61,20 @@ function controlGroup(self: string, controlGroups: string): GroupFile[] {
   return (textOf(join(self, 'cgroup')) ?? '').split('\n').flatMap(line => {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
     if (!basename(path).endsWith('.service')) return []
-    if (controllers === '') return weightFile(join(controlGroups, path, 'cpu.weight.nice'), (start, back) => Math.min(MAX_NICE, start + back))
+    if (controllers === '') return weightFile(join(controlGroups, path, 'cpu.weight.nice'), steppedNice)
     if (!controllers.split(',').includes('cpu')) return []
-    return weightFile(join(controlGroups, controllers, path, 'cpu.shares'), (start, back) => Math.max(LEAST_SHARES, Math.round(start / STEP_WEIGHT ** back)))
+    return weightFile(join(controlGroups, controllers, path, 'cpu.shares'), steppedShares)
   })
 }
 
-function weightFile(file: string, valueFor: (start: number, back: number) => number): GroupFile[] {
-  const start = Number(textOf(file) ?? Number.NaN)
-  return Number.isNaN(start) ? [] : [{ file, valueFor: back => valueFor(start, back) }]
+function weightFile(file: string, stepped: GroupFile['stepped']): GroupFile[] {
+  const start = Number(textOf(file))
+  return Number.isNaN(start) ? [] : [{ file, start, stepped }]
 }
 
-/** The sixth field of stat: the second, in brackets, may hold anything. */
-function sessionOf(self: string): number | undefined {
-  const [, , , session] = textOf(join(self, 'stat'))?.split(') ').at(-1)?.split(' ') ?? []
-  return session === undefined ? undefined : Number(session)
+/** The sixth field of stat: the second, in brackets, may hold anything. NaN: it cannot be told. */
+function sessionOf(self: string): number {
+  return Number(textOf(join(self, 'stat'))?.split(') ').at(-1)?.split(' ')[3])
 }
 
 function textOf(file: string): string | undefined {

@@ -23,7 +23,6 @@ class ToldLoad implements FollowedLoad {
     const work = this.works.at(-1)
     return typeof work === 'object' ? work.behindMs : undefined
   }
-
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
