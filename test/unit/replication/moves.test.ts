@@ -6,7 +6,7 @@ import { createReplicator, type Replicator } from '../../../src/replication/repl
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
+import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 class CountingStream extends TreeStream {
@@ -70,8 +70,8 @@ const CASES: readonly { title: string, steps: SourceOperation[][] }[] = [
   { title: 'a renamed directory with a changed name in it', steps: [[rename('a', 'c'), { kind: 'metadata', path: path('c/y'), metadata: metadata(0o600) }, { kind: 'remove', path: path('c/x/q') }]] },
   { title: 'a directory renamed in each of several cycles', steps: [[rename('a', 'c')], [rename('c', 'd')], [rename('d', 'b/z')]] },
   { title: 'files rescued from a directory that was removed', steps: [[rename('a/y', 'y'), rename('a/x/q', 'q'), { kind: 'remove', path: path('a') }]] },
-  { title: 'a file given another name and then its first one taken', steps: [[{ kind: 'link', path: path('h'), existing: path('f') }, { kind: 'remove', path: path('f') }]] },
-  { title: 'a file with two names of which both are renamed', steps: [[{ kind: 'link', path: path('h'), existing: path('f') }], [], [rename('f', 'i'), rename('h', 'j')]] },
+  { title: 'a file given another name and then its first one taken', steps: [[link('h', 'f'), { kind: 'remove', path: path('f') }]] },
+  { title: 'a file with two names of which both are renamed', steps: [[link('h', 'f')], [], [rename('f', 'i'), rename('h', 'j')]] },
 ]
 
 for (const { title, steps } of CASES) {
@@ -87,7 +87,7 @@ for (const { title, steps } of CASES) {
 }
 
 void t.test('where deleted names stay, a renamed file or directory has its new name alone, and what was removed or left one of its names stays', async t => {
-  const world = await worldOf([...TREE, { kind: 'link', path: path('h'), existing: path('g') }])
+  const world = await worldOf([...TREE, link('h', 'g')])
   await replicates(world, [[], [rename('f', 'i'), rename('a', 'c')], [{ kind: 'remove', path: path('b/y') }, { kind: 'remove', path: path('h') }, { kind: 'remove', path: path('c/y') }], [rename('c', 'd')]], [], true)
   const replica = Object.keys(await describe(world.replica)).sort()
   t.same(replica, ['.', 'b', 'b/y', 'd', 'd/x', 'd/x/q', 'd/y', 'g', 'h', 'i'])
@@ -122,7 +122,7 @@ void t.test('what a crash left in the limbo goes when replication begins', async
   const world = await worldOf(TREE)
   for (const operation of [directory('.landfall-limbo'), large('.landfall-limbo/3', 'left')]) await world.replica.apply(encodeOperation(operation), SIGNAL)
   await replicates(world, [[large('n', 'new')]])
-  const { failures } = await world.replica.apply(encodeOperation({ kind: 'link', path: path('there'), existing: path('.landfall-limbo/3') }), SIGNAL)
+  const { failures } = await world.replica.apply(encodeOperation(link('there', '.landfall-limbo/3')), SIGNAL)
   t.equal(failures[0]?.errno, 'ENOENT')
 })
 

@@ -89,7 +89,7 @@ t.test('a name that was given to a new object leaves the old object under its ot
 t.test('what a new name led to does not stay half made when the run is aborted then and the name goes', async () => {
   for (let stopAt = 1; stopAt <= 20; stopAt++) {
     const { source, replica } = await mirroredTrees([{ kind: 'file', path: path('a'), sizeBytes: 5000, complete: true, metadata: metadata(0o644), extents: [{ offset: 4950, data: Buffer.from([0]) }] }, { kind: 'directory', path: path('c'), metadata: metadata(0o755) }])
-    await source.does({ kind: 'link', path: path('c/b'), existing: path('a') })
+    await source.does(link('c/b', 'a'))
     const { clock, signal, stop } = cyclesClock(2)
     let looks = 0
     const tree = changingMeanwhile(source.tree, async () => {
