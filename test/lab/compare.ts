@@ -6,8 +6,8 @@ import { access, mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { FixUpReport } from '../../src/domain/replica.ts'
-import { attachLoop, detachLoop } from './loop-devices.ts'
 import { TREECMP } from './paths.ts'
+import { placeOf, withLoops } from './places.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
 
@@ -45,14 +45,17 @@ export async function compareVolumes(run: RunDirectory, pairs: readonly VolumePa
   const result = await emptyComparison()
   for (const pair of pairs) {
     const sourceView = await mountSourceView(run, pair)
-    const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
     const replicaView = join(run.path, 'compare-replica')
     try {
-      await mountUntouched(replicaView, pair.partition === 0 ? loop.device : `${loop.device}p${String(pair.partition)}`, pair)
-      await compareViews(result, pair.mountPoint, sourceView, replicaView, changedOnPurpose)
+      await withLoops([await placeOf(pair.replicaDisk, pair.partition)], async ([device = '']) => {
+        try {
+          await mountUntouched(replicaView, device, pair)
+          await compareViews(result, pair.mountPoint, sourceView, replicaView, changedOnPurpose)
+        } finally {
+          await tool('umount', [replicaView], { allowedExitCodes: [32] })
+        }
+      }, { readOnly: true })
     } finally {
-      await tool('umount', [replicaView], { allowedExitCodes: [32] })
-      await detachLoop(loop)
       await tool('umount', [sourceView])
       await rm(copyOf(run))
       await rmdir(sourceView)

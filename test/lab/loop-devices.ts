@@ -1,19 +1,38 @@
 /** Loop devices with partition nodes. No udev makes the nodes here: partx does. */
+import { existsSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { partitionsOf } from './places.ts'
 import { tool } from './tool.ts'
 import { waitUntil } from './process-identity.ts'
 
 /** `file` as the kernel names it. */
 export interface LoopDevice { device: string, file: string }
 
-/** Attaches the image; partitions that it has become nodes (/dev/loopNpM). */
-export async function attachLoop(file: string, options: { readOnly?: boolean } = {}): Promise<LoopDevice> {
-  const { stdout } = await tool('losetup', ['--find', '--show', ...(options.readOnly === true ? ['--read-only'] : []), '--', file])
+const NODES_MS = 2000
+
+/**
+ * Attaches the image; partitions that it has become nodes (/dev/loopNpM).
+ * @throws {Error} with what partx says, when they do not within two seconds
+ */
+export async function attachLoop(file: string): Promise<LoopDevice> {
+  const { stdout } = await tool('losetup', ['--find', '--show', '--', file])
   const device = stdout.trim()
-  // a blank disk has no table yet: exit 1 is an answer
-  await tool('partx', ['--update', device], { allowedExitCodes: [1] })
-  return { device, file: await fileOf(device) ?? file }
+  const attached = { device, file: await fileOf(device) ?? file }
+  const expected = (await partitionsOf(file)).map(({ number }) => `${device}p${String(number)}`)
+  if (expected.length === 0) return attached
+  let said = ''
+  try {
+    // a scan of all devices by somebody else can keep one busy for a moment
+    await waitUntil(`the partitions of ${file} on ${device}`, NODES_MS, async () => {
+      said = (await tool('partx', ['--update', device], { allowedExitCodes: [1] })).stderr
+      return expected.every(node => existsSync(node))
+    })
+  } catch (error) {
+    await detachLoop(attached)
+    throw new Error(`${expected.join()} of ${file} did not appear: ${said}`, { cause: error })
+  }
+  return attached
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Changes one byte of one file on a replica's disk behind everybody's back: the comparison must find it, or it proves nothing. */
-import { mkdir, open, readFile, rmdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, open, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { VolumePair } from './compare.ts'
-import { attachLoop, detachLoop } from './loop-devices.ts'
+import { placeOf, withLoops } from './places.ts'
 import type { RunDirectory } from './run-directory.ts'
 import { tool } from './tool.ts'
 
@@ -10,21 +10,19 @@ import { tool } from './tool.ts'
 export async function spoilOneByte(run: RunDirectory, pair: VolumePair, path: string): Promise<void> {
   const view = join(run.path, 'spoil')
   await mkdir(view)
-  const loop = await attachLoop(pair.replicaDisk, { readOnly: true })
-  const device = pair.partition === 0 ? loop.device : `${loop.device}p${String(pair.partition)}`
-  let offset: number
-  try {
-    await tool('mount', ['-t', pair.type, '-o', pair.type === 'xfs' ? 'ro,norecovery,nouuid' : 'ro,noload', device, view])
-    const { stdout } = await tool('filefrag', ['-v', '-b512', join(view, path)])
-    const sector = /^\s*0:\s+0\.\.\s*\d+:\s+(\d+)\.\./m.exec(stdout)?.[1]
-    if (sector === undefined) throw new Error(`${path} has no block at its beginning`)
-    const start = pair.partition === 0 ? 0 : Number(await readFile(`/sys/class/block/${basename(device)}/start`, 'utf8'))
-    offset = (start + Number(sector)) * 512 + 10
-  } finally {
-    await tool('umount', [view], { allowedExitCodes: [32] })
-    await detachLoop(loop)
-    await rmdir(view)
-  }
+  const place = await placeOf(pair.replicaDisk, pair.partition)
+  const sector = await withLoops([place], async ([device = '']) => {
+    try {
+      await tool('mount', ['-t', pair.type, '-o', pair.type === 'xfs' ? 'ro,norecovery,nouuid' : 'ro,noload', device, view])
+      const { stdout } = await tool('filefrag', ['-v', '-b512', join(view, path)])
+      return /^\s*0:\s+0\.\.\s*\d+:\s+(\d+)\.\./m.exec(stdout)?.[1]
+    } finally {
+      await tool('umount', [view], { allowedExitCodes: [32] })
+    }
+  }, { readOnly: true })
+  await rmdir(view)
+  if (sector === undefined) throw new Error(`${path} has no block at its beginning`)
+  const offset = place.offsetBytes + Number(sector) * 512 + 10
   const disk = await open(pair.replicaDisk, 'r+')
   try {
     const byte = Buffer.alloc(1)

@@ -3,10 +3,11 @@ import { mkdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compareViews, emptyComparison, type Comparison } from '../compare.ts'
 import type { ImageVolume } from '../image/guest-image.ts'
+import { withLoops, type Place } from '../places.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { tool } from '../tool.ts'
 import { extractFat } from './fat.ts'
-import { fileSystemsOf, withLoops, type FoundFileSystem, type Place } from './image-places.ts'
+import { fileSystemsOf, type FoundFileSystem } from './image-places.ts'
 
 export interface ImageCheck { mountPoint: string, type: string, clean: boolean, output: string }
 

@@ -1,7 +1,7 @@
 /** The content of a FAT in an image, without a kernel that knows it. */
 import { mkdir } from 'node:fs/promises'
+import type { Place } from '../places.ts'
 import { tool } from '../tool.ts'
-import type { Place } from './image-places.ts'
 
 /** Directories have no times of their own there: all get the same. */
 export async function extractFat({ file, offsetBytes }: Place, to: string): Promise<void> {

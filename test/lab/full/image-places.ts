@@ -1,14 +1,8 @@
 /** Where file systems lie in disk images: in partitions, on whole disks, in logical volumes. Read with tools, without the product and without a device mapper. */
-import { z } from 'zod'
+import { partitionsOf, wholeImage, withLoops, type Place } from '../places.ts'
 import { tool } from '../tool.ts'
 
-/** Bytes of an image. */
-export interface Place { file: string, offsetBytes: number, sizeBytes: number }
-
 export interface FoundFileSystem extends Place { uuid: string, type: string }
-
-const Table = z.object({ partitiontable: z.object({ partitions: z.array(z.object({ start: z.number(), size: z.number() })).default([]) }) })
-const SECTOR_BYTES = 512
 
 /** All that is recognised in the images, by its UUID; physical volumes of LVM, too. */
 export async function fileSystemsOf(files: readonly string[]): Promise<FoundFileSystem[]> {
@@ -34,26 +28,10 @@ export async function checkGroups(files: readonly string[]): Promise<{ groups: n
   })
 }
 
-/** Gives `work` loop devices of the places, in their order. */
-export async function withLoops<T, P extends Place>(places: readonly P[], work: (devices: readonly string[], places: readonly P[]) => Promise<T>): Promise<T> {
-  const devices: string[] = []
-  try {
-    for (const { file, offsetBytes, sizeBytes } of places) {
-      devices.push((await tool('losetup', ['--find', '--show', '--offset', String(offsetBytes), '--sizelimit', String(sizeBytes), '--', file])).stdout.trim())
-    }
-    return await work(devices, places)
-  } finally {
-    for (const device of devices) await tool('losetup', ['--detach', device], { allowedExitCodes: [1] })
-  }
-}
-
 async function placesOf(file: string): Promise<Place[]> {
-  const whole = { file, offsetBytes: 0, sizeBytes: Number((await tool('stat', ['-c', '%s', file])).stdout) }
-  const { stdout, exitCode } = await tool('sfdisk', ['--json', file], { allowedExitCodes: [1] })
-  if (exitCode !== 0) return [whole]
-  const { partitions } = Table.parse(JSON.parse(stdout)).partitiontable
+  const partitions = await partitionsOf(file)
   // a FAT on a whole disk looks like an empty table
-  return partitions.length === 0 ? [whole] : partitions.map(({ start, size }) => ({ file, offsetBytes: start * SECTOR_BYTES, sizeBytes: size * SECTOR_BYTES }))
+  return partitions.length === 0 ? [await wholeImage(file)] : partitions
 }
 
 async function probe(place: Place): Promise<FoundFileSystem[]> {

@@ -3,9 +3,9 @@ import { chmod, copyFile, mkdir, readFile, realpath, rm, symlink, writeFile } fr
 import { join } from 'node:path'
 import { z } from 'zod'
 import { IMAGE_SCRIPTS, NODE, PROJECT } from '../paths.ts'
+import type { Place } from '../places.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import { tool } from '../tool.ts'
-import type { Place } from './image-places.ts'
 
 /** Where it is in a guest. */
 export const PRODUCT = '/opt/landfall'
