@@ -70,14 +70,6 @@ echo 5a7b00001ab04000800000000000c0de >"$M/etc/machine-id"
 printf 'nameserver 10.77.0.1\nsearch lab.test\n' >"$M/etc/resolv.conf"
 mkdir -p "$M/etc/systemd/network"
 printf '[Match]\nName=ens3\n\n[Network]\nAddress=10.77.0.11/24\nGateway=10.77.0.1\nDNS=10.77.0.1\nDomains=lab.test\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n' >"$M/etc/systemd/network/10-ens3.network"
-# guards against the processor's leaks protect nothing under emulation, and cost much
-cat >>"$M/etc/default/grub" <<'F'
-GRUB_TIMEOUT=0
-GRUB_CMDLINE_LINUX_DEFAULT="quiet mitigations=off"
-GRUB_CMDLINE_LINUX="console=ttyS0,115200"
-GRUB_TERMINAL="console serial"
-GRUB_DISABLE_OS_PROBER=true
-F
 
 bash "$here/zoo.sh" "$M/srv/zoo" ext4
 bash "$here/zoo.sh" "$M/data/zoo" xfs

@@ -114,14 +114,6 @@ mkdir -p "$M/etc/systemd/network"
 printf '[NetDev]\nName=bond0\nKind=bond\n\n[Bond]\nMode=active-backup\nMIIMonitorSec=100ms\n' >"$M/etc/systemd/network/10-bond0.netdev"
 for adapter in ens3 ens4; do printf '[Match]\nName=%s\n\n[Network]\nBond=bond0\n' $adapter >"$M/etc/systemd/network/10-$adapter.network"; done
 printf '[Match]\nName=bond0\n\n[Network]\nAddress=%s/24\nGateway=%s.1\nDNS=%s.1\nDomains=lab.test\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n' "$ADDRESS" "$NETWORK" "$NETWORK" >"$M/etc/systemd/network/20-bond0.network"
-# guards against the processor's leaks protect nothing under emulation, and cost much
-cat >>"$M/etc/default/grub" <<'F'
-GRUB_TIMEOUT=0
-GRUB_CMDLINE_LINUX_DEFAULT="quiet mitigations=off"
-GRUB_CMDLINE_LINUX="console=ttyS0,115200"
-GRUB_TERMINAL="console serial"
-GRUB_DISABLE_OS_PROBER=true
-F
 
 if [ "$FIRMWARE" = uefi ]; then
   mkdir "$M/boot/efi"
