@@ -156,7 +156,7 @@ async function sendRange(sending: FileSending, range: DataRange, findings: Findi
 async function readPiece(sending: FileSending, offset: number, lengthBytes: number, findings: Finding[], signal: AbortSignal): Promise<readonly OperationBatch[]> {
   const { file, path } = sending
   try {
-    return [await file.readWrite(offset, lengthBytes, signal)]
+    return [await file.readWrites([{ offset, lengthBytes }], signal)]
   } catch (error) {
     if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
   }
@@ -165,7 +165,7 @@ async function readPiece(sending: FileSending, offset: number, lengthBytes: numb
   for (let at = offset; at < offset + lengthBytes; at += BLOCK_BYTES) {
     const length = Math.min(BLOCK_BYTES, offset + lengthBytes - at)
     try {
-      pieces.push(await file.readWrite(at, length, signal))
+      pieces.push(await file.readWrites([{ offset: at, lengthBytes: length }], signal))
     } catch (error) {
       if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
       const last = unreadable.at(-1)

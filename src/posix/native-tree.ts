@@ -27,7 +27,7 @@ export interface NativeTree {
   openFile(tree: number, path: Buffer): Promise<{ fd: number, size: number }>
   closeFile(tree: number, fd: number): void
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
-  readWrite(fd: number, path: Buffer, offset: number, length: number, into: Buffer): Promise<number>
+  readWrites(fd: number, path: Buffer, ranges: readonly number[], into: Buffer): Promise<number>
   dataRanges(fd: number): Promise<number[]>
   settleRanges(fd: number, ranges: readonly number[]): Promise<number[]>
   hashBlocksOf(data: Buffer, block: number): Buffer

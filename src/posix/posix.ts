@@ -209,11 +209,15 @@ export async function readFile(fd: number, path: RelPath, offset: number, length
 export const WRITE_HEAD_BYTES = 20
 
 /**
- * The `write` operation for path of up to lengthBytes at offset, in `into`, which must have room for WRITE_HEAD_BYTES, the path and the data.
- * Resolves with its length: 0 at the end of the file. @throws {AppError} SOURCE_UNREADABLE
+ * The `write` operations for path of what the file has in the ranges, in `into`, which must have room for the data and, for each range, for WRITE_HEAD_BYTES
+ * and the path. Resolves with their length: 0 when all lie behind the end of the file. @throws {AppError} SOURCE_UNREADABLE when any cannot be read
  */
-export async function readWrite(fd: number, path: RelPath, offset: number, lengthBytes: number, into: Buffer): Promise<number> {
-  return await call(native.readWrite(fd, path, offset, lengthBytes, into), () => `read ${String(lengthBytes)} bytes at ${String(offset)} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+export async function readWrites(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[], into: Buffer): Promise<number> {
+  return await call(native.readWrites(fd, path, flat(ranges), into), () => `read ${ranges.map(({ offset, lengthBytes }) => `${String(lengthBytes)} bytes at ${String(offset)}`).join(', ')} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+}
+
+function flat(ranges: readonly { offset: number, lengthBytes: number }[]): number[] {
+  return ranges.flatMap(({ offset, lengthBytes }) => [offset, lengthBytes])
 }
 
 /** Runs of data of an open file, in order. @throws {AppError} SOURCE_UNREADABLE */
@@ -224,8 +228,7 @@ export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: n
 
 /** Writes the ranges' dirty pages back, then tells the size and the runs of data in them, in order. @throws {AppError} SOURCE_UNREADABLE */
 export async function settleRanges(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[]): Promise<{ sizeBytes: number, extents: { offset: number, lengthBytes: number }[] }> {
-  const flat = ranges.flatMap(({ offset, lengthBytes }) => [offset, lengthBytes])
-  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat), () => `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat(ranges)), () => `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
   return { sizeBytes, extents: Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 })) }
 }
 

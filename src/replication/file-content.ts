@@ -159,16 +159,45 @@ function differingRuns(ours: Buffer, theirs: Buffer, window: DataRange): DataRan
 }
 
 async function sendPieces(of: VolumeReplication, ranges: readonly Piece[], signal: AbortSignal): Promise<void> {
-  const pieces = ranges.flatMap(range => Array.from({ length: Math.ceil(range.lengthBytes / PIECE_BYTES) }, (_, i): Piece => {
-    const offset = range.offset + i * PIECE_BYTES
-    return { ...range, offset, lengthBytes: Math.min(PIECE_BYTES, range.offset + range.lengthBytes - offset) }
-  }))
-  for (let at = 0; at < pieces.length; at += READ_AT_ONCE) {
-    const group = pieces.slice(at, at + READ_AT_ONCE)
-    const read = await forEachAtOnce(group, async ({ file, path, offset, lengthBytes }) => ({ path, offset, data: await orUnreadable(of, path, async () => file.read(offset, lengthBytes, signal)) }))
-    // nothing where it shrank meanwhile
-    for (const { path, offset, data } of read) if (data !== undefined && data.length > 0) await of.sender.operation({ kind: 'write', path, offset, data }, signal)
+  const readings = readTogether(ranges)
+  for (let at = 0; at < readings.length; at += READ_AT_ONCE) {
+    const read = await forEachAtOnce(readings.slice(at, at + READ_AT_ONCE), async pieces => await readPieces(of, pieces, signal))
+    for (const batch of read.flat()) await of.sender.add(batch, signal)
   }
+}
+
+/** The ranges in pieces, and those of a file that are one call together: of one file, and no more data than the largest piece. */
+function readTogether(ranges: readonly Piece[]): Piece[][] {
+  const readings: Piece[][] = []
+  let bytes = 0
+  for (const range of ranges) {
+    for (let at = 0; at < range.lengthBytes; at += PIECE_BYTES) {
+      const piece = { ...range, offset: range.offset + at, lengthBytes: Math.min(PIECE_BYTES, range.lengthBytes - at) }
+      const last = readings.at(-1)
+      bytes += piece.lengthBytes
+      if (last?.[0]?.file === piece.file && bytes <= PIECE_BYTES) last.push(piece)
+      else {
+        readings.push([piece])
+        bytes = piece.lengthBytes
+      }
+    }
+  }
+  return readings
+}
+
+/** Pieces of one file. Where any cannot be read, each is tried by itself. */
+async function readPieces(of: VolumeReplication, pieces: readonly Piece[], signal: AbortSignal): Promise<OperationBatch[]> {
+  const [first] = pieces
+  if (first === undefined) return []
+  if (pieces.length > 1) {
+    try {
+      return [await first.file.readWrites(pieces, signal)]
+    } catch (error) {
+      if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+    }
+  }
+  const read = await Promise.all(pieces.map(async piece => await orUnreadable(of, piece.path, async () => await piece.file.readWrites([piece], signal))))
+  return read.filter(batch => batch !== undefined)
 }
 
 async function orUnreadable<T>(of: VolumeReplication, path: RelPath, read: () => Promise<T>): Promise<T | undefined> {

@@ -1,5 +1,6 @@
 /** Collects operations of one volume, in order, into batches worth sending. */
 import type { FileOperation } from '../domain/file-operation.ts'
+import { outgoingBodies } from '../wire/body-pool.ts'
 import { encodeOperation, joinBatches, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 
@@ -51,7 +52,10 @@ export class OperationSender {
     this.#waiting = []
     this.#bytes = 0
     if (first === undefined) return
-    await this.#stream.send(this.#volume, waiting.length === 1 ? first : joinBatches(waiting), signal)
+    const body = waiting.length === 1 ? first : joinBatches(waiting)
+    // what was copied together is not needed any more
+    if (body !== first) for (const batch of waiting) outgoingBodies.giveBack(batch)
+    await this.#stream.send(this.#volume, body, signal)
   }
 
   /** Everything added is applied when this resolves, so that a question to the replica sees it. @throws {AppError} LINK_LOST */

@@ -218,9 +218,12 @@ class MemoryFile implements SourceFile {
     return this.#node.data.read(offset, lengthBytes)
   }
 
-  async readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch> {
-    const data = await this.read(offset, lengthBytes, signal)
-    return encodeOperations(data.length === 0 ? [] : [{ kind: 'write', path: this.#path, offset, data }])
+  async readWrites(ranges: readonly DataRange[], signal: AbortSignal): Promise<OperationBatch> {
+    signal.throwIfAborted()
+    return encodeOperations(ranges.flatMap(({ offset, lengthBytes }) => {
+      const data = this.#node.data.read(offset, lengthBytes)
+      return data.length === 0 ? [] : [{ kind: 'write' as const, path: this.#path, offset, data }]
+    }))
   }
 
   async blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer> {

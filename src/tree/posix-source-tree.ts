@@ -144,9 +144,9 @@ class PosixSourceFile implements SourceFile {
     return await this.#use(signal, fd => posix.readFile(fd, this.#path, offset, lengthBytes))
   }
 
-  async readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch> {
-    const into = outgoingBodies.take(posix.WRITE_HEAD_BYTES + this.#path.length + lengthBytes)
-    const used = await this.#use(signal, fd => posix.readWrite(fd, this.#path, offset, lengthBytes, into))
+  async readWrites(ranges: readonly DataRange[], signal: AbortSignal): Promise<OperationBatch> {
+    const into = outgoingBodies.take(ranges.reduce((sum, { lengthBytes }) => sum + posix.WRITE_HEAD_BYTES + this.#path.length + lengthBytes, 0))
+    const used = await this.#use(signal, fd => posix.readWrites(fd, this.#path, ranges, into))
     return asOperationBatch(into.subarray(0, used))
   }
 

@@ -124,8 +124,11 @@ export interface SourceFile extends AsyncDisposable {
   extents(signal: AbortSignal): Promise<readonly DataRange[]>
   /** Reads up to length bytes at offset; shorter at the end of the file. @throws {AppError} SOURCE_UNREADABLE on a read error */
   read(offset: number, lengthBytes: number, signal: AbortSignal): Promise<Buffer>
-  /** The same as the operation `write` that puts it into the replica's file; empty at the end of the file. @throws {AppError} SOURCE_UNREADABLE */
-  readWrite(offset: number, lengthBytes: number, signal: AbortSignal): Promise<OperationBatch>
+  /**
+   * The same of several ranges, as the operations `write` that put it into the replica's file; none for what lies behind the end of the file.
+   * @throws {AppError} SOURCE_UNREADABLE when any of them cannot be read
+   */
+  readWrites(ranges: readonly DataRange[], signal: AbortSignal): Promise<OperationBatch>
   /** Strong hash (BLAKE3, 16 bytes each) of each block of blockBytes in the range, concatenated; holes hash as zeros without being read. */
   blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Writes back and cleans the range's pages, so that a later store through mmap is seen by capture again (capture.md). */

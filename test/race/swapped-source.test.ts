@@ -57,7 +57,7 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
           await tolerate(async () => {
             await using opened = await source.openFile(path, signal)
             sent(await opened.read(0, 65536, signal), 'opened')
-            sent(await opened.readWrite(0, 65536, signal), 'opened')
+            sent(await opened.readWrites([{ offset: 0, lengthBytes: 65536 }], signal), 'opened')
             sent(await opened.metadata(signal), 'opened')
           })
           await tolerate(async () => { sent(await source.readMetadata(path, signal), 'metadata') })

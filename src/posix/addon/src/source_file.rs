@@ -56,27 +56,36 @@ pub fn read_file(fd: i32, offset: f64, length: u32) -> AsyncTask<Background<Buff
     })
 }
 
-/// The `write` operation, for `path`, of up to `length` bytes at `offset`, written into `into`, which has 20 bytes more room than path and data
-/// take. Gives how many bytes it is: none at the end of the file.
+/// The `write` operations, for `path`, of what the file has in the ranges (offset, length: numbers in one row), written into `into`, which has for each
+/// 20 bytes more room than path and data take. Gives how many bytes they are together: a range behind the end of the file is none.
 #[napi]
-pub fn read_write(fd: i32, path: Buffer, offset: f64, length: u32, mut into: Buffer) -> AsyncTask<Background<u32>> {
+pub fn read_writes(fd: i32, path: Buffer, ranges: Vec<f64>, mut into: Buffer) -> AsyncTask<Background<u32>> {
     background(move || {
-        let mut head = Vec::with_capacity(32 + path.len());
-        begin(&mut head, WRITE, 0, &path, b"");
-        head.extend_from_slice(&(offset as u64).to_le_bytes());
-        let length_at = head.len();
-        let data_at = length_at + 4;
-        let room = into.get_mut(data_at..data_at + length as usize).ok_or(Errno(libc::EINVAL))?;
-        let got = read_into(fd, offset as u64, room)?;
-        if got == 0 {
-            return Ok(0);
+        let mut used = 0;
+        for [offset, length] in ranges.as_chunks::<2>().0 {
+            let room = into.get_mut(used..).ok_or(Errno(libc::EINVAL))?;
+            used += read_write(fd, &path, *offset as u64, *length as usize, room)?;
         }
-        into[..length_at].copy_from_slice(&head);
-        into[length_at..data_at].copy_from_slice(&(got as u32).to_le_bytes());
-        let end = data_at + got;
-        into[..4].copy_from_slice(&(end as u32 - 4).to_le_bytes());
-        Ok(end as u32)
+        Ok(used as u32)
     })
+}
+
+fn read_write(fd: RawFd, path: &[u8], offset: u64, length: usize, into: &mut [u8]) -> Result<usize> {
+    let mut head = Vec::with_capacity(32 + path.len());
+    begin(&mut head, WRITE, 0, path, b"");
+    head.extend_from_slice(&offset.to_le_bytes());
+    let length_at = head.len();
+    let data_at = length_at + 4;
+    let room = into.get_mut(data_at..data_at + length).ok_or(Errno(libc::EINVAL))?;
+    let got = read_into(fd, offset, room)?;
+    if got == 0 {
+        return Ok(0);
+    }
+    into[..length_at].copy_from_slice(&head);
+    into[length_at..data_at].copy_from_slice(&(got as u32).to_le_bytes());
+    let end = data_at + got;
+    into[..4].copy_from_slice(&(end as u32 - 4).to_le_bytes());
+    Ok(end)
 }
 
 /// Runs of data as pairs of numbers: offset, length.
