@@ -29,7 +29,7 @@ export interface NativeTree {
   readFile(fd: number, offset: number, length: number): Promise<Buffer>
   readWrites(fd: number, path: Buffer, ranges: readonly number[], into: Buffer): Promise<number>
   dataRanges(fd: number): Promise<number[]>
-  settleRanges(fd: number, ranges: readonly number[]): Promise<number[]>
+  openSettled(tree: number, paths: Buffer, ranges: readonly number[]): Promise<number[]>
   hashBlocksOf(data: Buffer, block: number): Buffer
   blockHashes(fd: number, offset: number, length: number, block: number): Promise<Buffer>
   blockHashesAt(tree: number, path: Buffer, offset: number, length: number, block: number): Promise<Buffer>

@@ -213,10 +213,11 @@ export const WRITE_HEAD_BYTES = 20
  * and the path. Resolves with their length: 0 when all lie behind the end of the file. @throws {AppError} SOURCE_UNREADABLE when any cannot be read
  */
 export async function readWrites(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[], into: Buffer): Promise<number> {
-  return await call(native.readWrites(fd, path, flat(ranges), into), () => `read ${ranges.map(({ offset, lengthBytes }) => `${String(lengthBytes)} bytes at ${String(offset)}`).join(', ')} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
+  return await call(native.readWrites(fd, path, flatRanges(ranges), into), () => `read ${ranges.map(({ offset, lengthBytes }) => `${String(lengthBytes)} bytes at ${String(offset)}`).join(', ')} of ${display(path)}`, () => 'SOURCE_UNREADABLE')
 }
 
-function flat(ranges: readonly { offset: number, lengthBytes: number }[]): number[] {
+/** Ranges as the addon takes them. For the typed faces of this folder. */
+export function flatRanges(ranges: readonly { offset: number, lengthBytes: number }[]): number[] {
   return ranges.flatMap(({ offset, lengthBytes }) => [offset, lengthBytes])
 }
 
@@ -224,12 +225,6 @@ function flat(ranges: readonly { offset: number, lengthBytes: number }[]): numbe
 export async function dataRanges(fd: number, path: RelPath): Promise<{ offset: number, lengthBytes: number }[]> {
   const pairs = await call(native.dataRanges(fd), () => `find the data of ${display(path)}`, () => 'SOURCE_UNREADABLE')
   return Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 }))
-}
-
-/** Writes the ranges' dirty pages back, then tells the size and the runs of data in them, in order. @throws {AppError} SOURCE_UNREADABLE */
-export async function settleRanges(fd: number, path: RelPath, ranges: readonly { offset: number, lengthBytes: number }[]): Promise<{ sizeBytes: number, extents: { offset: number, lengthBytes: number }[] }> {
-  const [sizeBytes = 0, ...pairs] = await call(native.settleRanges(fd, flat(ranges)), () => `write back ${display(path)}`, () => 'SOURCE_UNREADABLE')
-  return { sizeBytes, extents: Array.from({ length: pairs.length / 2 }, (_, i) => ({ offset: pairs[2 * i] ?? 0, lengthBytes: pairs[2 * i + 1] ?? 0 })) }
 }
 
 /** BLAKE3 of each block of data in memory, 16 bytes each; the last block may be shorter. On the main thread. */

@@ -10,7 +10,7 @@ import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
-import { forEachAtOnce, lookAtAll, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAtAll, metadataOfAll, openSettled, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
@@ -40,7 +40,7 @@ async function endOf(of: VolumeReplication, before: OperationBatch | undefined, 
 
 /** As endOf, of several: most are still what their paths name, and seen with one call. */
 async function endsOf(of: VolumeReplication, files: readonly { path: RelPath, inode: bigint, file: SourceFile, before: OperationBatch | undefined }[], signal: AbortSignal): Promise<OperationBatch[]> {
-  const seen = of.besideMirror ? [] : await of.tree.readMetadataAll(files.map(({ path }) => path), signal)
+  const seen = of.besideMirror ? [] : await metadataOfAll(of.tree, files.map(({ path }) => path), signal)
   return await forEachAtOnce([...files.entries()], async ([at, { inode, file, before }]) => {
     const one = seen[at]
     return one?.inode === inode && one.batch !== undefined ? one.batch : await endOf(of, before, file, signal)
@@ -84,23 +84,22 @@ interface Piece extends DataRange { file: SourceFile, path: RelPath }
  */
 async function updateOpened(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
   await using open = new AsyncDisposableStack()
-  const opened = await forEachAtOnce(files, async ({ path, inode, ranges = [EVERYWHERE] }) => {
-    const file = await openToRead(of, path, signal)
-    if (file === undefined) return undefined
-    if (open.disposed) {
-      // another of them has failed meanwhile
-      await file[Symbol.asyncDispose]()
-      return undefined
-    }
-    open.use(file)
-    return { path, inode, ranges, file, before: of.besideMirror ? await file.metadata(signal) : undefined }
+  const asked = files.map(({ path, inode, ranges = [EVERYWHERE] }) => ({ path, inode, ranges }))
+  const paths = files.map(({ path }) => path)
+  const before = of.besideMirror ? await metadataOfAll(of.tree, paths, signal) : undefined
+  const opened = (await openSettled(of, asked, signal)).map(one => (one === undefined ? undefined : { ...one, file: open.use(one.file) }))
+  const found = await lookAtAll(of.tree, paths, signal)
+  // those that are still what they were taken for
+  const named = asked.map((one, at) => {
+    const settled = opened[at]
+    const isNamed = found[at]?.inode === one.inode && (before === undefined || before[at]?.inode === one.inode)
+    return settled !== undefined && isNamed ? { ...one, ...settled, before: before?.[at]?.batch } : undefined
   })
-  const found = await lookAtAll(of.tree, files.map(({ path }) => path), signal)
-  const named = opened.map((one, at) => one !== undefined && found[at]?.inode === one.inode ? one : undefined)
-  const sent = await forEachAtOnce(named.filter(one => one !== undefined), async one => ({ ...one, ...await one.file.settleRanges(one.ranges, signal) }))
+  const sent = named.filter(one => one !== undefined)
   const sure: Piece[] = []
   const compared: Piece[] = []
-  for (const { path, ranges, file, sizeBytes, extents } of sent) {
+  for (const { path, ranges, file, extents } of sent) {
+    const { sizeBytes } = file
     await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
     const plan = sortOut(ranges, extents, sizeBytes)
     for (const hole of plan.holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)

@@ -4,7 +4,7 @@ import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { OrphanWalk } from '../tree/orphan-walk.ts'
 import { isAppError } from '../errors/app-error.ts'
-import type { SourceFile, SourceTree } from '../tree/source-tree.ts'
+import type { DataRange, SeenMetadata, SettledFile, SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { LinkGroups } from './link-groups.ts'
@@ -99,6 +99,24 @@ export async function forEachAtOnce<Item, Answer>(items: readonly Item[], one: (
   const answers: Answer[] = []
   for (let at = 0; at < items.length; at += AT_ONCE) answers.push(...await Promise.all(items.slice(at, at + AT_ONCE).map(one)))
   return answers
+}
+
+/** The metadata of all the paths. */
+export async function metadataOfAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
+  const seen: (SeenMetadata | undefined)[] = []
+  while (seen.length < paths.length) seen.push(...await tree.readMetadataAll(paths.slice(seen.length), signal))
+  return seen
+}
+
+/** As openToRead, of several, each cleaned in its ranges. */
+export async function openSettled(of: VolumeReplication, files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | undefined)[]> {
+  const opened = await of.tree.openSettled(files, signal)
+  return opened.map((one, at) => {
+    if (!isAppError(one)) return one
+    const { path } = files[at] ?? {}
+    if (path !== undefined && one.code !== 'SOURCE_MISSING') of.findings.push(unreadable(path, one.message))
+    return undefined
+  })
 }
 
 /** Opens a file; dispose to close (a frozen tree puts the closing off). Undefined for one that is gone, or cannot be opened, which is a finding. */

@@ -8,7 +8,7 @@ import { encodeListing, listingEntries, type DirectoryDigest, type ListedObject,
 import { asOperationBatch, decodeOperations, encodeOperation, encodeOperations, joinBatches, type OperationBatch } from '../wire/operation-codec.ts'
 import { lookEach, readMetadataOfEach } from './look-each.ts'
 import { keyOf, MemoryNodes, Refusal, type MemoryNode } from './memory-node.ts'
-import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SettledFile, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { ApplyFailure, ApplyResult, TargetTree } from './target-tree.ts'
 import { unreadFinding } from './unread.ts'
 
@@ -133,11 +133,23 @@ export class MemoryTree implements SourceTree, TargetTree {
     return { batch: joinBatches(batches), directories: read, findings: [] }
   }
 
-  async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
+  async openFile(path: RelPath, signal: AbortSignal): Promise<MemoryFile> {
     signal.throwIfAborted()
     const node = this.#nodes.find(path)
     if (node?.type !== 'file') throw new AppError('SOURCE_MISSING', `cannot open ${display(path)}: ENOENT`)
     return new MemoryFile(path, node)
+  }
+
+  async openSettled(files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | AppError)[]> {
+    return await Promise.all(files.map(async ({ path, ranges }) => {
+      try {
+        const file = await this.openFile(path, signal)
+        return { file, extents: file.within(ranges) }
+      } catch (error) {
+        if (error instanceof AppError) return error
+        throw error
+      }
+    }))
   }
 
   async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {
@@ -235,15 +247,14 @@ class MemoryFile implements SourceFile {
     signal.throwIfAborted()
   }
 
-  async settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }> {
-    signal.throwIfAborted()
+  /** the runs of data in the ranges */
+  within(ranges: readonly DataRange[]): DataRange[] {
     const { data } = this.#node
-    const extents = ranges.flatMap(({ offset, lengthBytes }) => data.ranges().flatMap(run => {
+    return ranges.flatMap(({ offset, lengthBytes }) => data.ranges().flatMap(run => {
       const from = Math.max(offset, run.offset)
       const to = Math.min(offset + lengthBytes, run.offset + run.lengthBytes)
       return from < to ? [{ offset: from, lengthBytes: to - from }] : []
     }))
-    return { sizeBytes: data.sizeBytes, extents }
   }
 
   async metadata(signal: AbortSignal): Promise<OperationBatch> {

@@ -1,13 +1,15 @@
 /** SourceTree of a directory of this machine, read through the addon. */
 import type { Finding } from '../domain/finding.ts'
 import { childPath, display, type RelPath } from '../domain/rel-path.ts'
+import { AppError } from '../errors/app-error.ts'
 import { lookAll, readMetadataAll } from '../posix/looks.ts'
 import * as posix from '../posix/posix.ts'
+import { openSettled } from '../posix/settled.ts'
 import { outgoingBodies } from '../wire/body-pool.ts'
 import { asListingPage, ListingEntry, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
 import { unreadFinding } from './unread.ts'
-import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SettledFile, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
 /** Opens a directory as a source. @throws {AppError} SOURCE_MISSING when there is no such directory, SOURCE_UNREADABLE */
 export async function openPosixSourceTree(path: string | Buffer, signal: AbortSignal): Promise<SourceTree> {
@@ -90,6 +92,16 @@ class PosixSourceTree implements SourceTree {
     return new PosixSourceFile(this.#tree, fd, path, sizeBytes)
   }
 
+  async openSettled(files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | AppError)[]> {
+    signal.throwIfAborted()
+    const opened = await openSettled(this.#tree, files)
+    return files.map(({ path }, i) => {
+      const one = opened[i]
+      if (one === undefined || one instanceof AppError) return one ?? new AppError('SOURCE_UNREADABLE', `${display(path)} was not opened`)
+      return { file: new PosixSourceFile(this.#tree, one.fd, path, one.sizeBytes), extents: one.extents }
+    })
+  }
+
   async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {
     signal.throwIfAborted()
     const batch = await posix.readMetadata(this.#tree, path)
@@ -156,10 +168,6 @@ class PosixSourceFile implements SourceFile {
 
   async clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void> {
     await this.#use(signal, fd => posix.cleanRange(fd, this.#path, offset, lengthBytes))
-  }
-
-  async settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }> {
-    return await this.#use(signal, fd => posix.settleRanges(fd, this.#path, ranges))
   }
 
   async metadata(signal: AbortSignal): Promise<OperationBatch> {

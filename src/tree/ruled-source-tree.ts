@@ -6,7 +6,7 @@ import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import { AppError } from '../errors/app-error.ts'
 import { encodeListing, keptEntries, listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { encodeOperations, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
-import type { DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
+import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SettledFile, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 import type { DirectoryRules, VolumeRules } from './volume-rules.ts'
 
 /** Directories that are looked into at once to see whether they hold anything that the rules keep out. */
@@ -79,8 +79,13 @@ class RuledSourceTree implements SourceTree {
   }
 
   async openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile> {
-    if (!this.#isSeen(path, false)) throw new AppError('SOURCE_MISSING', `${display(path)} is kept out by the rules`)
+    if (!this.#isSeen(path, false)) throw keptOut(path)
     return await this.#tree.openFile(path, signal)
+  }
+
+  async openSettled(files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | AppError)[]> {
+    const opened = (await this.#tree.openSettled(files.filter(({ path }) => this.#isSeen(path, false)), signal)).values()
+    return files.map(({ path }) => (this.#isSeen(path, false) ? opened.next().value : undefined) ?? keptOut(path))
   }
 
   async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {
@@ -144,6 +149,10 @@ class RuledSourceTree implements SourceTree {
     }
     return { ...whole, page: seen(whole.page, rules), left }
   }
+}
+
+function keptOut(path: RelPath): AppError {
+  return new AppError('SOURCE_MISSING', `${display(path)} is kept out by the rules`)
 }
 
 /** The page itself when all its entries are in. */

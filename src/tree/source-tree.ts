@@ -5,6 +5,7 @@
  */
 import type { RelPath } from '../domain/rel-path.ts'
 import type { Finding } from '../domain/finding.ts'
+import type { AppError } from '../errors/app-error.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
 import type { ListingEntry, ListingPage } from '../wire/listing-codec.ts'
 
@@ -92,6 +93,11 @@ export interface SourceTree extends AsyncDisposable {
   readDirectories(directories: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<DirectoriesRead>
   /** Opens a regular file for reading in pieces. @throws {AppError} SOURCE_MISSING when it is gone or no regular file, SOURCE_UNREADABLE */
   openFile(path: RelPath, signal: AbortSignal): Promise<SourceFile>
+  /**
+   * Opens several, and cleans these ranges of them as `clean` does; then tells their sizes, and the runs of data that lie in the ranges, in order. A size counts
+   * whatever was written to the ranges before the call. Ranges may reach behind the end. What cannot be had of one is its error, as of `openFile`.
+   */
+  openSettled(files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | AppError)[]>
   /** Operation `metadata` for path as it is now, or undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
   readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
   /**
@@ -133,13 +139,11 @@ export interface SourceFile extends AsyncDisposable {
   blockHashes(offset: number, lengthBytes: number, blockBytes: number, signal: AbortSignal): Promise<Buffer>
   /** Writes back and cleans the range's pages, so that a later store through mmap is seen by capture again (capture.md). */
   clean(offset: number, lengthBytes: number, signal: AbortSignal): Promise<void>
-  /**
-   * Cleans these ranges as `clean` does, then tells the size of the file, and the runs of data that lie in them, in order. The size counts
-   * whatever was written to the ranges before the call. Ranges may reach behind the end.
-   */
-  settleRanges(ranges: readonly DataRange[], signal: AbortSignal): Promise<{ sizeBytes: number, extents: readonly DataRange[] }>
   /** The `metadata` operation for the file as it is now, encoded for path. */
   metadata(signal: AbortSignal): Promise<OperationBatch>
 }
+
+/** `file.sizeBytes` is its size when it was cleaned. */
+export interface SettledFile { file: SourceFile, extents: readonly DataRange[] }
 
 export interface DataRange { offset: number, lengthBytes: number }

@@ -8,6 +8,7 @@ import type { Change, ChangeSource } from '../../src/capture/change-source.ts'
 import { openFanotifyChangeSource, probeFanotify } from '../../src/capture/fanotify-change-source.ts'
 import { systemClock } from '../../src/clock/clock.ts'
 import { parseRelPath } from '../../src/domain/rel-path.ts'
+import { AppError } from '../../src/errors/app-error.ts'
 import { openPosixSourceTree } from '../../src/tree/posix-source-tree.ts'
 import { MOUNT_SKIP, mountLoop } from '../zoo/loop-file-system.ts'
 
@@ -111,9 +112,11 @@ for (const type of ['ext4', 'xfs'] as const) {
         const changes = await source.take(signal)
         for (const change of changes) {
           if (!('path' in change) || change.path.toString() !== 'busy') continue
-          await using file = await tree.openFile(parseRelPath(Buffer.from('busy')), signal)
           const ranges = change.kind === 'data' && change.ranges !== undefined ? change.ranges : [{ offset: 0, lengthBytes: 4 * MIB }]
-          const { extents } = await file.settleRanges(ranges, signal)
+          const [settled] = await tree.openSettled([{ path: parseRelPath(Buffer.from('busy')), ranges }], signal)
+          if (settled === undefined || settled instanceof AppError) throw settled ?? new Error('not opened')
+          await using file = settled.file
+          const { extents } = settled
           for (const { offset, lengthBytes } of extents) (await file.read(offset, lengthBytes, signal)).copy(shadow, offset)
         }
         return changes.length

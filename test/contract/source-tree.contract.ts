@@ -1,6 +1,7 @@
 /** What every SourceTree promises. */
 import t from 'tap'
 import { ROOT_PATH } from '../../src/domain/rel-path.ts'
+import { isAppError } from '../../src/errors/app-error.ts'
 import { listingEntries } from '../../src/wire/listing-codec.ts'
 import { decodeOperations } from '../../src/wire/operation-codec.ts'
 import { apply, directory, entry, fifo, file, link, METADATA, metadata, rel, symlink, xattr, type OpenPair } from '../zoo/tree-pair.ts'
@@ -70,11 +71,24 @@ export function sourceTreeContract(name: string, open: OpenPair, skip: string | 
   void t.test(`${name}: of changed ranges it tells the data that is in them, and the size of now`, { skip }, async t => {
     await using pair = await open()
     await apply(pair.target, file('f', 'x'.repeat(8192)))
-    await using opened = await pair.source.openFile(rel('f'), signal)
-    await apply(pair.target, { kind: 'write', path: rel('f'), offset: 65536, data: Buffer.alloc(5000, 1) })
+    await apply(pair.target, { kind: 'write', path: rel('f'), offset: 65536, data: Buffer.alloc(5000, 1) }, directory('d'), file('d/f', 'abc'))
     const ranges = [{ offset: 4096, lengthBytes: 40960 }, { offset: 65536, lengthBytes: Number.MAX_SAFE_INTEGER - 65536 }]
-    t.same(await opened.settleRanges(ranges, signal), { sizeBytes: 70536, extents: [{ offset: 4096, lengthBytes: 4096 }, { offset: 65536, lengthBytes: 5000 }] })
-    t.same(await opened.settleRanges([{ offset: 1 << 30, lengthBytes: 4096 }], signal), { sizeBytes: 70536, extents: [] })
+    const opened = await pair.source.openSettled([
+      { path: rel('f'), ranges }, { path: rel('gone'), ranges }, { path: rel('d/f'), ranges: [{ offset: 0, lengthBytes: 2 }] }, { path: rel('d'), ranges: [] },
+      { path: rel('f'), ranges: [{ offset: 1 << 30, lengthBytes: 4096 }] }, { path: rel('d/f'), ranges: [] },
+    ], signal)
+    const told: unknown[] = []
+    for (const one of opened) {
+      if (isAppError(one)) told.push(one.code)
+      else {
+        told.push([one.file.sizeBytes, ...one.extents], (await one.file.read(0, 1, signal)).toString())
+        await one.file[Symbol.asyncDispose]()
+      }
+    }
+    t.same(told, [
+      [70536, { offset: 4096, lengthBytes: 4096 }, { offset: 65536, lengthBytes: 5000 }], 'x', 'SOURCE_MISSING', [3, { offset: 0, lengthBytes: 2 }], 'a', 'SOURCE_MISSING',
+      [70536], 'x', [3], 'a',
+    ])
   })
 
   void t.test(`${name}: many names are looked at in one call, and their metadata is that of one by one`, { skip }, async t => {

@@ -239,6 +239,7 @@ export function changingMeanwhile(tree: SourceTree, next: () => Promise<void>): 
     read: async (paths, options, signal) => { await next(); return await tree.read(paths, options, signal) },
     readDirectories: async (directories, options, signal) => { await next(); return await tree.readDirectories(directories, options, signal) },
     openFile: async (at, signal) => { await next(); return await tree.openFile(at, signal) },
+    openSettled: async (files, signal) => { await next(); return await tree.openSettled(files, signal) },
     keepOpen: async keep => tree.keepOpen(keep),
     [Symbol.asyncDispose]: async () => undefined,
   }
