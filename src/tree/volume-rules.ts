@@ -2,7 +2,7 @@
  * The rules of a job compiled for one volume: which of its names belong to the replica. What rules mean is told in `domain/rule.ts`. Pure;
  * a name costs the rules that can still match at its directory, each in time proportional to its pattern.
  */
-import { nameOf, parentOf, type RelPath } from '../domain/rel-path.ts'
+import { parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Rule } from '../domain/rule.ts'
 import { ANY_STEPS, matchesName, parsePattern, type Pattern, type PatternStep } from '../domain/rule-pattern.ts'
 
@@ -96,8 +96,9 @@ class CompiledRules implements VolumeRules {
   }
 
   at(directory: RelPath): DirectoryRules {
-    const state = this.#state(directory)
-    const prefix = directory.length === 0 ? '' : `${directory.toString('latin1')}/`
+    const at = directory.toString('latin1')
+    const state = this.#state(at)
+    const prefix = at === '' ? '' : `${at}/`
     return {
       reach: this.#reach(state, prefix), guards: this.#guards(state),
       place: (name, isDirectory) => {
@@ -109,7 +110,10 @@ class CompiledRules implements VolumeRules {
 
   placeOf(path: RelPath, isDirectory: boolean): Place {
     if (path.length === 0) return this.#root.included ? 'inside' : 'way'
-    return this.at(parentOf(path)).place(nameOf(path), isDirectory)
+    const key = path.toString('latin1')
+    const slash = key.lastIndexOf('/')
+    const state = this.#state(key.slice(0, Math.max(0, slash)))
+    return this.#isAllInside(state) ? 'inside' : this.#place(advanced(state, key.slice(slash + 1), isDirectory), key, isDirectory)
   }
 
   leavesAlone(place: Place): boolean {
@@ -121,6 +125,11 @@ class CompiledRules implements VolumeRules {
     if (found.place === 'excluded') return isWay ? 'way' : 'excluded'
     if (found.place === 'inside' || !this.#hasIncludes) return 'inside'
     return isDirectory && (isWay || this.#reach(found, `${key}/`) !== 'none') ? 'way' : 'unmatched'
+  }
+
+  /** Whatever is in the directory is inside: no rule looks at its name. */
+  #isAllInside({ included, excluded, filesExcluded, alive }: State): boolean {
+    return alive.length === 0 && !excluded && !filesExcluded && (included || !this.#hasIncludes)
   }
 
   #reach(state: State, prefix: string): Reach {
@@ -141,12 +150,13 @@ class CompiledRules implements VolumeRules {
     return false
   }
 
-  #state(directory: RelPath): State {
-    if (directory.length === 0) return this.#root
-    const key = directory.toString('latin1')
+  /** @param key of the directory, empty for the root */
+  #state(key: string): State {
+    if (key === '') return this.#root
     const known = this.#states.get(key)
     if (known !== undefined) return known
-    const state = advanced(this.#state(parentOf(directory)), nameOf(directory).toString('latin1'), true)
+    const slash = key.lastIndexOf('/')
+    const state = advanced(this.#state(key.slice(0, Math.max(0, slash))), key.slice(slash + 1), true)
     if (this.#states.size >= MAX_REMEMBERED) this.#states.clear()
     this.#states.set(key, state)
     return state
