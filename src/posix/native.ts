@@ -17,6 +17,8 @@ export interface NativeFileSystem {
   writeFlags(fd: number, wanted: number): Promise<void>
   /** Lets this process have so many descriptors open, or as many as it may; answers how many. */
   raiseDescriptorLimit(wanted: number): number
+  /** Gives the kernel back what is free in the heaps of the C library. */
+  trimMemory(): Promise<void>
 }
 
 /** All that the addon exports; a new family joins here. */

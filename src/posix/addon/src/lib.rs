@@ -44,6 +44,7 @@ mod window;
 mod apply;
 mod direct;
 mod mark;
+mod memory;
 mod names;
 mod newborn;
 mod nodes;
