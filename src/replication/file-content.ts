@@ -92,8 +92,9 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
   // those that are still what they were taken for
   const named = asked.map((one, at) => {
     const settled = opened[at]
-    const isNamed = found[at]?.inode === one.inode && (before === undefined || before[at]?.inode === one.inode)
-    return settled !== undefined && isNamed ? { ...one, ...settled, before: before?.[at]?.batch } : undefined
+    const seen = before?.[at]
+    const isNamed = found[at]?.inode === one.inode && (before === undefined || (seen?.inode === one.inode && seen.batch !== undefined))
+    return settled !== undefined && isNamed ? { ...one, ...settled, before: seen?.batch } : undefined
   })
   const sent = named.filter(one => one !== undefined)
   const sure: Piece[] = []
