@@ -34,8 +34,12 @@ export async function runVariant(name: string, o: { keep?: boolean, say: (line: 
   const variant = VARIANTS[name]
   if (variant === undefined) throw new Error(`there is no variant ${name}`)
   const { say } = o
+  const begunAt = performance.now()
   await using lab = await createFullLab({ sources: variant.sources, say, keepFiles: o.keep === true }, signal)
   const options = { onStep: say, onCommand: (typed: readonly string[]) => { say(`landfall ${typed.join(' ')}`) } }
+  const startedAt = performance.now()
   await prepare(lab, options, signal)
-  return await Promise.all(lab.sources.map(async source => await migrateGuest(lab, source, options, signal)))
+  const phasesMs = { start: Math.round(startedAt - begunAt), enrol: Math.round(performance.now() - startedAt) }
+  const results = await Promise.all(lab.sources.map(async source => await migrateGuest(lab, source, options, signal)))
+  return results.map(result => ({ ...result, phasesMs: { ...phasesMs, ...result.phasesMs } }))
 }

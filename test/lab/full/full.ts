@@ -92,6 +92,9 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
   const checks: Check[] = []
   const off = await waitUntil('the source to be off', OFF_MS, () => !source.guest.process.isRunning()).catch(() => false)
   checks.push({ check: 'source off', ok: off, detail: off ? 'the source switched itself off' : 'the source still runs' })
+  // beside all other checks: it mostly waits for a root that does not come
+  const withoutFixUps = off ? checkWithoutFixUp(lab.run, source, signal) : undefined
+  withoutFixUps?.catch(() => undefined) // awaited below
   const machine = lab.follower.machine(vm)
   await timed('checks', async () => {
     if (machine === undefined) { checks.push({ check: 'replica', ok: false, detail: 'the replica does not run any more' }); return }
@@ -102,7 +105,7 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
   await machine?.stop()
   const plan = ended.plan ?? raise('the job has no plan')
   const replicaDisks = plan.disks.map(disk => lab.vcsim.flatFileOf(disk.path))
-  const comparing = timed('compare', async () => {
+  const comparison = await timed('compare', async () => {
     say('comparing every byte and attribute of the frozen source\'s disks with those that were handed over')
     const pairs = await pairVolumes(source.directory, source.volumes, replicaDisks)
     for (const { mountPoint, type, clean, output } of await checkFileSystems(pairs)) checks.push({ check: `fsck ${mountPoint}`, ok: clean, detail: clean ? `${type} is clean` : output })
@@ -111,7 +114,7 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
     // what the agent has for itself never leaves its source
     return await compareImages(lab.run, pairs, [...changedOnPurpose(ended.fixUps), ...AGENT_PLACES.flatMap(place => [place, `${place}/`])])
   })
-  const [comparison] = await Promise.all([comparing, off ? checkWithoutFixUp(lab.run, source, signal).then(check => { checks.push(check) }) : undefined])
+  if (withoutFixUps !== undefined) checks.push(await withoutFixUps)
   for (const { phase, startedAtUtc, endedAtUtc } of ended.phases) {
     if (endedAtUtc !== undefined) phasesMs[`job-${phase}`] = (phasesMs[`job-${phase}`] ?? 0) + Date.parse(endedAtUtc) - Date.parse(startedAtUtc)
   }
