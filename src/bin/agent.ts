@@ -10,6 +10,7 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import { agentLog } from '../logging/logger.ts'
 import { startWithoutMaglev } from './no-maglev.ts'
+import { startSmall } from './start-small.ts'
 
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => { interrupted.abort() })
@@ -35,24 +36,6 @@ program.command('run').description('serve the appliance until a signal').option(
   await using agent = createAgent(await readAgentConfig(options.config))
   await agent.run(signal)
 })
-
-/** how many heaps glibc has for all threads; without, eight for each processor, each of which keeps what its busiest moment took */
-const HEAPS = { MALLOC_ARENA_MAX: '2' }
-
-/**
- * Becomes the same process with less room for V8's new objects, with a first look for old garbage after 24 MB instead of 128 or more, and with few
- * heaps for what is not V8's: all can only be said at its start. The agent is a guest on a customer's server; with two million files it takes
- * 183 MiB there instead of 220, and no longer (npm run bench -- mirror --works memory).
- */
-function startSmall(): void {
-  const flags = ['--max-semi-space-size=2', '--initial-old-space-size=24']
-  if (flags.every(flag => process.execArgv.includes(flag)) || process.execve === undefined) {
-    // nobody's whom the agent starts
-    for (const name of Object.keys(HEAPS)) Reflect.deleteProperty(process.env, name)
-    return
-  }
-  process.execve(process.execPath, [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)], { ...process.env, ...HEAPS })
-}
 
 program.command('describe').description('print what this source is, as JSON').option('--config <file>', 'configuration file').action(async (options: { config?: string }) => {
   await using agent = createAgent(await readAgentConfig(options.config))

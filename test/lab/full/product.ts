@@ -2,6 +2,7 @@
 import { chmod, copyFile, mkdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { SMALL_ENVIRONMENT, SMALL_FLAGS } from '../../../src/bin/start-small.ts'
 import { IMAGE_SCRIPTS, NODE, PROJECT } from '../paths.ts'
 import type { Place } from '../places.ts'
 import type { RunDirectory } from '../run-directory.ts'
@@ -17,8 +18,9 @@ const IMPORTS: Readonly<Record<Program, readonly string[]>> = {
   agent: ['commander', 'zod', 'pino', 'execa', '@peculiar/x509', 'reflect-metadata'],
   appliance: ['commander', 'zod', 'pino', 'execa', '@peculiar/x509', 'reflect-metadata', 'express', 'soap', 'axios', 'yaml'],
 }
-/** What the agent gives itself at its start: code is compiled for the same flags. */
-const FLAGS: Readonly<Record<Program, readonly string[]>> = { agent: ['--max-semi-space-size=2'], appliance: [] }
+/** What the agent would give itself, by starting twice: code is compiled for the same flags. */
+const FLAGS: Readonly<Record<Program, readonly string[]>> = { agent: SMALL_FLAGS, appliance: [] }
+const ENVIRONMENT: Readonly<Record<Program, Readonly<Record<string, string>>>> = { agent: SMALL_ENVIRONMENT, appliance: {} }
 const ADDON = ['landfall-posix.node', 'landfall-thaw']
 const UNITS = 'etc/systemd/system'
 const BUILD_MS = 300_000
@@ -46,7 +48,8 @@ export async function installProduct(run: RunDirectory, built: string, program: 
   await tool('cp', ['-rl', ...['dist', 'bin', 'package.json'].map(name => join(built, name)), to])
   await copyPackages(program, to)
   const start = join(to, 'bin', `landfall-${program}`)
-  await writeFile(start, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${PRODUCT}/cache\nexec ${PRODUCT}/bin/node ${FLAGS[program].join(' ')} ${PRODUCT}/dist/bin/${program}.js "$@"\n`)
+  const environment = Object.entries({ NODE_COMPILE_CACHE: `${PRODUCT}/cache`, ...ENVIRONMENT[program] }).map(([name, value]) => `${name}=${value}`).join(' ')
+  await writeFile(start, `#!/bin/sh\nexport ${environment}\nexec ${PRODUCT}/bin/node ${FLAGS[program].join(' ')} ${PRODUCT}/dist/bin/${program}.js "$@"\n`)
   await chmod(start, 0o755)
   await symlink(`${PRODUCT}/bin/landfall-${program}`, join(root, 'usr/local/sbin', `landfall-${program}`))
   await writeFile(join(root, UNITS, `landfall-${program}.service`), `[Unit]\nDescription=Landfall ${program}\nAfter=network-online.target\n\n[Service]\nExecStart=${PRODUCT}/bin/landfall-${program} run${program === 'appliance' ? ' --config /etc/landfall/appliance.json' : ''}\nRestart=on-failure\n\n[Install]\nWantedBy=multi-user.target\n`)
