@@ -25,24 +25,25 @@ pub fn open_settled(tree: u32, packed: Buffer, ranges: Vec<f64>) -> AsyncTask<Ba
             let path = path?;
             let ranges = next_ranges(&mut rest).ok_or(Errno(libc::EINVAL))?;
             // all are on their way before the first is waited for
-            opened.push(open(&tree, &mut parent, path).and_then(|file| sync(file.as_raw_fd(), &ranges, false).map(|()| (file, ranges))));
+            opened.push(open(&tree, &mut parent, path).map(|file| (sync(file.as_raw_fd(), &ranges, false), file, ranges)));
         }
         parent.close(&tree);
         let mut out = Vec::new();
         for one in opened {
             let before = out.len();
-            let settled = one.and_then(|(file, ranges)| {
+            let settled = one.and_then(|(begun, file, ranges)| {
                 out.push(f64::from(file.as_raw_fd()));
-                settle(file.as_raw_fd(), &ranges, &mut out).map(|()| file)
+                match begun.and_then(|()| settle(file.as_raw_fd(), &ranges, &mut out)) {
+                    Ok(()) => Ok(file.into_raw_fd()),
+                    Err(errno) => {
+                        tree.close(file);
+                        Err(errno)
+                    }
+                }
             });
-            match settled {
-                Ok(file) => {
-                    let _given_away = file.into_raw_fd();
-                }
-                Err(Errno(errno)) => {
-                    out.truncate(before);
-                    out.push(f64::from(-errno));
-                }
+            if let Err(Errno(errno)) = settled {
+                out.truncate(before);
+                out.push(f64::from(-errno));
             }
         }
         Ok(out)
@@ -59,7 +60,11 @@ fn next_ranges(rest: &mut &[f64]) -> Option<Vec<Range>> {
 fn open<'a>(tree: &Tree, parent: &mut Parent<'a>, path: &'a [u8]) -> Result<OwnedFd> {
     let (directory, _, name) = parent.of(tree, path)?;
     let (file, found) = open_file(directory, name)?;
-    if found.stx_size > SIZE_MAX { Err(Errno(libc::EFBIG)) } else { Ok(file) }
+    if found.stx_size > SIZE_MAX {
+        tree.close(file);
+        return Err(Errno(libc::EFBIG));
+    }
+    Ok(file)
 }
 
 fn sync(fd: RawFd, ranges: &[Range], wait: bool) -> Result<()> {
