@@ -1,6 +1,10 @@
 /** A process by id and start time, so that a number the kernel gave to somebody else is never taken for ours. Read from /proc. */
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
+
+const SETTLE_MS = 200
 
 /** "pid starttime", or undefined when no such process lives (a zombie does not). */
 export function identityOf(pid: number): string | undefined {
@@ -22,14 +26,21 @@ export function isAlive(identity: string): boolean {
 /** Whether this process holds `file` from now on: one process at a time does, and one that has died does not count. Remove it to let go. */
 export async function claim(file: string): Promise<boolean> {
   const me = identityOf(process.pid) ?? ''
+  const own = `${file}.${randomUUID()}`
   try {
-    await writeFile(file, me, { flag: 'wx' })
+    // with its content from the first moment: whoever found it empty would take it for that of a dead one
+    await writeFile(own, me)
+    await link(own, file)
     return true
   } catch {
     const other = await readFile(file, 'utf8').catch(() => undefined)
     if (other === undefined || isAlive(other)) return false // let go meanwhile, or held
-    await writeFile(file, me)
-    return true
+    await rename(own, file)
+    // of several that find it dead at once the last one has it
+    await setTimeout(SETTLE_MS)
+    return await readFile(file, 'utf8').catch(() => undefined) === me
+  } finally {
+    await rm(own, { force: true })
   }
 }
 
@@ -41,6 +52,6 @@ export async function waitUntil<T>(what: string, timeoutMs: number, condition: (
     const value = await condition()
     if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>
     if (Date.now() > end) throw new Error(`timed out after ${String(timeoutMs)} ms waiting for ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await setTimeout(50)
   }
 }
