@@ -6,7 +6,6 @@
 import type { Change, Move, ObjectIdentity } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
-import { AppError } from '../errors/app-error.ts'
 import type { SeenMetadata } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
@@ -15,7 +14,7 @@ import type { Placed } from './moving.ts'
 import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
 import { leadsThereToo, settleLinks } from './settle-links.ts'
-import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, metadataInParts, touchParent, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
 type EntryChange = Extract<PathChange, { kind: 'entry' }>
@@ -206,15 +205,12 @@ function lookForObject(of: VolumeReplication, inode: bigint): void {
 }
 
 async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[], signal: AbortSignal): Promise<void> {
-  for (let rest = named; rest.length > 0;) {
-    const asked = rest.slice(0, METADATA_AT_ONCE)
-    const seen = await of.tree.readMetadataAll(asked.map(({ path }) => path), signal)
-    if (seen.length === 0) throw new AppError('INTERNAL', 'a source tree has read the metadata of none of the names that it was given')
-    for (const [at, one] of seen.entries()) {
-      const name = asked[at]
+  let at = 0
+  for await (const part of metadataInParts(of.tree, named.map(({ path }) => path), signal)) {
+    for (const one of part) {
+      const name = named[at++]
       if (name !== undefined) await of.sender.add(metadataOf(of, name, one), signal)
     }
-    rest = rest.slice(seen.length)
   }
 }
 
@@ -234,8 +230,6 @@ function metadataOf(of: VolumeReplication, named: NamedObject, seen: SeenMetadat
   return seen.batch
 }
 
-/** names that one call is given */
-const METADATA_AT_ONCE = 1024
 /** names that are replaced together, or those of one directory more */
 const REPLACED_AT_ONCE = 1000
 

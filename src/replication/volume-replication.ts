@@ -3,7 +3,7 @@ import type { Finding } from '../domain/finding.ts'
 import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { OrphanWalk } from '../tree/orphan-walk.ts'
-import { isAppError } from '../errors/app-error.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
 import type { DataRange, SeenMetadata, SettledFile, SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
@@ -104,8 +104,21 @@ export async function forEachAtOnce<Item, Answer>(items: readonly Item[], one: (
 /** The metadata of all the paths. */
 export async function metadataOfAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
   const seen: (SeenMetadata | undefined)[] = []
-  while (seen.length < paths.length) seen.push(...await tree.readMetadataAll(paths.slice(seen.length), signal))
+  for await (const part of metadataInParts(tree, paths, signal)) seen.push(...part)
   return seen
+}
+
+/** names that one call is given */
+const METADATA_AT_ONCE = 1024
+
+/** The same in parts, in order, so that not all of it is held at once. */
+export async function* metadataInParts(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): AsyncGenerator<readonly (SeenMetadata | undefined)[], void, void> {
+  for (let at = 0; at < paths.length;) {
+    const part = await tree.readMetadataAll(paths.slice(at, at + METADATA_AT_ONCE), signal)
+    if (part.length === 0) throw new AppError('INTERNAL', 'a source tree has read the metadata of none of the names that it was given')
+    yield part
+    at += part.length
+  }
 }
 
 /** As openToRead, of several, each cleaned in its ranges. */

@@ -84,8 +84,9 @@ class RuledSourceTree implements SourceTree {
   }
 
   async openSettled(files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | AppError)[]> {
-    const opened = (await this.#tree.openSettled(files.filter(({ path }) => this.#isSeen(path, false)), signal)).values()
-    return files.map(({ path }) => (this.#isSeen(path, false) ? opened.next().value : undefined) ?? keptOut(path))
+    const isSeen = files.map(({ path }) => this.#isSeen(path, false))
+    const opened = (await this.#tree.openSettled(files.filter((_, i) => isSeen[i]), signal)).values()
+    return files.map(({ path }, i) => (isSeen[i] === true ? opened.next().value : undefined) ?? keptOut(path))
   }
 
   async readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined> {

@@ -133,11 +133,12 @@ class CompiledRules implements VolumeRules {
   }
 
   #reach(state: State, prefix: string): Reach {
+    if (this.#isAllInside(state)) return 'all'
     const some = this.#hasWaysBelow(prefix) ? 'some' : 'none'
     if (state.excluded) return some
     const included = !this.#hasIncludes || state.included
     if (!included && !state.filesIncluded && !state.alive.some(({ rule }) => !rule.exclude)) return some
-    return included && !state.filesExcluded && !state.alive.some(({ rule }) => rule.exclude) ? 'all' : 'some'
+    return 'some'
   }
 
   #guards(state: State): boolean {
