@@ -144,6 +144,14 @@ export const FixUpReport = z.object({
 })
 export type FixUpReport = z.infer<typeof FixUpReport>
 
+/** At what a screenshot was taken. */
+export const ScreenshotOf = z.enum(['cutover', 'test-cutover'])
+export type ScreenshotOf = z.infer<typeof ScreenshotOf>
+
+/** That what a VM's screen showed was kept; the image is beside the record. */
+export const Screenshot = z.object({ takenAtUtc: z.string(), bytes: z.number().int() })
+export type Screenshot = z.infer<typeof Screenshot>
+
 /** What a replica said after its first boot. */
 export const BootProof = z.object({
   hostName: z.string(),

@@ -37,6 +37,8 @@ export interface Hypervisor extends AsyncDisposable {
   powerState(vmId: string, signal: AbortSignal): Promise<PowerState>
   /** What the replica reported through its tools (guestinfo.landfall.boot), or undefined so far. */
   bootReport(vmId: string, signal: AbortSignal): Promise<BootProof | undefined>
+  /** What the VM shows on its screen now, as PNG of at most 16 MiB; undefined when it is off, or the server makes none. @throws {AppError} VSPHERE_NOT_FOUND, VSPHERE_FAULT */
+  screenshot(vmId: string, signal: AbortSignal): Promise<Buffer | undefined>
   /** Powers off, detaches the disks (their files stay), unregisters and removes the VM's own files; nothing when it is gone. */
   removeVm(vmId: string, signal: AbortSignal): Promise<void>
 }

@@ -15,7 +15,7 @@ export interface MemoryInventory {
 }
 
 interface MemoryDisk { path: string, sizeBytes: number, format: DiskFormat, holder: string | undefined }
-interface MemoryVm { id: string, name: string, jobId: string, disks: readonly string[], power: PowerState, boot?: BootProof }
+interface MemoryVm { id: string, name: string, jobId: string, disks: readonly string[], power: PowerState, boot?: BootProof, screen?: Buffer }
 
 const TIB = 2 ** 40
 const APPLIANCE_SLOTS = 59 // 4 controllers with 15 disks, without the appliance's own
@@ -136,6 +136,12 @@ export class MemoryHypervisor implements Hypervisor {
     return this.#vm(vmId).boot
   }
 
+  async screenshot(vmId: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    signal.throwIfAborted()
+    const { power, screen } = this.#vm(vmId)
+    return power === 'on' ? screen : undefined
+  }
+
   async removeVm(vmId: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     for (const path of this.#vms.get(vmId)?.disks ?? []) this.#hold(path, undefined)
@@ -149,6 +155,11 @@ export class MemoryHypervisor implements Hypervisor {
   /** For tests: what the replica's first boot reports. */
   reportBoot(vmId: string, proof: BootProof): void {
     this.#vm(vmId).boot = proof
+  }
+
+  /** For tests: what the VM shows while it is on. */
+  showScreen(vmId: string, png: Buffer): void {
+    this.#vm(vmId).screen = png
   }
 
   /** For tests: the disks that exist and who has them ('appliance', a VM's id, or undefined). */

@@ -1,16 +1,15 @@
-import axios from 'axios'
 import { z } from 'zod'
-import { AppError, isAppError } from '../errors/app-error.ts'
+import { AppError } from '../errors/app-error.ts'
 import { formatDatastorePath, type DatastorePath } from './datastore-path.ts'
+import { download } from './vsphere-download.ts'
 import { faultType } from './vsphere-faults.ts'
 import type { Site, SiteDatastore } from './vsphere-inventory.ts'
-import { readAnswer, ref, vim, type VimObject } from './vsphere-object.ts'
+import { readAnswer, vim, type VimObject } from './vsphere-object.ts'
 import type { VsphereSession } from './vsphere-session.ts'
 import { runTask } from './vsphere-task.ts'
 
 const MAX_DESCRIPTOR = 64 << 10 // bytes; a file that is longer is no descriptor
 const SECTOR = 512
-const FILE_TIMEOUT_MS = 30_000
 
 const SearchResult = z.object({ file: z.array(z.object({ path: z.string(), capacityKb: z.number().optional() })).optional() })
 
@@ -71,23 +70,10 @@ async function search(
 /** Some servers list disks without their size; every one has it in the descriptor file. */
 async function sizeInDescriptor(session: VsphereSession, site: Site, path: DatastorePath, signal: AbortSignal): Promise<number> {
   const doing = `read the descriptor of ${formatDatastorePath(path)}`
-  // A call first: file access knows no login, and this renews one that has ended.
-  await session.call('RetrieveServiceContent', ref('ServiceInstance', 'ServiceInstance'), {}, { signal, doing })
-  const { url, cookie, agent } = session.files
   const segments = [...path.folder === '' ? [] : path.folder.split('/'), path.file].map(encodeURIComponent)
-  const target = `${url}/${segments.join('/')}?dcPath=${encodeURIComponent(site.datacenterPath)}&dsName=${encodeURIComponent(path.datastore)}`
-  try {
-    const answer = await axios.get<string>(target, {
-      httpsAgent: agent, proxy: false, maxRedirects: 0, maxContentLength: MAX_DESCRIPTOR, responseType: 'text', transformResponse: (body: string) => body,
-      headers: { Cookie: cookie }, signal: AbortSignal.any([signal, AbortSignal.timeout(FILE_TIMEOUT_MS)]),
-    })
-    return sizeOfDescriptor(answer.data, doing)
-  } catch (error) {
-    signal.throwIfAborted()
-    if (isAppError(error)) throw error
-    // axios's error holds the request with the session's cookie.
-    throw new AppError('VSPHERE_FAULT', `cannot ${doing}: ${error instanceof Error ? error.message : 'no answer'}`)
-  }
+  const descriptor = await download(session, `/folder/${segments.join('/')}?dcPath=${encodeURIComponent(site.datacenterPath)}&dsName=${encodeURIComponent(path.datastore)}`, { signal, doing, maxBytes: MAX_DESCRIPTOR })
+  if (descriptor === undefined) throw new AppError('VSPHERE_FAULT', `cannot ${doing}: the server has no such file`)
+  return sizeOfDescriptor(descriptor.toString('utf8'), doing)
 }
 
 /** The sum of the extents ("RW 2048 VMFS …") in a descriptor, in bytes. */

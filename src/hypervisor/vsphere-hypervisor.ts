@@ -7,7 +7,7 @@ import { isAppError } from '../errors/app-error.ts'
 import { findAppliance, locate, readPlaces } from './vsphere-inventory.ts'
 import type { Ref } from './vsphere-object.ts'
 import { VsphereSession, type VsphereAddress } from './vsphere-session.ts'
-import { bootReport, createVm, power, powerState, removeVm } from './vsphere-vm.ts'
+import { bootReport, createVm, power, powerState, removeVm, screenshot } from './vsphere-vm.ts'
 
 /** Where to log in, and the name (or id) of the VM in which this appliance runs. */
 export interface VsphereTarget extends VsphereAddress { readonly applianceVm: string }
@@ -73,6 +73,10 @@ class VsphereHypervisor implements Hypervisor {
 
   async bootReport(vmId: string, signal: AbortSignal): Promise<BootProof | undefined> {
     return await bootReport(this.#vmWork(signal), vmId)
+  }
+
+  async screenshot(vmId: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    return await screenshot(this.#vmWork(signal), vmId)
   }
 
   async removeVm(vmId: string, signal: AbortSignal): Promise<void> {

@@ -80,10 +80,10 @@ export class VsphereSession implements AsyncDisposable {
   /** How often this session has logged in; another number than before = views and collectors of before are gone. */
   get logins(): number { return this.#logins }
 
-  /** The host and port spoken to, for the file access beside the API, which takes the same cookie. */
-  get files(): { readonly url: string, readonly cookie: string, readonly agent: VerifyingAgent } {
+  /** The server spoken to, for what it offers beside the API and gives to the same cookie. */
+  get site(): { readonly url: string, readonly cookie: string, readonly agent: VerifyingAgent } {
     const host = this.#address.host.includes(':') ? `[${this.#address.host}]` : this.#address.host
-    return { url: `https://${host}:${String(this.#address.port)}/folder`, cookie: this.#cookie.value, agent: this.#agent }
+    return { url: `https://${host}:${String(this.#address.port)}`, cookie: this.#cookie.value, agent: this.#agent }
   }
 
   /** Makes one call and answers with its normalised return value (undefined when it has none). */

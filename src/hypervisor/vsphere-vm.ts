@@ -5,6 +5,7 @@ import { hypervisorLog } from '../logging/logger.ts'
 import { formatDatastorePath, parseDatastorePath, samePath } from './datastore-path.ts'
 import type { NewVm, PowerState } from './hypervisor.ts'
 import { detachSpec, readVmDevices, refuseHeld, type DiskWork, type VmWork } from './vsphere-disks.ts'
+import { download } from './vsphere-download.ts'
 import { faultType } from './vsphere-faults.ts'
 import { deleteFile, deleteWithFolder, makeFolder } from './vsphere-files.ts'
 import { readDatastore, readNetworks, shownName, text } from './vsphere-inventory.ts'
@@ -17,6 +18,9 @@ const BOOT_KEY = 'guestinfo.landfall.boot'
 const POWER: Readonly<Record<string, PowerState>> = { poweredOn: 'on', poweredOff: 'off', suspended: 'suspended' }
 /** Kinds of files in layoutEx that hold data of disks. */
 const DISK_FILES = new Set(['diskDescriptor', 'diskExtent', 'digestDescriptor', 'digestExtent', 'diskReplicationState'])
+
+const MAX_SCREENSHOT = 16 << 20 // bytes; more than any screen
+const PNG_SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex')
 
 const Layout = z.array(z.object({ name: z.string(), type: z.string() }))
 const Options = z.array(z.object({ key: z.string(), value: z.unknown().optional() }))
@@ -94,6 +98,15 @@ export async function bootReport({ session, signal }: VmWork, vmId: string): Pro
     hypervisorLog.warn({ err: error, vmId }, 'the boot report of the replica cannot be read')
     return undefined
   }
+}
+
+/** See Hypervisor.screenshot. vCenter and hosts make it at `/screen`, of what the VM's display adapter shows; it leaves no file, as CreateScreenshot_Task does. */
+export async function screenshot(work: VmWork, vmId: string): Promise<Buffer | undefined> {
+  if (await powerState(work, vmId) !== 'on') return undefined
+  const doing = `take a screenshot of the VM ${vmId}`
+  const image = await download(work.session, `/screen?id=${encodeURIComponent(vmId)}`, { signal: work.signal, doing, maxBytes: MAX_SCREENSHOT })
+  if (image !== undefined && !image.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) throw new AppError('VSPHERE_FAULT', `cannot ${doing}: the server sent something else than a PNG`)
+  return image
 }
 
 /**

@@ -168,6 +168,15 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       t.equal(await hypervisor.powerState(id, soon()), 'off')
     })
 
+    test('a VM that is off has no screenshot, nor has one on a server that makes none, and one that is gone is VSPHERE_NOT_FOUND', async (t, hypervisor) => {
+      const id = await hypervisor.createVm({ plan: planOf('dark', [], 'dark'), disks: [], jobId: 'job-10' }, soon())
+      t.equal(await hypervisor.screenshot(id, soon()), undefined)
+      await hypervisor.power(id, 'on', soon())
+      t.equal(await hypervisor.screenshot(id, soon()), undefined)
+      await hypervisor.removeVm(id, soon())
+      await t.rejects(hypervisor.screenshot(id, soon()), { code: 'VSPHERE_NOT_FOUND' })
+    })
+
     test('removing a running VM powers it off and keeps the disks; removing it again does nothing', async (t, hypervisor) => {
       const disks = await attachedDisks(hypervisor, 2, 'removed')
       await hypervisor.detachDisks(disks, soon())

@@ -18,6 +18,8 @@ export class ScriptedHypervisor implements Hypervisor {
   readonly calls: string[] = []
   /** polls of a running VM before it reports; never, when it does not boot */
   bootsAfterPolls = 2
+  /** what a running VM shows; a server that makes no screenshots, when there is nothing */
+  screen: Buffer | undefined = Buffer.from('a screen')
   poweredOn: (vmName: string) => void = () => undefined
   readonly #volumes: MemoryVolumeStack
   readonly #hostName: string
@@ -114,6 +116,11 @@ export class ScriptedHypervisor implements Hypervisor {
     this.vms.set(vmId, { ...vm, polls: vm.polls + 1 })
     if (vm.polls + 1 < this.bootsAfterPolls) return undefined
     return { hostName: this.#hostName, systemState: 'running', failedUnits: [], addresses: [], scriptOutput: '', bootedAtUtc: '2026-01-01T00:00:00.000Z' }
+  }
+
+  async screenshot(vmId: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    this.#called('screenshot', signal)
+    return this.#vm(vmId).power === 'on' ? this.screen : undefined
   }
 
   async removeVm(vmId: string, signal: AbortSignal): Promise<void> {

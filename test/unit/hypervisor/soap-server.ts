@@ -9,7 +9,7 @@ import { makeCertificate } from '../../lab/certificate.ts'
 /** What the scripted server was sent. */
 export interface Received { readonly operation: string, readonly body: string, readonly cookie: string }
 /** An answer: the inside of the response element, a fault, or a whole HTTP answer. */
-export type Answer = string | { fault: string, text?: string, inner?: string } | { status: number, raw: string } | { headers: Record<string, string>, inner: string } | { end: 'hang' | 'reset' }
+export type Answer = string | { fault: string, text?: string, inner?: string } | { status: number, raw: string | Buffer } | { headers: Record<string, string>, inner: string } | { end: 'hang' | 'reset' }
 
 export interface SoapServer { readonly port: number, readonly thumbprint: string, readonly certificate: string, readonly received: Received[] }
 
@@ -26,7 +26,7 @@ const DEFAULTS: Readonly<Record<string, Answer>> = {
   Logout: '', DestroyPropertyCollector: '', DestroyView: '', CancelTask: '',
 }
 
-/** A TLS server that speaks as much SOAP as a script tells it: a function of the operation and how often it was called before. */
+/** A TLS server that speaks as much SOAP as a script tells it: a function of the operation, or the path of what is no SOAP, and how often it was called before. */
 export async function soapServer(t: Test, script: (operation: string, times: number, cookie: string) => Answer | undefined): Promise<SoapServer> {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-soap-'))
   const certificate = await makeCertificate(folder, 'soap')
@@ -34,7 +34,7 @@ export async function soapServer(t: Test, script: (operation: string, times: num
   const server = createServer({ key: certificate.key, cert: certificate.certificate }, (request, response) => {
     void (async () => {
       const body = await read(request)
-      const operation = /<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)/.exec(body)?.[1] ?? ''
+      const operation = /<(?:\w+:)?Body[^>]*>\s*<(?:\w+:)?(\w+)/.exec(body)?.[1] ?? request.url ?? ''
       const times = received.filter(r => r.operation === operation).length
       received.push({ operation, body, cookie: request.headers.cookie ?? '' })
       const answer = script(operation, times, request.headers.cookie ?? '') ?? DEFAULTS[operation] ?? { fault: 'MethodNotFound' }
@@ -55,7 +55,7 @@ export async function soapServer(t: Test, script: (operation: string, times: num
   return { port: portOf(server), thumbprint: certificate.thumbprint, certificate: certificate.certificate, received }
 }
 
-function answerText(operation: string, answer: Exclude<Answer, { end: string }>): { status: number, headers: Record<string, string>, text: string } {
+function answerText(operation: string, answer: Exclude<Answer, { end: string }>): { status: number, headers: Record<string, string>, text: string | Buffer } {
   if (typeof answer === 'string') return { status: 200, headers: {}, text: envelope(`<${operation}Response xmlns="urn:vim25">${answer}</${operation}Response>`) }
   if ('raw' in answer) return { status: answer.status, headers: {}, text: answer.raw }
   if ('fault' in answer) {
