@@ -16,6 +16,7 @@
  *   POST   /jobs/{job}/user-tasks           AddUserTask -> 202 JobView; its `userTasks` tell what became of it
  *   POST   /jobs/{job}/actions/{action}     -> 202 JobView; action is a JobAction; remove takes ?keepDisks=true
  *   GET    /jobs/{job}/history?after=0&limit=100   JobEventRecord[]
+ *   GET    /jobs/{job}/screenshot?of=cutover|test-cutover   image/png: what the replica's screen showed, see ScreenshotOf
  *   GET    /jobs/{job}/events               server-sent events, see JobStreamEvent; Last-Event-ID goes on behind that history event
  *
  * {source}, {vmware} and {job} take the id or the name. `source` and `vmware` of a JobView are names. Lists hold at most 1000 records.

@@ -8,7 +8,7 @@ import { OrphanPolicy } from './orphan.ts'
 import { MirrorProgress, ReplicationProgress } from './progress.ts'
 import { Quiesce } from './quiesce.ts'
 import { Rehearsal } from './rehearsal.ts'
-import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan } from './replica.ts'
+import { BootProof, BuiltReplica, FixUpReport, ReplicaPlan, Screenshot } from './replica.ts'
 import { MAX_RULES, Rule } from './rule.ts'
 import { DiskFormat } from './target.ts'
 import { TestCutover } from './test-cutover.ts'
@@ -152,6 +152,8 @@ export const Job = z.object({
   /** the last test cutover, beside the state */
   testCutover: TestCutover.optional(),
   proof: BootProof.optional(),
+  /** of the replica after its report at the last cutover, or before it was switched off because none came */
+  screenshot: Screenshot.optional(),
   /** how a removal was asked for */
   keepDisks: z.boolean().optional(),
   phases: z.array(PhaseTime),

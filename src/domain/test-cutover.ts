@@ -3,7 +3,7 @@
  * is not asked for anything. It stays until it is undone.
  */
 import { z } from 'zod'
-import { BootProof, FixUpReport } from './replica.ts'
+import { BootProof, FixUpReport, Screenshot } from './replica.ts'
 import { VirtualDisk } from './target.ts'
 
 export const TestCutover = z.object({
@@ -25,6 +25,8 @@ export const TestCutover = z.object({
   endedAtUtc: z.string().optional(),
   message: z.string().optional(),
   proof: BootProof.optional(),
+  /** of the VM when it had reported, or the time for that was up */
+  screenshot: Screenshot.optional(),
   /** what makes the copies boot, as it was done there */
   fixUps: FixUpReport.optional(),
 })

@@ -97,6 +97,7 @@ export const CODES = {
   NETWORK_NOT_FOUND: entry(404, 8, false, 'List the networks with "landfall vmware list" and map the adapter to one of them.'),
   VM_NAME_TAKEN: entry(409, 8, false, 'Choose another name for the replica, or remove the existing VM.'),
   // job
+  SCREENSHOT_NOT_FOUND: entry(404, 3, false, 'A screenshot is kept at a cutover or test cutover, where the VMware server makes one; see "landfall job show".'),
   JOB_NOT_FOUND: entry(404, 3, false, 'List the jobs with "landfall job list" and use one of the names shown.'),
   JOB_EXISTS: entry(409, 4, false, 'Choose another job name.'),
   JOB_TRANSITION_INVALID: entry(409, 4, false, 'Wait for the state in which this is offered; "landfall job show" lists the actions offered now.'),

@@ -23,7 +23,7 @@ import { transmitAsOrdered } from './transmitting.ts'
 import { finishUserTasks } from './user-tasks.ts'
 import { connectedSource } from './with-source.ts'
 
-export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times' | 'scripts'>
+export type CutoverSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times' | 'scripts' | 'store'>
 
 /** What a cutover has done, in order; written down before the effect that the next start must know of. */
 export type CutoverStep = 'draining' | 'frozen' | 'fixing-boot' | 'changing' | 'released' | 'creating-vm' | 'powering-on' | 'powered-on' | 'proved'

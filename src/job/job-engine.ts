@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { JobOptions, type CreateJob, type EditJob, type Job, type JobAction, type JobState } from '../domain/job.ts'
 import type { JobEventRecord } from '../domain/job.ts'
+import type { ScreenshotOf } from '../domain/replica.ts'
 import { checkBandwidthSchedule, checkTransmitSchedule } from '../domain/transmit-schedule.ts'
 import { MAX_USER_TASKS, type AddUserTask, type UserTask } from '../domain/user-task.ts'
 import { CODES } from '../errors/codes.ts'
@@ -145,6 +146,15 @@ export class JobEngine implements AsyncDisposable {
   /** Events after `sequence`, at most `limit`. @throws {AppError} JOB_NOT_FOUND */
   async history(idOrName: string, afterSequence: number, limit: number): Promise<readonly JobEventRecord[]> {
     return await this.#parts.store.events((await this.get(idOrName)).id, afterSequence, limit)
+  }
+
+  /** PNG of what the last VM of that kind showed. @throws {AppError} JOB_NOT_FOUND, SCREENSHOT_NOT_FOUND */
+  async screenshot(idOrName: string, of: ScreenshotOf): Promise<Uint8Array> {
+    const { id, name, screenshot, testCutover } = await this.get(idOrName)
+    const kept = of === 'cutover' ? screenshot : testCutover?.screenshot
+    const png = kept === undefined ? undefined : await this.#parts.store.screenshot(id, of)
+    if (png === undefined) throw new AppError('SCREENSHOT_NOT_FOUND', `there is no screenshot of the last ${of} of job ${name}`)
+    return png
   }
 
   /** The job now and after each change, and its history behind `afterSequence`; ends when the job is removed. @throws {AppError} JOB_NOT_FOUND */

@@ -1,11 +1,13 @@
 /** The job store in memory, for tests. Records go through JSON and the schema as on disk, so that nothing is shared with the caller. */
 import { Job, type JobEventRecord } from '../domain/job.ts'
+import type { ScreenshotOf } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
 import { MAX_JOBS, type JobStore } from './job-store.ts'
 
 export class MemoryJobStore implements JobStore {
   readonly #jobs = new Map<string, string>()
   readonly #events = new Map<string, JobEventRecord[]>()
+  readonly #screenshots = new Map<string, Uint8Array>()
   readonly #now: () => Date
 
   constructor(now: () => Date = () => new Date()) {
@@ -44,6 +46,14 @@ export class MemoryJobStore implements JobStore {
 
   async events(jobId: string, afterSequence: number, limit: number): Promise<readonly JobEventRecord[]> {
     return (this.#events.get(jobId) ?? []).filter(event => event.sequence > afterSequence).slice(0, limit)
+  }
+
+  async putScreenshot(jobId: string, of: ScreenshotOf, png: Uint8Array): Promise<void> {
+    this.#screenshots.set(`${of} ${jobId}`, Uint8Array.from(png))
+  }
+
+  async screenshot(jobId: string, of: ScreenshotOf): Promise<Uint8Array | undefined> {
+    return this.#screenshots.get(`${of} ${jobId}`)
   }
 
   /** Keeps what it holds: a test opens it again, as the file on disk would be. */

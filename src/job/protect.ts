@@ -13,7 +13,7 @@ import { transmitting } from './transmitting.ts'
 import { noteInterruptedTasks, withUserTasks } from './user-tasks.ts'
 import { withSource } from './with-source.ts'
 
-type ProtectSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'bootId' | 'scripts' | 'log' | 'times'>
+type ProtectSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'bootId' | 'scripts' | 'log' | 'times' | 'store'>
 
 /** Replicates; a test cutover that is wanted interrupts it while it needs the replica's disks, and is followed beside it afterwards. */
 export async function protect(seams: ProtectSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent | undefined> {

@@ -5,12 +5,13 @@ import type { BootProof } from '../domain/replica.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { SourceHold } from './hold-source.ts'
 import type { JobEvent } from './job-state.ts'
+import { keepScreenshot } from './keep-screenshot.ts'
 import { closePhase, openPhase, phaseStartMs } from './phases.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
 import { connectedSource } from './with-source.ts'
 
-type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes' | 'passphrases'>
+type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes' | 'passphrases' | 'store'>
 
 const POWER_OFF_MS = 60_000
 /** the downtime is measured as finely as this */
@@ -23,7 +24,7 @@ const POLL_MS = 1000
 export async function proveBoot(seams: ProofSeams, job: JobHandle, hold: SourceHold, signal: AbortSignal): Promise<void> {
   const nowUtc = new Date(seams.clock.now()).toISOString()
   await job.update({
-    cutoverSteps: [...new Set([...job.record.cutoverSteps, 'powered-on'])], phases: openPhase(job.record.phases, 'boot', nowUtc), activity: 'waiting for the replica to boot',
+    cutoverSteps: [...new Set([...job.record.cutoverSteps, 'powered-on'])], phases: openPhase(job.record.phases, 'boot', nowUtc), activity: 'waiting for the replica to boot', screenshot: undefined,
   })
   let proof: BootProof
   try {
@@ -59,6 +60,8 @@ export async function finishSource(seams: ProofSeams, job: JobHandle, signal: Ab
     await job.update({ health: 'warning', activity: message })
     await job.note('source-unfinished', message)
   }
+  // not before: the source waits for nothing that is only shown
+  await job.update({ screenshot: await keepScreenshot(seams, job, 'cutover', job.record.built?.vmId ?? '', signal) })
   return 'replica-booted'
 }
 
@@ -76,6 +79,8 @@ async function forget({ replica, volumes, passphrases, log }: ProofSeams, job: J
 export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: unknown): Promise<AppError> {
   const why = cause instanceof Error ? cause.message : String(cause)
   const vmName = job.record.plan?.vmName ?? ''
+  // two servers that serve have no time for it
+  const screenshot = isAppError(cause, 'SOURCE_THAWED') ? undefined : await keepScreenshot(seams, job, 'cutover', job.record.built?.vmId ?? '', AbortSignal.timeout(POWER_OFF_MS))
   let off = 'The replica was switched off'
   try {
     const signal = AbortSignal.timeout(POWER_OFF_MS)
@@ -88,8 +93,8 @@ export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: un
   await thawSource(seams, job)
   const nowUtc = new Date(seams.clock.now()).toISOString()
   // the replica wrote on its disks: they need a mirror before they equal the source again
-  await job.update({ captureEpoch: undefined, phases: closePhase(closePhase(job.record.phases, 'boot', nowUtc), 'downtime', nowUtc) })
-  await job.note('cutover-failed', `${why}. ${off}; the source runs on, nothing is lost. Look at the console of ${vmName}, correct the cause, then retry the job.`)
+  await job.update({ screenshot, captureEpoch: undefined, phases: closePhase(closePhase(job.record.phases, 'boot', nowUtc), 'downtime', nowUtc) })
+  await job.note('cutover-failed', `${why}. ${off}; the source runs on, nothing is lost. ${screenshot === undefined ? `Look at the console of ${vmName}` : `See its last screen with: landfall job screenshot ${job.record.name} --output FILE`}; correct the cause, then retry the job.`)
   return new AppError('BOOT_NOT_PROVEN', `${why}. ${off}; the source runs on.`, { cause })
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { openDatabase, readRecord, type Database } from '../database/database.ts'
 import { Job, JobEventRecord } from '../domain/job.ts'
+import type { ScreenshotOf } from '../domain/replica.ts'
 import { AppError } from '../errors/app-error.ts'
 import { MAX_JOBS, type JobStore } from './job-store.ts'
 
@@ -9,10 +10,12 @@ const MIGRATIONS = [`
   CREATE TABLE job (id TEXT PRIMARY KEY, name TEXT NOT NULL, removed INTEGER NOT NULL, created INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
   CREATE UNIQUE INDEX job_name ON job (name) WHERE removed = 0;
   CREATE TABLE job_event (job_id TEXT NOT NULL, sequence INTEGER NOT NULL, at_utc TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL,
-    PRIMARY KEY (job_id, sequence)) STRICT, WITHOUT ROWID`]
+    PRIMARY KEY (job_id, sequence)) STRICT, WITHOUT ROWID`, `
+  CREATE TABLE job_screenshot (job_id TEXT NOT NULL, of TEXT NOT NULL, png BLOB NOT NULL, PRIMARY KEY (job_id, of)) STRICT`]
 
 const Row = z.object({ json: z.string() })
 const EventRow = z.object({ job_id: z.string(), sequence: z.number(), at_utc: z.string(), kind: z.string(), message: z.string() })
+const ScreenshotRow = z.object({ png: z.instanceof(Uint8Array) })
 const Sequence = z.object({ last: z.number() })
 
 export class SqliteJobStore implements JobStore {
@@ -66,6 +69,15 @@ export class SqliteJobStore implements JobStore {
         const event = EventRow.parse(row)
         return { sequence: event.sequence, jobId: event.job_id, atUtc: event.at_utc, kind: event.kind, message: event.message }
       })
+  }
+
+  async putScreenshot(jobId: string, of: ScreenshotOf, png: Uint8Array): Promise<void> {
+    this.#database.prepare('INSERT INTO job_screenshot (job_id, of, png) VALUES (?, ?, ?) ON CONFLICT (job_id, of) DO UPDATE SET png = excluded.png').run(jobId, of, png)
+  }
+
+  async screenshot(jobId: string, of: ScreenshotOf): Promise<Uint8Array | undefined> {
+    const row = this.#database.prepare('SELECT png FROM job_screenshot WHERE job_id = ? AND of = ?').get(jobId, of)
+    return row === undefined ? undefined : ScreenshotRow.parse(row).png
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,10 +10,11 @@ import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { placedGroups, volumeIdOf } from '../storage/volume-stack.ts'
 import { abandonTest, changeTest, clearTest, testId, testOf, testPlan, UNDO } from './clear-test.ts'
 import { CollectedFindings } from './collect-findings.ts'
+import { keepScreenshot } from './keep-screenshot.ts'
 import { passphraseOf, planned } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
 
-type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times'>
+type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times' | 'store'>
 
 const POLL_MS = 2000
 
@@ -123,7 +124,8 @@ async function follow(seams: TestSeams, job: JobHandle, wanted: AbortController,
 }
 
 /** Until the VM reports, the time is up, or a person wants it undone. */
-async function awaitProof({ openHypervisor, clock, log, times }: TestSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+async function awaitProof(seams: TestSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const { openHypervisor, clock, log, times } = seams
   const { vmId = '', vmName, poweredOnAtUtc = '' } = testOf(job)
   let hypervisor: Hypervisor | undefined
   try {
@@ -132,7 +134,8 @@ async function awaitProof({ openHypervisor, clock, log, times }: TestSeams, job:
         hypervisor ??= await openHypervisor(job.record.vmware, signal)
         const proof = await hypervisor.bootReport(vmId, signal)
         if (proof !== undefined) {
-          await changeTest(job, { state: 'proved', proof, endedAtUtc: new Date(clock.now()).toISOString() })
+          const screenshot = await keepScreenshot(seams, job, 'test-cutover', vmId, signal)
+          await changeTest(job, { state: 'proved', proof, screenshot, endedAtUtc: new Date(clock.now()).toISOString() })
           await job.note('test-cutover', `the test VM ${vmName} reported as ${proof.hostName}, system state ${proof.systemState === '' ? 'unknown' : proof.systemState}. ${UNDO.replace('NAME', job.record.name)}`)
           return
         }
@@ -156,7 +159,8 @@ async function awaitProof({ openHypervisor, clock, log, times }: TestSeams, job:
   }
 
   async function fail(message: string): Promise<void> {
-    await changeTest(job, { state: 'failed', message, endedAtUtc: new Date(clock.now()).toISOString() })
+    const screenshot = await keepScreenshot(seams, job, 'test-cutover', vmId, signal)
+    await changeTest(job, { state: 'failed', message, screenshot, endedAtUtc: new Date(clock.now()).toISOString() })
     await job.note('test-cutover', `${message}. ${UNDO.replace('NAME', job.record.name)}`)
   }
 }

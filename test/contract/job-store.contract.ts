@@ -56,6 +56,17 @@ export function jobStoreContract(name: string, open: () => Promise<JobStore>): v
       t.equal((await store.events('1', 0, 2)).length, 2)
       t.strictSame(await store.events('1', 3, 10), [])
     })
+    t.test('a screenshot is kept byte for byte by job and kind, in place of the last one', async t => {
+      await using store = await open()
+      await store.insert(job('1', 'a'))
+      t.equal(await store.screenshot('1', 'cutover'), undefined)
+      await store.putScreenshot('1', 'cutover', Buffer.from([0x89, 0, 0xff]))
+      await store.putScreenshot('1', 'test-cutover', Buffer.from('test'))
+      await store.putScreenshot('2', 'cutover', Buffer.from('of another'))
+      await store.putScreenshot('1', 'cutover', Buffer.from([0x89, 1, 0xff]))
+      t.strictSame([...await store.screenshot('1', 'cutover') ?? []], [0x89, 1, 0xff])
+      t.strictSame(Buffer.from(await store.screenshot('1', 'test-cutover') ?? []).toString(), 'test')
+    })
     t.test('disposing twice is fine', async t => {
       const store = await open()
       await store[Symbol.asyncDispose]()

@@ -120,6 +120,8 @@ t.test('a replica that gives no sign of life is switched off, the source thaws, 
   t.match(failed?.lastError?.message, /The replica was switched off; the source runs on/)
   t.equal(world.source.frozen, false)
   t.strictSame([...world.hypervisor.vms.values()].map(vm => vm.power), ['off'])
+  t.equal(failed?.screenshot?.bytes, 8, 'what it showed was kept before that')
+  t.ok((await engine.history(id, 0, 1000)).some(e => e.message.includes('landfall job screenshot move-shop --output FILE')))
   world.hypervisor.bootsAfterPolls = 1
   await engine.act(id, 'retry')
   await world.replicating()
@@ -127,6 +129,39 @@ t.test('a replica that gives no sign of life is switched off, the source thaws, 
   await engine.act(id, 'cutover')
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
   t.strictSame(world.violations, [])
+})
+
+t.test('a screenshot that cannot be had spoils nothing and is told; one that the server does not make is not even told', async t => {
+  for (const [told, prepare] of [[true, (world: World) => { world.fail('hypervisor.screenshot', 'VSPHERE_FAULT') }], [true, (world: World) => { world.fail('store.putScreenshot', 'STORE_INVALID') }],
+    [false, (world: World) => { world.hypervisor.screen = undefined }]] as const) {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    prepare(world)
+    await engine.act(id, 'cutover')
+    const done = await world.until('completed', 'failed')
+    t.match(done, { state: 'completed', health: 'ok' })
+    t.equal(done?.screenshot, undefined)
+    t.ok(world.source.off)
+    t.equal((await engine.history(id, 0, 1000)).some(e => e.kind === 'no-screenshot'), told)
+    await t.rejects(engine.screenshot(id, 'cutover'), { code: 'SCREENSHOT_NOT_FOUND' })
+  }
+})
+
+t.test('a source that thaws while the replica boots is reason to switch the replica off at once, without a screenshot', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const report = world.hypervisor.bootReport.bind(world.hypervisor)
+  world.hypervisor.bootReport = async (vmId, signal) => {
+    world.source.thaw()
+    return await report(vmId, signal)
+  }
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  t.match(await world.until('failed'), { lastError: { code: 'BOOT_NOT_PROVEN', message: /thawed/ } })
+  t.strictSame([...world.hypervisor.vms.values()].map(vm => vm.power), ['off'])
+  t.notOk(world.hypervisor.calls.includes('screenshot'))
 })
 
 t.test('a replica that somebody has started by hand after a failure is not touched by retry or remove', async t => {

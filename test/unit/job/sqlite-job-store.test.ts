@@ -19,7 +19,7 @@ t.test('a record that is no job is refused with STORE_INVALID', async t => {
   const path = join(t.testdir(), 'jobs.db')
   await using store = await SqliteJobStore.open(path)
   await store.insert(job('1', 'a'))
-  const database = openDatabase(path, [''])
+  const database = openDatabase(path, ['', ''])
   database.exec(`UPDATE job SET json = '{"version":1,"state":"dancing"}'`)
   database.close()
   await t.rejects(store.get('1'), { code: 'STORE_INVALID' })
