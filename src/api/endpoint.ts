@@ -18,6 +18,8 @@ export interface Route<Body, Query, Answer> {
   body?: z.ZodType<Body>
   query?: z.ZodType<Query>
   answer?: z.ZodType<Answer>
+  /** what it answers instead of JSON */
+  produces?: 'image/png'
 }
 
 /** Who calls: a token's name and role. */
@@ -42,6 +44,8 @@ export interface Endpoint {
   /** answers with a record; undefined for a stream */
   answer?: (call: Call<unknown, unknown>) => Promise<unknown>
   stream?: (call: Call<unknown, unknown>) => AsyncIterable<StreamEvent>
+  /** answers with the bytes of what the route produces */
+  file?: (call: Call<unknown, unknown>) => Promise<Uint8Array>
 }
 
 /** An endpoint that answers with a record, which is checked and cut to the route's schema. */
@@ -52,6 +56,11 @@ export function endpoint<Body, Query, Answer>(route: Route<Body, Query, Answer>,
 /** An endpoint that answers with server-sent events. */
 export function streamEndpoint<Body, Query, Event>(route: Route<Body, Query, Event>, stream: (call: Call<Body, Query>) => AsyncIterable<StreamEvent>): Endpoint {
   return { route, stream: call => stream(typed(route, call)) }
+}
+
+/** An endpoint that answers with a file of the type that the route names. */
+export function fileEndpoint<Body, Query>(route: Route<Body, Query, never> & { produces: NonNullable<Route<Body, Query, never>['produces']> }, file: (call: Call<Body, Query>) => Promise<Uint8Array>): Endpoint {
+  return { route, file: async call => await file(typed(route, call)) }
 }
 
 /** The server has checked body and query by the route's schemas; checking again only gives them their types back. */

@@ -3,18 +3,20 @@ import { z } from 'zod'
 import { JobStreamEvent } from '../domain/api.ts'
 import { CreateJob, EditJob, JobAction, JobEventRecord, JobView, targetDataState, type Job } from '../domain/job.ts'
 import { AddUserTask } from '../domain/user-task.ts'
+import { ScreenshotOf } from '../domain/replica.ts'
 import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
 import { isHandedOver, offeredActions, shownTransmitMode } from '../job/job-state.ts'
 import type { PassphraseStore, SourceStore, VmwareStore } from '../server/server-store.ts'
 import type { ConnectedSources } from '../source/source-server.ts'
-import { endpoint, streamEndpoint, type Endpoint, type StreamEvent } from './endpoint.ts'
+import { endpoint, fileEndpoint, streamEndpoint, type Endpoint, type StreamEvent } from './endpoint.ts'
 
 export interface JobParts { engine: JobEngine, sources: SourceStore, vmware: VmwareStore, passphrases: PassphraseStore, connected: ConnectedSources }
 
 const History = z.object({ after: z.coerce.number().int().min(0).default(0), limit: z.coerce.number().int().min(1).max(1000).default(100) })
 const ActionQuery = z.object({ keepDisks: z.enum(['true', 'false']).default('false'), network: z.string().min(1).max(255).optional() })
+const ScreenshotQuery = z.object({ of: ScreenshotOf.default('cutover') })
 const LastEventId = z.coerce.number().int().min(0)
 
 export function jobEndpoints(parts: JobParts): Endpoint[] {
@@ -53,6 +55,9 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
 
     endpoint({ id: 'job.history', method: 'get', path: '/jobs/{job}/history', summary: 'What happened to a job, behind an event', access: 'monitor', status: 200, query: History, answer: z.array(JobEventRecord) },
       async ({ parameter, query }) => [...await engine.history(parameter('job'), query.after, query.limit)]),
+
+    fileEndpoint({ id: 'job.screenshot', method: 'get', path: '/jobs/{job}/screenshot', summary: 'What the screen of the replica showed when it had reported its first boot, or had not in time', access: 'monitor', status: 200, query: ScreenshotQuery, produces: 'image/png' },
+      async ({ parameter, query }) => await engine.screenshot(parameter('job'), query.of)),
 
     streamEndpoint({ id: 'job.watch', method: 'get', path: '/jobs/{job}/events', summary: 'The job now and after each change, and its history, as server-sent events', access: 'monitor', status: 200, answer: JobStreamEvent },
       ({ parameter, header, signal }) => watchJob(parts, parameter('job'), lastEventId(header('last-event-id')), signal)),

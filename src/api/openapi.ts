@@ -46,6 +46,7 @@ function operation(route: AnyRoute): Json {
     responses: {
       [String(route.status)]: {
         description: route.summary,
+        ...(route.produces === undefined ? {} : { content: { [route.produces]: {} } }),
         ...(route.answer === undefined ? {} : { content: { [route.answer === JobStreamEvent ? 'text/event-stream' : 'application/json']: { schema: reference(route.answer, 'output') } } }),
       },
       default: { description: 'What was wrong and what to do', content: { 'application/problem+json': { schema: reference(server.Problem, 'output') } } },

@@ -142,7 +142,12 @@ async function answer({ route, ...endpoint }: Endpoint, call: Call<unknown, unkn
     }
     return
   }
-  const value = await endpoint.answer?.({ ...call, signal: AbortSignal.any([call.signal, AbortSignal.timeout(HANDLE_MS)]) })
+  const inTime = { ...call, signal: AbortSignal.any([call.signal, AbortSignal.timeout(HANDLE_MS)]) }
+  if (endpoint.file !== undefined && route.produces !== undefined) {
+    response.status(route.status).type(route.produces).send(Buffer.from(await endpoint.file(inTime)))
+    return
+  }
+  const value = await endpoint.answer?.(inTime)
   if (route.answer === undefined) response.status(route.status).end()
   else response.status(route.status).json(route.answer.parse(value))
 }

@@ -51,6 +51,22 @@ t.test('what cannot be is refused with its code', async t => {
   t.equal(await api.refusal('GET', '/jobs/move-shop/history?limit=100000'), 'REQUEST_INVALID')
 })
 
+t.test('the screenshot of a cutover is a PNG, as it was taken, for whoever may look', async t => {
+  await using api = await ApiWorld.open(t.testdir())
+  await ready(api)
+  await api.call('POST', '/jobs/move-shop/actions/start')
+  await api.world.replicating()
+  t.equal(await api.refusal('GET', '/jobs/move-shop/screenshot'), 'SCREENSHOT_NOT_FOUND')
+  await api.call('POST', '/jobs/move-shop/actions/cutover')
+  await api.world.until('completed')
+  const answer = await api.open('GET', '/jobs/move-shop/screenshot?of=cutover', { token: await api.tokenFor('monitor') })
+  t.match(answer.headers, { 'content-type': 'image/png', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  t.equal(Buffer.concat(await answer.toArray() as Buffer[]).toString(), 'a screen')
+  t.equal(await api.refusal('GET', '/jobs/move-shop/screenshot?of=test-cutover'), 'SCREENSHOT_NOT_FOUND')
+  t.equal(await api.refusal('GET', '/jobs/move-shop/screenshot?of=../x'), 'REQUEST_INVALID')
+  t.equal(await api.refusal('GET', '/jobs/move-shop/screenshot', { token: null }), 'ACCESS_DENIED')
+})
+
 t.test('servers of a job cannot be removed', async t => {
   await using api = await ApiWorld.open(t.testdir())
   await ready(api)
