@@ -49,6 +49,11 @@ export class Client {
     await this.#exchange('DELETE', path, options)
   }
 
+  /** The bytes of an answer that is no JSON. @throws {AppError} as get */
+  async download(path: string, type: string, options: CallOptions): Promise<Buffer> {
+    return await this.#exchange('GET', path, options, type)
+  }
+
   /** Opens a stream of server-sent events; the caller reads the chunks to their end or aborts. */
   async stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
     const silent = new AbortController()
@@ -72,23 +77,23 @@ export class Client {
   }
 
   async #call<T>(method: string, path: string, schema: z.ZodType<T>, options: CallOptions): Promise<T> {
-    const text = await this.#exchange(method, path, options)
+    const answer = await this.#exchange(method, path, options)
     try {
-      return schema.parse(JSON.parse(text))
+      return schema.parse(JSON.parse(answer.toString('utf8')))
     } catch (error) {
       throw new AppError('ANSWER_INVALID', `${method} ${path} was answered in a form that is not known`, { cause: error })
     }
   }
 
-  async #exchange(method: string, path: string, options: CallOptions): Promise<string> {
+  async #exchange(method: string, path: string, options: CallOptions, type = 'application/json'): Promise<Buffer> {
     const deadline = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)
     const signal = AbortSignal.any([options.signal, deadline])
     try {
-      const answer = await this.#send(method, path, { ...options, signal }, {})
-      const text = await readAll(answer)
+      const answer = await this.#send(method, path, { ...options, signal }, { accept: type })
+      const body = await readAll(answer)
       const status = answer.statusCode ?? 0
-      if (status < 200 || status > 299) throw problemError(status, text)
-      return text
+      if (status < 200 || status > 299) throw problemError(status, body)
+      return body
     } catch (error) {
       options.signal.throwIfAborted()
       if (deadline.aborted) throw new AppError('LINK_REFUSED', `${this.#settings.url.origin} did not answer within ${String((options.timeoutMs ?? TIMEOUT_MS) / 1000)} seconds`, { cause: error })
@@ -106,7 +111,7 @@ export class Client {
         const outgoing = request({
           method, agent: this.#agent, hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port), path: base + path, signal: options.signal,
           headers: {
-            accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+            ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers,
           },
         }, resolve)
@@ -145,7 +150,7 @@ function networkError(message: string): Error {
   return Object.assign(new Error(message), { code: 'ETIMEDOUT' })
 }
 
-async function readAll(answer: IncomingMessage): Promise<string> {
+async function readAll(answer: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of answer.iterator({ destroyOnReturn: true }) as AsyncIterable<Buffer>) {
@@ -153,14 +158,14 @@ async function readAll(answer: IncomingMessage): Promise<string> {
     if (length > MAX_ANSWER_BYTES) throw new AppError('ANSWER_INVALID', `the answer is longer than ${String(MAX_ANSWER_BYTES)} bytes`)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
 }
 
 /** The problem of the appliance is the cause, so that it can be printed as it came. */
-function problemError(status: number, text: string): AppError {
+function problemError(status: number, body: Buffer): AppError {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(body.toString('utf8'))
   } catch {
     value = undefined // not from our appliance: the status is all there is
   }

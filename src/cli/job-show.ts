@@ -54,6 +54,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
       ['Test cutover', job.testCutover === undefined ? undefined : `${job.testCutover.state}, VM ${job.testCutover.vmName} in the network ${job.testCutover.network}${job.testCutover.message === undefined ? '' : `: ${job.testCutover.message}`}`],
       ['Downtime', job.downtimeMs === undefined ? undefined : formatDuration(job.downtimeMs)],
       ['Booted', proof === undefined ? undefined : `${proof.hostName} at ${formatTime(proof.bootedAtUtc)}${proof.systemState === '' ? '' : `, ${proof.systemState}`}`],
+      ['Screenshot', job.screenshot === undefined ? undefined : `kept at ${formatTime(job.screenshot.takenAtUtc)}; save it with: landfall job screenshot ${job.name} --output FILE`],
       ['Last error', lastError === undefined ? undefined : `${lastError.code}: ${lastError.message} ${lastError.operator}`],
     ]),
     degradedTable(r?.degraded ?? [], colours),

@@ -49,6 +49,7 @@ function describeTest({ name, testCutover: test }: JobView): string {
   const { proof } = test ?? {}
   return fields([
     ['Test VM', test?.vmName], ['Network', test?.network], ['Host name', proof?.hostName], ['Addresses', proof?.addresses.join(' ')], ['System', proof?.systemState],
-    ['Failed units', proof?.failedUnits.join(' ')], ['Script', proof?.scriptExitCode === undefined ? undefined : `exit code ${String(proof.scriptExitCode)}`], ['Undo', `landfall job test-cutover ${name} --undo`],
+    ['Failed units', proof?.failedUnits.join(' ')], ['Script', proof?.scriptExitCode === undefined ? undefined : `exit code ${String(proof.scriptExitCode)}`], ['Screenshot', test?.screenshot === undefined ? undefined : `landfall job screenshot ${name} --test --output FILE`],
+    ['Undo', `landfall job test-cutover ${name} --undo`],
   ])
 }

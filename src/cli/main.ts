@@ -17,6 +17,7 @@ import { addJobRemirror } from './job-remirror.ts'
 import { addJobResume } from './job-resume.ts'
 import { addJobRetry } from './job-retry.ts'
 import { addJobSet } from './job-set.ts'
+import { addJobScreenshot } from './job-screenshot.ts'
 import { addJobShow } from './job-show.ts'
 import { addJobStart } from './job-start.ts'
 import { addJobTask } from './job-task.ts'
@@ -74,7 +75,7 @@ function buildProgram(surroundings: Surroundings): Command {
   const vmware = program.command('vmware').summary('VMware servers').description('VMware servers.')
   for (const add of [addVmwareAdd, addVmwareList, addVmwareRemove]) add(vmware, surroundings)
   const job = program.command('job').summary('migrations').description('Jobs: migrations of one source to one replica.')
-  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobTestCutover, addJobCutover, addJobStop, addJobRetry, addJobRehearse, addJobRehearsal, addJobRemirror, addJobDelete]
+  const commands = [addJobCreate, addJobValidate, addJobStart, addJobList, addJobShow, addJobWatch, addJobSet, addJobPause, addJobResume, addJobTestCutover, addJobCutover, addJobScreenshot, addJobStop, addJobRetry, addJobRehearse, addJobRehearsal, addJobRemirror, addJobDelete]
   for (const add of commands) add(job, surroundings)
   const task = job.command('task').summary('users\' scripts in the stream of a job').description('Scripts of the appliance that run when everything captured before them is on the replica.')
   for (const add of addJobTask) add(task, surroundings)
