@@ -52,6 +52,7 @@ function report(result: MigrateResult, spoiled: boolean): void {
   heading('The proof')
   const consoleLines = result.console.replaceAll('\r', '').split('\n').filter(line => line.includes(result.hostName) && result.hostName !== '' && !line.startsWith('LANDFALL-BOOT'))
   write(`  console of the replica: ${consoleLines.at(-1)?.trim() ?? '(nothing)'}`)
+  write(`  its screen, as the appliance kept it: ${String(result.screen.width)} × ${String(result.screen.height)} pixels${result.screen.isEmpty ? ', empty' : ''}`)
   if (proofs.example !== undefined) write(`  its checksum of a file written during the mirror:\n    ${proofs.example.sha256}  ${proofs.example.path}`)
   write(`  ${verdict(result.booted)}  booted as ${result.hostName || '(nobody)'}; ${String(proofs.right)} of ${String(proofs.duringMirror)} files written during the mirror have the right checksum there`)
   if (spoiled) write('  (one byte of /data/db/table.ibd was changed on the replica before comparing)')

@@ -15,6 +15,8 @@ export interface Follower extends AsyncDisposable {
   /** Resolves when what is there is what vcsim said after the call. @throws {Error} when a disk was detached that is still mounted */
   reconcile(): Promise<void>
   machine(vmName: string): ReplicaMachine | undefined
+  /** PNG of what the VM with this id shows, undefined when it does not run */
+  screenshot(vmId: string): Promise<Buffer | undefined>
   /** Text on the console of the VM, also after it was powered off. */
   consoleOf(vmName: string): Promise<string>
   /** what went wrong by the product's fault, such as a disk pulled while mounted */
@@ -106,6 +108,7 @@ export async function startFollower(run: RunDirectory, vcsim: Vcsim, plug: DiskP
     violations, reconcile,
     get vms() { return vms },
     machine: name => [...machines.values()].find(m => m.vm.name === name),
+    screenshot: async vmId => await machines.get(vmId)?.screenshot(),
     consoleOf: async name => await readFile(consoles.get(name) ?? '/dev/null', 'utf8').catch(() => ''),
     [Symbol.asyncDispose]: async () => {
       if (ended) return

@@ -124,7 +124,13 @@ export async function startFront(
       try {
         const body = await readAll(request)
         if (request.method === 'POST' && (request.url ?? '').startsWith('/sdk')) { await soap(request, response, body); return }
-        if ((request.url ?? '').startsWith('/folder') && request.headers.cookie === undefined) { send(response, 401, {}, ''); return }
+        const { pathname, searchParams } = new URL(request.url ?? '/', upstream)
+        if (/^\/(?:folder|screen)\b/.test(pathname) && request.headers.cookie === undefined) { send(response, 401, {}, ''); return }
+        if (pathname === '/screen') {
+          const image = await follower.screenshot(searchParams.get('id') ?? '')
+          send(response, image === undefined ? 404 : 200, { 'content-type': 'image/png' }, image ?? '')
+          return
+        }
         const answer = await forward(request, body)
         send(response, answer.status, answer.headers, answer.body)
       } catch (error) {
@@ -158,7 +164,7 @@ async function readAll(stream: IncomingMessage): Promise<string> {
   return text
 }
 
-function send(response: ServerResponse, status: number, headers: IncomingHttpHeaders, body: string): void {
+function send(response: ServerResponse, status: number, headers: IncomingHttpHeaders, body: string | Buffer): void {
   response.writeHead(status, { ...without(headers, 'content-length', 'transfer-encoding'), 'content-length': Buffer.byteLength(body) })
   response.end(body)
 }

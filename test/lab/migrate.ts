@@ -9,6 +9,7 @@ import { SOURCE } from './image/image.ts'
 import type { Lab } from './lab.ts'
 import type { LabProcess } from './lab-process.ts'
 import type { Quiesced } from './quiesce.ts'
+import { readScreen, type Screen } from './screen.ts'
 import type { Proof } from './source.ts'
 import { spoilOneByte } from './spoil.ts'
 
@@ -39,8 +40,10 @@ export interface MigrateOptions {
 }
 
 export interface MigrateResult {
-  /** the replica reported its own host name and the right checksum of a file that was written during the mirror */
+  /** the replica reported its own host name and the right checksum of a file that was written during the mirror, and showed something */
   booted: boolean
+  /** the screenshot that was kept of the replica */
+  screen: Screen
   equal: boolean
   differences: number
   downtimeMs: number
@@ -108,6 +111,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   await timed('cutover', async () => { await command(['job', 'cutover', JOB, '--wait'], CUTOVER_TIMEOUT_MS) })
   const { history, ...job } = await lab.cli.json(JobView.extend({ history: z.array(JobEventRecord) }), ['job', 'show', JOB], { signal })
   const console = await lab.follower.consoleOf(VM)
+  const screen = await keptScreen(lab, [], signal)
   const proofs = checkProofs(job, (await lab.source.proofs()).filter(p => p.atMs >= startedAtMs && p.atMs <= mirroredAtMs))
   const comparison = await timed('compare', async () => {
     onStep?.('comparing every byte and attribute of the frozen source with the disks that were handed over')
@@ -122,10 +126,19 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   }
   const hostName = job.proof?.hostName ?? ''
   return {
-    booted: job.state === 'completed' && hostName === SOURCE.hostName && console.includes('LANDFALL-BOOT') && proofs.duringMirror > 0 && proofs.right === proofs.duringMirror,
+    booted: job.state === 'completed' && hostName === SOURCE.hostName && console.includes('LANDFALL-BOOT') && proofs.duringMirror > 0 && proofs.right === proofs.duringMirror && !screen.isEmpty,
+    screen,
     equal: comparison.equal && lab.follower.violations.length === 0, differences: comparison.differences.length,
     downtimeMs: job.downtimeMs ?? raise('the job has no downtime'), phasesMs, comparison, hostName, quiesced: lab.quiesce.shown(job, history), proofs, violations: lab.follower.violations, console,
   }
+}
+
+/** What the appliance kept of the replica's screen, or of that of the last test. */
+export async function keptScreen(lab: Lab, which: readonly '--test'[], signal: AbortSignal): Promise<Screen> {
+  const file = join(lab.run.path, 'screen.png')
+  const { exitCode, stderr } = await lab.cli.run(['job', 'screenshot', JOB, ...which, '--output', file], { signal })
+  if (exitCode !== 0) throw new Error(`there is no screenshot: ${stderr}`)
+  return readScreen(await readFile(file))
 }
 
 async function breakWhileMirroring(view: () => Promise<JobView>, act: (job: JobView) => Promise<void>, signal: AbortSignal): Promise<void> {

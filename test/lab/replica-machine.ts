@@ -2,7 +2,7 @@
  * A powered-on replica VM as a QEMU process on VMware's virtual hardware. It writes into throw-away layers above the VM's disks, so that the
  * disks stay byte for byte what the appliance handed over and can be compared afterwards.
  */
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { firmwareArguments, type Firmware } from './full/firmware.ts'
 import { startGuest, type Guest } from './full/guest.ts'
@@ -18,6 +18,8 @@ export interface ReplicaMachine {
   isRunning(): boolean
   /** what the guest reported on its console so far: the JSON behind LANDFALL-BOOT */
   report(): Promise<string | undefined>
+  /** PNG of what its display adapter shows */
+  screenshot(): Promise<Buffer>
   stop(): Promise<void>
 }
 
@@ -31,6 +33,9 @@ export interface ReplicaOptions {
 /** Emulation is slow and this machine small: a replica gets at most this, whatever the VM's record says. */
 const MAX_MEMORY_MIB = 1024
 const MAX_CPUS = 2
+
+/** VMware's own, so that the kernel has the driver that it would have there. */
+const DISPLAY = ['-device', 'vmware-svga']
 
 const REPORT = /LANDFALL-BOOT (\{.*\})\s*$/m
 
@@ -47,11 +52,20 @@ export async function startReplica(run: RunDirectory, vcsim: Vcsim, vm: LabVm, o
   }
   const guest = await startGuest(run, {
     name: vm.id, cpus: Math.min(hardware.cpus, MAX_CPUS), memoryMib: Math.min(hardware.memoryMib, MAX_MEMORY_MIB), restarts: options.restarts === true,
-    arguments: [...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, controllers.length), ...diskArguments(hardware.firmware, disks.map(d => ({ serial: d.uuid, controller: controllers.indexOf(d.controllerKey), unit: d.unit })), layers), ...adapterArguments(hardware, options.networkOf?.(vm.name) ?? '10.77.0')],
+    arguments: [...DISPLAY, ...await firmwareArguments(run, vm.id, hardware.firmware), ...controllerArguments(hardware, controllers.length), ...diskArguments(hardware.firmware, disks.map(d => ({ serial: d.uuid, controller: controllers.indexOf(d.controllerKey), unit: d.unit })), layers), ...adapterArguments(hardware, options.networkOf?.(vm.name) ?? '10.77.0')],
   })
   return {
     vm, guest, consoleFile: guest.consoleFile, isRunning: () => guest.process.isRunning(),
     report: async () => REPORT.exec(await guest.console())?.[1],
+    screenshot: async () => {
+      const file = join(run.path, `${vm.id}.png`)
+      await guest.qmp.command('screendump', { filename: file, format: 'png' })
+      try {
+        return await readFile(file)
+      } finally {
+        await rm(file)
+      }
+    },
     stop: async () => {
       await guest[Symbol.asyncDispose]()
       for (const layer of layers) await rm(layer, { force: true })

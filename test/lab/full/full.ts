@@ -1,11 +1,12 @@
 /** One whole migration in the full lab, through the command line, with its proof. `lab -- full` prints its result. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AGENT_PLACES } from '../../../src/domain/agent-places.ts'
 import { EnrolmentOffer } from '../../../src/domain/server.ts'
 import { JobView } from '../../../src/domain/job.ts'
 import { changedOnPurpose, type Comparison } from '../compare.ts'
 import { waitUntil } from '../process-identity.ts'
+import { readScreen } from '../screen.ts'
 import { checkFileSystems, compareImages, pairVolumes } from './compare-images.ts'
 import { HOST_SEEN_FROM_APPLIANCE } from './appliance-guest.ts'
 import { replicaOf, type FullLab } from './full-lab.ts'
@@ -90,6 +91,10 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
   const ended = await view()
   say(`the replica reported as ${ended.proof?.hostName ?? 'nobody'}, system state ${ended.proof?.systemState ?? 'unknown'}`)
   const checks: Check[] = []
+  const image = join(lab.run.path, `${name}.png`)
+  await run(['job', 'screenshot', job, '--output', image])
+  const screen = readScreen(await readFile(image))
+  checks.push({ check: 'screenshot', ok: !screen.isEmpty, detail: `${String(screen.width)} × ${String(screen.height)} pixels${screen.isEmpty ? ', empty' : ''}` })
   const off = await waitUntil('the source to be off', OFF_MS, () => !source.guest.process.isRunning()).catch(() => false)
   checks.push({ check: 'source off', ok: off, detail: off ? 'the source switched itself off' : 'the source still runs' })
   // beside all other checks: it mostly waits for a root that does not come

@@ -1,4 +1,4 @@
-import { mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { makeCertificate } from '../../lab/certificate.ts'
@@ -7,7 +7,9 @@ import { createLoopDiskPlug, type LoopDiskPlug } from '../../lab/loop-disk-plug.
 import { SESSION_EXPIRED, startFront, type Front } from '../../lab/front.ts'
 import { loopsBelow } from '../../lab/loop-devices.ts'
 import { GOVC } from '../../lab/paths.ts'
+import { waitUntil } from '../../lab/process-identity.ts'
 import { createRunDirectory, sweep, type RunDirectory } from '../../lab/run-directory.ts'
+import { readScreen } from '../../lab/screen.ts'
 import { tool } from '../../lab/tool.ts'
 import { APPLIANCE_VM, startVcsim, USER } from '../../lab/vcsim.ts'
 
@@ -99,6 +101,11 @@ t.test('a VM that is powered on is a machine whose disks stay as they are', asyn
   await govc('vm.power', '-on', 'replica')
   const machine = follower.machine('replica')
   t.ok(machine?.isRunning())
+  const screen = join(run.path, 'screen.png')
+  await waitUntil('the firmware to write on the screen', 20_000, async () => {
+    await govc('vm.console', '-capture', screen, 'replica')
+    return !readScreen(await readFile(screen)).isEmpty
+  })
   await t.rejects(govc(...attach(APPLIANCE_VM, 'f.vmdk')), /Failed to lock the file/)
   await govc('vm.power', '-off', 'replica')
   t.notOk(machine?.isRunning())

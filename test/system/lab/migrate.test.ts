@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../../../src/errors/codes.ts'
 import type { JobView } from '../../../src/domain/job.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
-import { JOB, migrate } from '../../lab/migrate.ts'
+import { JOB, keptScreen, migrate, VM } from '../../lab/migrate.ts'
+import { SOURCE } from '../../lab/image/image.ts'
 import { SERVICES } from '../../lab/quiesce.ts'
 import { tool } from '../../lab/tool.ts'
 import { onReplica, until, untilProtecting } from './on-replica.ts'
@@ -43,10 +44,40 @@ async function comeToRestInVain(t: Test, lab: Lab, view: () => Promise<JobView>,
   await lab.quiesce.refuse('shop-db', false)
 }
 
-t.test('a live server that is written to does not come to rest three times, is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
+/** A copy of the replica boots on the isolated network while the source is written to and replicated, and is taken away without a trace. */
+async function cutOverForATest(t: Test, lab: Lab, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
+  const before = await view()
+  const tested = await lab.cli.run(['job', 'test-cutover', JOB, '--network', lab.isolatedNetwork, '--wait'], { signal, timeoutMs: LIMIT_MS })
+  t.equal(tested.exitCode, 0, tested.stderr)
+  const { testCutover, ...job } = await view()
+  t.match(testCutover, { state: 'proved', network: lab.isolatedNetwork, proof: { hostName: SOURCE.hostName } })
+  t.notOk((await keptScreen(lab, ['--test'], signal)).isEmpty, 'a screenshot of it was kept')
+  t.equal(job.screenshot, undefined)
+  const name = '/data/while-a-test-runs'
+  await writeFile(join(lab.source.root, name), '')
+  await until('replication beside the test', signal, async () => existsSync(onReplica(lab, job, name)) ? true : undefined)
+  t.ok(lab.follower.machine(`${VM}-test`)?.isRunning(), 'both at the same time')
+  const copies = testCutover?.disks.map(disk => lab.vcsim.fileOf(disk.path)) ?? []
+  t.ok(copies.length > 0 && copies.every(existsSync))
+  const undone = await lab.cli.run(['job', 'test-cutover', JOB, '--undo', '--wait'], { signal, timeoutMs: LIMIT_MS })
+  t.equal(undone.exitCode, 0, undone.stderr)
+  t.notOk(copies.some(file => existsSync(dirname(file))), 'the copies and their folder are gone')
+  t.notOk(lab.follower.vms.some(vm => vm.name === `${VM}-test`), 'and the VM')
+  const after = await view()
+  t.same(after.mirror, before.mirror, 'no new mirror was made')
+  t.equal(after.state, 'protecting')
+}
+
+t.test('a live server that is written to does not come to rest three times, a copy of it boots for a test, it is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
   const signal = AbortSignal.timeout(LIMIT_MS)
   await using lab = await createLab({ say: t.comment.bind(t), seed: 7 }, signal)
-  const result = await migrate(lab, { spoil: false, onStep: t.comment.bind(t), whileProtecting: async view => { await comeToRestInVain(t, lab, view, signal) } }, signal)
+  const result = await migrate(lab, {
+    spoil: false, onStep: t.comment.bind(t),
+    whileProtecting: async (view) => {
+      await comeToRestInVain(t, lab, view, signal)
+      await cutOverForATest(t, lab, view, signal)
+    },
+  }, signal)
   t.ok(result.quiesced.ok, `its script and services came to rest in order, and the replica has what they wrote: ${JSON.stringify(result.quiesced)}`)
   t.equal(result.hostName, 'src-db01')
   t.ok(result.proofs.duringMirror > 0, 'files were written during the mirror')
