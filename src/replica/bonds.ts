@@ -34,31 +34,36 @@ function lacpOptionOnly(line: string): readonly string[] {
 
 /** Modes in which a bond sends under addresses that are not the sending adapter's own, however it is set up. */
 const SHARED_MODE = /\b(?:bond[-_])?mode["']?\s*[=: ]\s*["']?(balance-(?:rr|xor|tlb|alb)|broadcast)\b/i
+/** Teams likewise; SUSE's ifcfg has no word for whose address an active-backup team uses. */
+const SHARED_RUNNERS = [/\\?["']name\\?["']\s*:\s*\\?["'](loadbalance|roundrobin|broadcast|random)\b/, /^\s*runner\s*=\s*(loadbalance|roundrobin|broadcast|random)\b/, /^\s*TEAM_RUNNER\s*=\s*["']?(\w+)/]
 
-/** The mode of a bond for which the port group has to accept changed MAC addresses and forged transmits; undefined where there is none. */
+/** The mode of a bond, or the runner of a team, for which the port group has to accept changed MAC addresses and forged transmits; undefined where there is none. */
 export function needsForgedTransmits(text: string): string | undefined {
-  return text.split('\n').filter(line => !/^\s*#/.test(line)).map(line => SHARED_MODE.exec(line)?.[1]).find(mode => mode !== undefined)
+  return text.split('\n').filter(line => !/^\s*#/.test(line)).map(line => [SHARED_MODE, ...SHARED_RUNNERS].map(words => words.exec(line)?.[1]).find(mode => mode !== undefined)).find(mode => mode !== undefined)
 }
 
 /** Where a bond is told its mode. The name of the option that follows it is the stack's own. */
 const MODES: readonly { line: RegExp, section?: string, own: (indentation: string) => string }[] = [
   { line: /^(\s*)Mode\s*=\s*active-backup\s*$/, section: 'Bond', own: () => 'FailOverMACPolicy=active' },
   { line: /^(\s*)mode\s*=\s*(?:active-backup|1)\s*$/, section: 'bond', own: () => 'fail_over_mac=active' },
+  { line: /^(\s*)runner\s*=\s*activebackup\s*$/, section: 'team', own: () => 'runner-hwaddr-policy=by_active' },
   { line: /^(\s+)bond[-_]mode\s+(?:active-backup|1)\s*$/, own: indentation => `${indentation}bond-fail-over-mac active` },
   { line: /^(\s+)mode:\s*["']?active-backup["']?\s*$/, own: indentation => `${indentation}fail-over-mac-policy: active` },
 ]
 const INLINE_MODE = /^(\s*(?:export\s+)?BONDING(?:_MODULE)?_OPTS\s*=.*?|\s*options\s+bond\S*\s(?:.*?\s)?)(\bmode=(?:active-backup|1))(?![\w.-])/
+/** teamd's JSON, also as a value in quotes */
+const TEAM_MODE = /((\\?["'])name\2\s*:\s*\2activebackup\2)/
 const FLOW_MODE = /(\{[^{}]*\bmode:\s*["']?active-backup["']?)/
 
 /**
- * An active-backup bond uses the address of the adapter that is active, instead of giving all of them one: a port group whose security policy rejects changed addresses
+ * An active-backup bond (or team) uses the address of the adapter that is active, instead of giving all of them one: a port group whose security policy rejects changed addresses
  * (the default of distributed switches) would drop what is sent under another than the adapter's own. A file that says something about it keeps that.
  */
 export function withOwnAddresses(text: string): string {
-  if (/fail[-_]?over[-_]?mac/i.test(text)) return text
+  if (/fail[-_]?over[-_]?mac|hwaddr[-_]policy/i.test(text)) return text
   return eachLine(text, (line, section) => {
     const mode = MODES.find(({ line: pattern, section: of }) => pattern.test(line) && (of === undefined || of === section))
     if (mode !== undefined) return [line, mode.own(mode.line.exec(line)?.[1] ?? '')]
-    return [line.replace(INLINE_MODE, '$1$2 fail_over_mac=1').replace(FLOW_MODE, '$1, fail-over-mac-policy: active')]
+    return [line.replace(INLINE_MODE, '$1$2 fail_over_mac=1').replace(FLOW_MODE, '$1, fail-over-mac-policy: active').replace(TEAM_MODE, '$1, $2hwaddr_policy$2: $2by_active$2')]
   })
 }

@@ -36,11 +36,11 @@ export const KEEP_NETWORK_NAMES: FixUp = {
     const stacks = allOf(found)
     const messages = [...await rewriteAll(files, [...stacks, ...await among(files, MAC_PLACES)], text => replaceMacs(text, adapters), path => `${path} names the new MAC addresses`)]
     const bonds = [...stacks, ...await among(files, BOND_PLACES)]
-    messages.push(...await rewriteAll(files, bonds, withoutLacp, path => `${path}: the bond is active-backup now, a port group passes no LACP`))
-    messages.push(...await rewriteAll(files, bonds, withOwnAddresses, path => `${path}: the bond uses the MAC addresses of its adapters, a port group may pass no other`))
+    messages.push(...await rewriteAll(files, bonds, withoutLacp, path => `${path}: the bond or team is active-backup now, a port group passes no LACP`))
+    messages.push(...await rewriteAll(files, bonds, withOwnAddresses, path => `${path}: the bond or team uses the MAC addresses of its adapters, a port group may pass no other`))
     for (const path of bonds) {
       const mode = needsForgedTransmits(await files.text(path) ?? '')
-      if (mode !== undefined) messages.push(`${path}: the bond keeps its mode ${mode}, for which the port group must accept MAC address changes and forged transmits`)
+      if (mode !== undefined) messages.push(`${path}: the bond or team keeps its mode ${mode}, for which the port group must accept MAC address changes and forged transmits`)
     }
     for (const { sourceName, mac } of adapters) {
       messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))

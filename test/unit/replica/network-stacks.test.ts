@@ -131,3 +131,20 @@ t.test('a team that speaks LACP becomes active-backup, in every form of its conf
     ['[team]\nrunner=lacp\nrunner-active=true', '[team]\nrunner=activebackup\nrunner-active=true'], ['TEAM_RUNNER=\'lacp\'', 'TEAM_RUNNER=\'activebackup\''], ['{"runner": {"name": "loadbalance"}}', '{"runner": {"name": "loadbalance"}}'],
   ] as const) twice(t, withoutLacp, before, after)
 })
+
+t.test('a team of which one adapter works at a time sends under that adapter\'s address, in every form of its configuration that can say so', async t => {
+  for (const [before, after] of [
+    ['TEAM_CONFIG=\'{"runner": {"name": "activebackup"}}\'', 'TEAM_CONFIG=\'{"runner": {"name": "activebackup", "hwaddr_policy": "by_active"}}\''],
+    ['TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"activebackup\\"}}"', 'TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"activebackup\\", \\"hwaddr_policy\\": \\"by_active\\"}}"'],
+    ['{\n  "runner": {\n    "name" : "activebackup"\n  },\n  "link_watch": {"name": "ethtool"}\n}', '{\n  "runner": {\n    "name" : "activebackup", "hwaddr_policy": "by_active"\n  },\n  "link_watch": {"name": "ethtool"}\n}'],
+    ['[team]\nrunner=activebackup\n', '[team]\nrunner=activebackup\nrunner-hwaddr-policy=by_active\n'],
+  ] as const) twice(t, withOwnAddresses, before, after)
+  for (const other of ['{"runner": {"name": "activebackup", "hwaddr_policy": "only_active"}}', '{"runner": {"name": "loadbalance"}}', '[wifi]\nrunner=activebackup', 'TEAM_RUNNER=\'activebackup\'']) t.equal(withOwnAddresses(other), other)
+})
+
+t.test('a team that sends under addresses not its adapters\' own is told', async t => {
+  for (const [text, runner] of [
+    ['{"runner": {"name": "loadbalance", "tx_balancer": {"name": "basic"}}}', 'loadbalance'], ['TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"roundrobin\\"}}"', 'roundrobin'], ['[team]\nrunner=broadcast', 'broadcast'],
+    ['TEAM_RUNNER=\'activebackup\'', 'activebackup'], ['{"runner": {"name": "activebackup", "hwaddr_policy": "by_active"}}', undefined], ['# "name": "random"', undefined],
+  ] as const) t.equal(needsForgedTransmits(text), runner, text)
+})
