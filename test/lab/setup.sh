@@ -95,7 +95,7 @@ build() { # build NAME "RESULT ..." HASH COMMAND...
   echo "$hash" >"$stamp"
 }
 addon=src/posix/addon
-build addon "$addon/landfall-posix.node $addon/landfall-thaw" "$(hash_of "$addon/Cargo.toml" "$addon/Cargo.lock" "$addon/src" "$addon/build.sh" "$addon/build.rs")" bash "$addon/build.sh"
+build addon "$addon/landfall-posix.node $addon/landfall-thaw $addon/landfall-tell" "$(hash_of "$addon/Cargo.toml" "$addon/Cargo.lock" "$addon/src" "$addon/build.sh" "$addon/build.rs" src/posix/tell)" bash "$addon/build.sh"
 build govmomi "$LAB/bin/govc $LAB/bin/vcsim" "$(hash_of test/lab/go)" bash test/lab/go/build.sh "$LAB/bin"
 
 say 'everything is there'
