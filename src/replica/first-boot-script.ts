@@ -5,7 +5,7 @@
 import type { Script } from '../domain/job.ts'
 
 export interface FirstBoot {
-  /** directory of ours on the replica, without blanks */
+  /** directory of ours on the replica, without blanks; `tell` in it tells the host where VMware's tools do not */
   directory: string
   unit: string
   /** whether the replica has a network adapter: then an address is waited for */
@@ -18,6 +18,9 @@ export interface FirstBoot {
 const SYSTEM_WAIT_S = 180
 const ADDRESS_WAIT_S = 60
 const SCRIPT_KILL_S = 10
+/** As long as the appliance waits. */
+const TELL_TRIES = 90
+const TELL_PAUSE_S = 10
 /** BootProof.console */
 const CONSOLE_BYTES = 4096
 const CONSOLE_LINES = 25
@@ -120,10 +123,21 @@ work=$(mktemp -d) || work=${directory}
   printf '}'
 } > "$work/report"
 
-if command -v vmware-rpctool >/dev/null 2>&1; then vmware-rpctool "info-set guestinfo.landfall.boot $(cat "$work/report")" >/dev/null 2>&1; fi
 # one write, so that no other line of the console gets into it
 { printf '\\nLANDFALL-BOOT '; cat "$work/report"; printf '\\n'; } > "$work/line"
 cat "$work/line" > /dev/console 2>/dev/null
+
+tell_host() {
+  if command -v vmware-rpctool >/dev/null 2>&1 && vmware-rpctool "info-set guestinfo.landfall.boot $(cat "$work/report")" >/dev/null 2>&1; then return 0; fi
+  ${directory}/tell < "$work/report" >/dev/null 2>&1
+}
+# 1: the host refused, which may pass; anything else: there is no such host, or the program cannot run here
+tries=${String(TELL_TRIES)}
+until tell_host; do
+  [ $? = 1 ] && [ "$tries" -gt 0 ] || break
+  tries=$((tries - 1))
+  sleep ${String(TELL_PAUSE_S)}
+done
 [ "$work" = ${directory} ] || rm -rf "$work"
 
 ${remove.map(path => `rm -f ${path}\n`).join('')}command -v systemctl >/dev/null 2>&1 && systemctl disable ${unit} >/dev/null 2>&1

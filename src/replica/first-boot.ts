@@ -1,4 +1,6 @@
 /** C28: a unit, or an init script where there is no systemd, that proves the first boot and runs the user's script. */
+import { readFile } from 'node:fs/promises'
+import { HOST_TELLER } from '../posix/host-teller.ts'
 import { firstBootInitScript, firstBootProgram, firstBootUnit } from './first-boot-script.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import type { ReplicaFiles } from './replica-files.ts'
@@ -23,6 +25,7 @@ export const INSTALL_FIRST_BOOT: FixUp = {
     await files.makeDirectory(DIRECTORY, 0o700)
     const program = firstBootProgram({ directory: DIRECTORY, unit: UNIT, waitForAddress: plan.adapters.some(a => a.addresses.length > 0), script, remove: systemd ? [] : [INIT_SCRIPT, ...links] })
     await files.write(`${DIRECTORY}/run`, Buffer.from(program, 'utf8').toString('latin1'), 0o700)
+    await files.write(`${DIRECTORY}/tell`, await readFile(HOST_TELLER, 'latin1'), 0o700)
     if (script !== undefined) await files.write(`${DIRECTORY}/script`, Buffer.from(script.content, 'utf8').toString('latin1'), 0o700)
     if (systemd) {
       await files.write(`${UNITS}/${UNIT}`, firstBootUnit({ directory: DIRECTORY, unit: UNIT }))

@@ -15,8 +15,8 @@ export interface SmallGuest {
   programs: readonly string[]
   /** names of kernel modules; what they need comes with them */
   modules: readonly string[]
-  /** further files by their path in the guest */
-  files: Readonly<Record<string, string>>
+  /** further files by their path in the guest: texts, and programs, which need nothing of this machine */
+  files: Readonly<Record<string, string | Buffer>>
   diskSizesBytes: readonly number[]
   /** where the disks lie; those that are there are taken as they are. Left out: they end with the guest */
   disksIn?: string
@@ -41,7 +41,7 @@ export async function runInSmallGuest(guest: SmallGuest, signal: AbortSignal): P
     for (const name of [...BASE, ...guest.programs]) archive.program(name)
     archive.program('insmod', join(directory, 'usr/bin/kmod'))
     for (const [i, module] of modules.entries()) archive.file(`modules/${String(i).padStart(2, '0')}.ko`, readFileSync(join(directory, module)), 0o644)
-    for (const [path, text] of Object.entries({ ...guest.files, 'script.sh': guest.script })) archive.file(path, Buffer.from(text), 0o644)
+    for (const [path, text] of Object.entries({ ...guest.files, 'script.sh': guest.script })) archive.file(path, Buffer.from(text), typeof text === 'string' ? 0o644 : 0o755)
     archive.file('init', Buffer.from(INIT.replace('RUN', guest.root === undefined ? 'sh /script.sh' : inRoot(guest.diskSizesBytes.length))), 0o755)
     const initrd = join(directory, 'initrd')
     writeFileSync(initrd, gzipSync(archive.end(), { level: 1 }))

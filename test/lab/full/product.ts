@@ -21,7 +21,7 @@ const IMPORTS: Readonly<Record<Program, readonly string[]>> = {
 /** What the agent would give itself, by starting twice: code is compiled for the same flags. */
 const FLAGS: Readonly<Record<Program, readonly string[]>> = { agent: SMALL_FLAGS, appliance: [] }
 const ENVIRONMENT: Readonly<Record<Program, Readonly<Record<string, string>>>> = { agent: SMALL_ENVIRONMENT, appliance: {} }
-const ADDON = ['landfall-posix.node', 'landfall-thaw']
+const ADDON = ['landfall-posix.node', 'landfall-thaw', 'landfall-tell']
 const UNITS = 'etc/systemd/system'
 const BUILD_MS = 300_000
 

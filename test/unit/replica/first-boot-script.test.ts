@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { BootProof } from '../../../src/domain/replica.ts'
@@ -11,6 +11,7 @@ function run(t: Test, script: FirstBoot['script'], tools: Record<string, string>
   const stand: Record<string, string> = {
     systemctl: 'case "$1" in is-system-running) echo degraded; exit 1;; list-units) echo "bad.service loaded failed failed Bad \\"thing\\""; echo "é.service loaded failed failed x";; esac',
     ip: 'echo "1: lo    inet 127.0.0.1/8 scope host lo" >/dev/null; echo "2: ens3    inet 192.0.2.10/24 brd 192.0.2.255 scope global ens3"; echo "2: ens3    inet6 2001:db8::10/64 scope global"',
+    tell: 'exit 2',
     ...tools,
   }
   for (const [name, text] of Object.entries(stand)) writeFileSync(join(directory, 'bin', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
@@ -19,6 +20,7 @@ function run(t: Test, script: FirstBoot['script'], tools: Record<string, string>
     writeFileSync(join(directory, 'vcs1'), screen.text)
     writeFileSync(join(directory, 'vcsa1'), Buffer.from([2, screen.columns, 0, 0]))
   }
+  renameSync(join(directory, 'bin/tell'), join(boot, 'tell'))
   if (script !== undefined) writeFileSync(join(boot, 'script'), script.content, { mode: 0o700 })
   const console = join(directory, 'console')
   const text = firstBootProgram({ directory: boot, unit: 'x.service', waitForAddress: true, script })
@@ -82,12 +84,30 @@ t.test('output is cut at 4 KiB', async t => {
   t.equal(proof.scriptOutput.length, 4096)
 })
 
-t.test('the report goes to VMware tools when they are there', async t => {
+t.test('the report goes to VMware tools when they are there, and to our own program where they are not, or fail', async t => {
   const file = join(t.testdirName, 'said')
   const { proof } = run(t, undefined, { 'vmware-rpctool': `printf '%s' "$1" > ${file}` })
   const said = readFileSync(file, 'utf8')
   t.ok(said.startsWith('info-set guestinfo.landfall.boot {'))
   t.same(JSON.parse(said.slice('info-set guestinfo.landfall.boot '.length)), proof)
+  for (const tools of [{}, { 'vmware-rpctool': 'exit 1' }]) {
+    const own = run(t, undefined, { ...tools, tell: `cat > ${file}` })
+    t.same(JSON.parse(readFileSync(file, 'utf8')), own.proof)
+    t.same(own.left, [])
+  }
+})
+
+t.test('a host that refuses is told again, one that is none is not', async t => {
+  const file = join(t.testdirName, 'tries')
+  const again = run(t, undefined, { sleep: 'exit 0', tell: `echo >> ${file}; [ $(wc -l < ${file}) -ge 5 ]` })
+  t.equal(readFileSync(file, 'utf8').length, 5)
+  t.same(again.left, [])
+  run(t, undefined, { sleep: 'exit 0', tell: `echo >> ${file}; exit 1` })
+  t.equal(readFileSync(file, 'utf8').length, 91, 'not for ever')
+  for (const code of [2, 126]) {
+    run(t, undefined, { sleep: 'exit 0', tell: `echo >> ${file}; exit ${String(code)}` })
+    t.equal(readFileSync(file, 'utf8').length, 1)
+  }
 })
 
 t.test('the program is POSIX shell: dash reads it, and every word is quoted as it is', async t => {
