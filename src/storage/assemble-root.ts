@@ -3,7 +3,7 @@
  * nothing else, a read-only /sys without firmware (the appliance's says nothing about the replica), empty /run and /tmp. The tree comes from
  * the source and is not trusted: every step to a mount point is checked to be a directory, no link is followed.
  */
-import { lstat, mkdir, symlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { probeDevice } from '../command/blkid.ts'
 import { mapNameOf } from '../command/lvm.ts'
@@ -71,8 +71,11 @@ async function directory(root: string, steps: readonly string[], mode: number): 
   for (const step of steps) {
     at = join(at, step)
     const found = await lstat(at).catch(() => undefined)
-    if (found === undefined) await mkdir(at, { mode })
-    else if (!found.isDirectory()) throw new AppError('VOLUME_LAYOUT', `/${steps.join('/')} of the replica is no directory; it cannot be a mount point`)
+    if (found === undefined) {
+      await mkdir(at)
+      await chmod(at, mode) // whatever the umask
+    }
+    if (found?.isDirectory() === false) throw new AppError('VOLUME_LAYOUT', `/${steps.join('/')} of the replica is no directory; it cannot be a mount point`)
   }
   return at
 }

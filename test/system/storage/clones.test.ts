@@ -1,6 +1,6 @@
 /** Two sources that are clones of each other are replicated by one appliance at once: every identifier is there twice, and right on both replicas. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
@@ -63,6 +63,7 @@ t.test('clones are made, written and handed over side by side, also after a rest
   for (const [i, mounted] of again.entries()) {
     for (const m of mounted) t.equal(readFileSync(fileOf(m), 'utf8'), `${String(JOBS[i])} ${m.volume.volume.name}`, 'the file of its own job')
     await stack.assemble(JOBS[i] ?? '', mounted, [], signal)
+    t.equal(statSync(join(mounted.find(m => m.volume.volume.mountPoint === '/')?.mountPoint ?? '', 'tmp')).mode & 0o7777, 0o1777, 'a directory that was missing has its mode, whatever the umask')
   }
   for (const [i, mounted] of again.entries()) {
     await stack.unmark(mounted, signal)
