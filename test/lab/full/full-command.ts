@@ -36,7 +36,7 @@ export async function runVariant(name: string, o: { keep?: boolean, say: (line: 
   const { say } = o
   const begunAt = performance.now()
   await using lab = await createFullLab({ sources: variant.sources, say, keepFiles: o.keep === true }, signal)
-  const options = { onStep: say, onCommand: (typed: readonly string[]) => { say(`landfall ${typed.join(' ')}`) } }
+  const options = { newAddresses: variant.newAddresses ?? {}, onStep: say, onCommand: (typed: readonly string[]) => { say(`landfall ${typed.join(' ')}`) } }
   const startedAt = performance.now()
   await prepare(lab, options, signal)
   const phasesMs = { start: Math.round(startedAt - begunAt), enrol: Math.round(performance.now() - startedAt) }

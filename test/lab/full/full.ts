@@ -12,7 +12,7 @@ import { HOST_SEEN_FROM_APPLIANCE } from './appliance-guest.ts'
 import { replicaOf, type FullLab } from './full-lab.ts'
 import { checkGroups } from './image-places.ts'
 import { checkReplica, type Check } from './replica-checks.ts'
-import type { SourceGuest } from './source-guest.ts'
+import { gatewayOf, macOf, type SourceGuest } from './source-guest.ts'
 import { checkWithoutFixUp } from './without-fix-up.ts'
 
 const VMWARE = 'lab-vcenter'
@@ -23,6 +23,8 @@ const CUTOVER_TIMEOUT_MS = 1800_000
 const OFF_MS = 120_000
 
 export interface FullOptions {
+  /** addresses that replicas get instead of their sources', by host name */
+  newAddresses: Readonly<Record<string, string>>
   /** called before each command */
   onCommand?: (args: readonly string[]) => void
   onStep?: (what: string) => void
@@ -77,8 +79,11 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
   const failedOnSource = await source.failedUnits()
   const script = join(lab.run.path, 'prove.sh')
   await writeFile(script, '#!/bin/sh\nhostname\n')
+  const address = options.newAddresses[name]
+  const mac = macOf(source.o, 0)
+  const addressing = address === undefined ? [] : ['--address', `${mac}=${address}/24`, '--gateway', `${mac}=${gatewayOf(source.o)}`, '--dns', `${mac}=${gatewayOf(source.o)}`]
   await timed('validate', async () => {
-    await run(['job', 'create', job, '--source', name, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', vm, '--memory', '1G', '--cpu', '2', '--post-failover', script])
+    await run(['job', 'create', job, '--source', name, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', vm, '--memory', '1G', '--cpu', '2', '--post-failover', script, ...addressing])
     await run(['job', 'validate', job])
   })
   await timed('mirror', async () => {
@@ -104,7 +109,7 @@ export async function migrateGuest(lab: FullLab, source: SourceGuest, options: F
   await timed('checks', async () => {
     if (machine === undefined) { checks.push({ check: 'replica', ok: false, detail: 'the replica does not run any more' }); return }
     await machine.guest.shell.ready(OFF_MS).catch(() => undefined)
-    checks.push(...await checkReplica(machine.guest, source, failedOnSource))
+    checks.push(...await checkReplica(machine.guest, source, address ?? source.o.address, failedOnSource))
   })
   // it wrote into layers above its disks; they are compared as they were handed over
   await machine?.stop()

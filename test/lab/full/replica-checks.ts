@@ -1,15 +1,27 @@
 /** What is looked at in the replica while it runs, over its serial console: the lab changes nothing that the migration made. */
 import type { Guest } from './guest.ts'
-import { ADAPTERS, macOf, type SourceGuest } from './source-guest.ts'
+import { ADAPTERS, gatewayOf, macOf, type SourceGuest } from './source-guest.ts'
 
 export interface Check { check: string, ok: boolean, detail: string }
 
 const DATABASE_MS = 300_000
 const BOOT_MS = 600_000
 const LOGIN = / login: /
+/** GRUB's first entry has the kernel that runs, an initramfs that is there, and the root that is mounted. */
+const FIRST_ENTRY = `set -e
+entry=$(awk '/^menuentry/ { found = 1 } found { print } found && /^}/ { exit }' /boot/grub/grub.cfg)
+set -- $(echo "$entry" | awk '$1 == "linux" { print; exit }')
+kernel=$2
+initrd=$(echo "$entry" | awk '$1 == "initrd" { print $2; exit }')
+for word in "$@"; do case $word in root=*) root=\${word#root=} ;; esac; done
+test "$(basename "$kernel")" = "vmlinuz-$(uname -r)"
+test -s "/boot$kernel" && test -s "/boot$initrd"
+case $root in UUID=*) device=/dev/disk/by-uuid/\${root#UUID=} ;; *) device=$root ;; esac
+test "$(readlink -f "$device")" = "$(readlink -f "$(findmnt -no SOURCE /)")"
+echo "the first entry starts $kernel with $initrd and $root"`
 
-/** All of them, in the order in which they are made; none throws. @param failedOnSource units that had failed on the source */
-export async function checkReplica(guest: Guest, source: SourceGuest, failedOnSource: readonly string[]): Promise<Check[]> {
+/** All of them, in the order in which they are made; none throws. @param address it must have @param failedOnSource units that had failed on the source */
+export async function checkReplica(guest: Guest, source: SourceGuest, address: string, failedOnSource: readonly string[]): Promise<Check[]> {
   const { o } = source
   const run = async (script: string, timeoutMs?: number): Promise<string> => (await guest.shell.run(script, timeoutMs)).trim()
   const checks: Check[] = []
@@ -28,9 +40,10 @@ export async function checkReplica(guest: Guest, source: SourceGuest, failedOnSo
     return { ok: acknowledged.length > 0 && lost.length === 0, detail: `${String(acknowledged.length)} commits were acknowledged, ${String(there.size)} are there, ${lost.length === 0 ? 'none is lost' : `lost: ${lost.slice(0, 20).join()}`}` }
   })
   await check('network', async () => {
-    const detail = await run(`ip -br address show bond0; for a in ${ADAPTERS.join(' ')}; do ip -br link show $a; done; grep -h "Slave Interface" /proc/net/bonding/bond0; ping -c 3 -w 20 ${o.address.replace(/\d+$/, '1')} >/dev/null && echo gateway answers`)
+    const detail = await run(`ip -br address show bond0; for a in ${ADAPTERS.join(' ')}; do ip -br link show $a; done; grep -h "Slave Interface" /proc/net/bonding/bond0; ping -c 3 -w 20 ${gatewayOf(o)} >/dev/null && echo gateway answers`)
     const old = ADAPTERS.map((_, i) => macOf(o, i)).filter(mac => detail.includes(mac))
-    return { ok: detail.includes(`${o.address}/24`) && ADAPTERS.every(name => detail.includes(`Slave Interface: ${name}`)) && detail.includes('gateway answers') && old.length === 0, detail: detail.replaceAll('\n', '; ') }
+    const others = [...detail.matchAll(/ (\d+(?:\.\d+){3})\/\d+/g)].filter(([, found]) => found !== address)
+    return { ok: detail.includes(`${address}/24`) && others.length === 0 && ADAPTERS.every(name => detail.includes(`Slave Interface: ${name}`)) && detail.includes('gateway answers') && old.length === 0, detail: detail.replaceAll('\n', '; ') }
   })
   await check('mounts', async () => {
     const detail = await run('findmnt -rno TARGET,FSTYPE --real; swapon --noheadings --show=NAME')
@@ -42,8 +55,8 @@ export async function checkReplica(guest: Guest, source: SourceGuest, failedOnSo
     return { ok: detail.includes('pvscsi') && detail.includes('vmxnet3'), detail: detail.replaceAll('\n', '; ') }
   })
   await check('menu', async () => {
-    const detail = await run('set -e; entry=$(sed -n "/^menuentry/,/^}/p" /boot/grub/grub.cfg); kernel=$(echo "$entry" | sed -n "s/^[[:space:]]*linux[[:space:]]*\\([^ ]*\\).*/\\1/p" | head -1); initrd=$(echo "$entry" | sed -n "s/^[[:space:]]*initrd[[:space:]]*\\([^ ]*\\).*/\\1/p" | head -1); test -s /boot$kernel; test -s /boot$initrd; echo "$kernel $initrd"; cat /proc/cmdline')
-    return { ok: detail.includes('/vmlinuz-'), detail: detail.replaceAll('\n', '; ') }
+    const detail = await run(FIRST_ENTRY)
+    return { ok: detail.startsWith('the first entry starts '), detail }
   })
   await check('agent', async () => {
     const detail = await run('ls -d /opt/landfall /etc/landfall /var/lib/landfall-agent /etc/systemd/system/landfall-agent.service 2>/dev/null || true')

@@ -80,4 +80,6 @@ export async function startSourceGuest(run: RunDirectory, built: string, o: Gues
 /** As the source's own menu has it. */
 const commandLine = ({ layout, prefix }: GuestSourceLayout): string => `root=${layout === 'lvm' ? '/dev/mapper/vg0-root' : `UUID=${prefix}-1ab0-4000-8000-000000000001`} ro ${KERNEL_ARGUMENTS}`
 
+export const gatewayOf = ({ address }: GuestSourceLayout): string => address.replace(/\d+$/, '1')
+
 export const macOf = ({ prefix }: GuestSourceLayout, index: number): string => `52:54:00:${prefix.slice(4, 6)}:${prefix.slice(6, 8)}:1${String(index)}`
