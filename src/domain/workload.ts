@@ -29,6 +29,10 @@ export const Kernel = z.object({
 })
 export type Kernel = z.infer<typeof Kernel>
 
+/** What a replica is made to boot with: programs by their names; `grub-i386-pc`: GRUB 2's modules for BIOS; `grub-stages`: what GRUB legacy has in /boot. */
+export const BootTool = z.enum(['grub-install', 'grub2-install', 'grub', 'grub-i386-pc', 'grub-stages', 'update-initramfs', 'mkinitrd'])
+export type BootTool = z.infer<typeof BootTool>
+
 export const Workload = z.object({
   version: z.literal(1),
   hostName: z.string(),
@@ -51,6 +55,8 @@ export const Workload = z.object({
     kernels: z.array(Kernel),
     commandLine: z.string(),
     initramfsTool: z.enum(['initramfs-tools', 'dracut', 'mkinitcpio', 'unknown']),
+    /** those that are there; an older agent does not look */
+    tools: z.array(BootTool).optional(),
   }),
   /** how changes are captured: capture/change-source.ts has what the tiers mean */
   capture: z.object({

@@ -1,4 +1,5 @@
 /** What must hold so that the replica can be made to boot. Part of the table of `rules.ts`. */
+import type { BootTool, Workload } from '../domain/workload.ts'
 import { bootFamilyOf, releaseOf } from './boot-family.ts'
 import { ESP_MOUNTS } from './esp.ts'
 import { when, type Rule } from './rule.ts'
@@ -38,6 +39,10 @@ export const BOOT_RULES: readonly Rule[] = [
     // mkinitrd of the old releases is looked for on the replica itself
     return when(wanted !== undefined && workload.boot.initramfsTool !== wanted, 'initramfs', `the initramfs of the source is made by ${workload.boot.initramfsTool}; ${wanted ?? ''} is needed`)
   } },
+  { code: 'BOOT_TOOLS_MISSING', severity: 'error', title: 'the programs that make the replica boot are installed', advice: 'Install what is missing on the source: on Debian grub-pc and initramfs-tools, on Red Hat grub2-pc, on SUSE grub2-i386-pc, on old releases grub and mkinitrd.', check: ({ workload }) => {
+    const missing = toolsNeeded(workload).filter(tool => workload.boot.tools?.includes(tool) === false)
+    return when(missing.length > 0, 'boot tools', `the source lacks ${missing.join(', ')}`)
+  } },
   { code: 'KERNEL_MISSING', severity: 'error', title: 'the source has a kernel to boot', advice: 'Install a kernel on the source.', check: ({ workload: { boot } }) =>
     when(boot.kernels.length === 0, '/boot', 'no kernel was found in /boot of the source') },
   { code: 'KERNEL_DRIVERS_MISSING', severity: 'error', title: 'every kernel has a driver for a VMware disk controller and network adapter', advice: ADVICE_KERNEL, check: ({ workload: { boot: { kernels } } }) => kernels.length === 0 ? [] : [
@@ -47,5 +52,15 @@ export const BOOT_RULES: readonly Rule[] = [
   { code: 'KERNEL_INITRAMFS_MISSING', severity: 'warning', title: 'every kernel has an initramfs', advice: 'It is made at the cutover; check that the kernel is one that can be booted.', check: ({ workload: { boot } }) =>
     boot.kernels.filter(k => k.initramfsPath === undefined).map(k => ({ subject: k.version, message: `kernel ${k.version} has no initramfs` })) },
 ]
+
+/** What the fix-ups of boot-debian.ts, boot-rhel.ts and boot-suse.ts run, besides what other rules look at. */
+function toolsNeeded(workload: Workload): readonly BootTool[] {
+  const family = bootFamilyOf(workload)
+  const { firmware, boot: { loader } } = workload
+  const release = releaseOf(workload) ?? 99
+  const initramfs: readonly BootTool[] = family === 'debian' ? ['update-initramfs'] : (family === 'rhel' && release <= 5) || (family === 'suse' && release <= 11) ? ['mkinitrd'] : []
+  if (loader === 'grub-legacy') return firmware === 'bios' ? [...initramfs, 'grub', 'grub-stages'] : initramfs
+  return loader === 'grub2' && firmware === 'bios' && family !== undefined ? [...initramfs, family === 'debian' ? 'grub-install' : 'grub2-install', 'grub-i386-pc'] : initramfs
+}
 
 const BIOS_BOOT = '21686148-6449-6E6F-744E-656564454649'

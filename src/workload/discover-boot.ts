@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Disk } from '../domain/volume.ts'
-import type { Workload } from '../domain/workload.ts'
+import { BootTool, type Workload } from '../domain/workload.ts'
 import { commandLineOf } from './command-line.ts'
 import { discoverKernels } from './discover-kernels.ts'
 import { isSystemError, orFinding, type Report } from './findings.ts'
@@ -41,7 +41,7 @@ export async function discoverBoot(request: BootRequest): Promise<Pick<Workload,
   return {
     firmware: await findFirmware(request, bootDisks),
     boot: {
-      loader: await findLoader(root), bootDisks, kernels, initramfsTool: await findInitramfsTool(root),
+      loader: await findLoader(root), bootDisks, kernels, initramfsTool: await findInitramfsTool(root), tools: await findTools(root),
       commandLine: live ? (await hostText(join(kernel.proc, 'cmdline'))).trim() : await commandLineOf(root),
     },
   }
@@ -74,13 +74,25 @@ async function findLoader(root: SourceRoot): Promise<Boot['loader']> {
 
 /** dracut on Debian brings an update-initramfs of its own, but no mkinitramfs. */
 async function findInitramfsTool(root: SourceRoot): Promise<Boot['initramfsTool']> {
-  const has = async (name: string): Promise<boolean> => {
-    for (const place of ['/usr/sbin', '/sbin', '/usr/bin', '/bin']) if (await root.isFile(`${place}/${name}`)) return true
-    return false
+  if (await hasProgram(root, 'mkinitramfs')) return 'initramfs-tools'
+  if (await hasProgram(root, 'dracut')) return 'dracut'
+  return await hasProgram(root, 'mkinitcpio') ? 'mkinitcpio' : 'unknown'
+}
+
+async function findTools(root: SourceRoot): Promise<BootTool[]> {
+  const found: BootTool[] = []
+  for (const tool of BootTool.options) {
+    const there = tool === 'grub-i386-pc' ? await root.isDirectory('/usr/lib/grub/i386-pc') || await root.isDirectory('/usr/share/grub2/i386-pc')
+      : tool === 'grub-stages' ? await root.isFile('/boot/grub/stage1') && await root.isFile('/boot/grub/stage2')
+        : await hasProgram(root, tool)
+    if (there) found.push(tool)
   }
-  if (await has('mkinitramfs')) return 'initramfs-tools'
-  if (await has('dracut')) return 'dracut'
-  return await has('mkinitcpio') ? 'mkinitcpio' : 'unknown'
+  return found
+}
+
+async function hasProgram(root: SourceRoot, name: string): Promise<boolean> {
+  for (const place of ['/usr/sbin', '/sbin', '/usr/bin', '/bin']) if (await root.isFile(`${place}/${name}`)) return true
+  return false
 }
 
 async function hostText(path: string): Promise<string> {

@@ -97,7 +97,7 @@ t.test('a tree on an MBR disk with ext4, swap and XFS is described exactly', { s
   t.equal(ext?.usedBytes, used)
   t.match(found, { hostName: 'web1', machineId: '0a'.repeat(16), firmware: 'bios', os: { id: 'debian', versionId: '12' }, dns: { servers: [], search: [] } })
   t.same(found.boot, {
-    loader: 'grub2', bootDisks: [disk.name], commandLine: `root=UUID=${ROOT_UUID} ro`, initramfsTool: 'unknown',
+    loader: 'grub2', bootDisks: [disk.name], commandLine: `root=UUID=${ROOT_UUID} ro`, initramfsTool: 'unknown', tools: [],
     kernels: [{ version: '6.1-test', imagePath: '/boot/vmlinuz-6.1-test', drivers: ['vmw_pvscsi', 'vmxnet3'], running: false }],
   })
   t.same(found.findings.map(f => [f.code, f.subject]), [['FSTAB_DEVICE_MISSING', '/old']])

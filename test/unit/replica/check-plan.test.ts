@@ -63,6 +63,7 @@ const BAD: Record<string, Case> = {
   BOOT_LOADER_UNKNOWN: { workload: w => { w.boot.loader = 'systemd-boot' } },
   BIOS_BOOT_PARTITION: { workload: w => { for (const d of w.disks) d.table = 'gpt' } },
   BOOT_DISK_TABLE: { workload: w => { for (const d of w.disks) if (d.name === 'vda') d.table = 'none' } },
+  BOOT_TOOLS_MISSING: { workload: w => { w.boot.tools = ['update-initramfs', 'grub2-install', 'grub-i386-pc'] } },
   INITRAMFS_TOOL_UNKNOWN: { workload: w => { w.boot.initramfsTool = 'dracut' } },
   KERNEL_MISSING: { workload: w => { w.boot.kernels = [] } },
   KERNEL_DRIVERS_MISSING: { workload: w => { for (const k of w.boot.kernels) k.drivers = ['vmxnet3', 'virtio_blk'] } },
@@ -114,4 +115,16 @@ t.test('what the replica loses is a warning with what to do; a moved MAC address
   } })
   t.same(found.filter(f => f.severity !== 'ok').map(f => [f.code, f.severity]), [['DECRYPTED', 'warning']])
   t.match(found.find(f => f.code === 'DECRYPTED'), { message: /\/srv\/data arrives decrypted: safe/, advice: /in the clear/ })
+})
+
+t.test('each family and release needs its own programs; an agent that does not look stops nothing', async t => {
+  const lacking = (os: { id: string, versionId: string }, boot: Partial<Workload['boot']>, firmware: Workload['firmware'] = 'bios'): string | undefined =>
+    findings({ workload: w => { Object.assign(w.os, { idLike: [], ...os }); Object.assign(w.boot, boot); w.firmware = firmware } }).find(f => f.code === 'BOOT_TOOLS_MISSING' && f.severity === 'error')?.message
+  t.equal(lacking({ id: 'debian', versionId: '12' }, { tools: [] }), 'the source lacks update-initramfs, grub-install, grub-i386-pc')
+  t.equal(lacking({ id: 'debian', versionId: '12' }, { tools: ['update-initramfs'] }, 'uefi'), undefined)
+  t.equal(lacking({ id: 'rhel', versionId: '9.4' }, { tools: ['grub-i386-pc'] }), 'the source lacks grub2-install')
+  t.equal(lacking({ id: 'rhel', versionId: '6.10' }, { tools: [], loader: 'grub-legacy' }), 'the source lacks grub, grub-stages')
+  t.equal(lacking({ id: 'rhel', versionId: '5.11' }, { tools: ['grub', 'grub-stages'], loader: 'grub-legacy' }), 'the source lacks mkinitrd')
+  t.equal(lacking({ id: 'sles', versionId: '15.5' }, { tools: ['grub2-install', 'grub-i386-pc'] }), undefined)
+  t.equal(lacking({ id: 'debian', versionId: '12' }, {}), undefined)
 })

@@ -24,12 +24,12 @@ async function discover(dir: string, disks: readonly Disk[], live = false): Prom
 t.test('a Debian with GRUB in the first sector of its second disk', async t => {
   const dir = t.testdir({
     dev: { sda: 'x'.repeat(600) },
-    root: { boot: { 'vmlinuz-6.1': '', 'initrd.img-6.1': '', grub: { 'grub.cfg': 'linux /vmlinuz-6.1 root=/dev/sda1 ro\n' } }, usr: { sbin: { mkinitramfs: '', dracut: '' } } },
+    root: { boot: { 'vmlinuz-6.1': '', 'initrd.img-6.1': '', grub: { 'grub.cfg': 'linux /vmlinuz-6.1 root=/dev/sda1 ro\n' } }, usr: { sbin: { 'mkinitramfs': '', 'dracut': '', 'update-initramfs': '', 'grub-install': '' }, lib: { grub: { 'i386-pc': {} } } } },
   })
   writeFileSync(join(dir, 'dev/sdb'), GRUB_SECTOR)
   const { firmware, boot, findings } = await discover(dir, [disk('sda'), disk('sdb')])
   t.equal(firmware, 'bios')
-  t.match(boot, { loader: 'grub2', bootDisks: ['sdb'], commandLine: 'root=/dev/sda1 ro', initramfsTool: 'initramfs-tools', kernels: [{ version: '6.1', initramfsPath: '/boot/initrd.img-6.1' }] })
+  t.match(boot, { loader: 'grub2', bootDisks: ['sdb'], commandLine: 'root=/dev/sda1 ro', initramfsTool: 'initramfs-tools', tools: ['grub-install', 'grub-i386-pc', 'update-initramfs'], kernels: [{ version: '6.1', initramfsPath: '/boot/initrd.img-6.1' }] })
   t.same(findings, [])
 })
 
@@ -51,6 +51,12 @@ t.test('a tree at rest is UEFI when it has an ESP and nothing for BIOS', async t
 t.test('an ESP beside boot code for BIOS is a BIOS machine', async t => {
   const both = t.testdir({ dev: { sda: 'x'.repeat(600) }, root: { boot: { grub2: { 'grub.cfg': '', 'i386-pc': {} } } } })
   t.match(await discover(both, [disk('sda', ESP)]), { firmware: 'bios', boot: { loader: 'grub2' } })
+})
+
+t.test('the programs of an old system are found, where it has both stages of GRUB', async t => {
+  const old = (grub: Record<string, string>) => ({ root: { boot: { grub: { 'menu.lst': '', ...grub } }, sbin: { mkinitrd: '', grub: '' } } })
+  t.strictSame((await discover(t.testdir(old({ stage1: '', stage2: '' })), [])).boot.tools, ['grub', 'grub-stages', 'mkinitrd'])
+  t.strictSame((await discover(t.testdir(old({ stage1: '' })), [])).boot.tools, ['grub', 'mkinitrd'])
 })
 
 t.test('other boot loaders are told apart', async t => {
