@@ -32,9 +32,10 @@ async function main(args: readonly string[]): Promise<number> {
   program.command('migrate').description('migrate the lab\'s source once and compare the replica with it; exit code 7 when they differ')
     .option('--json', 'print one JSON object').option('--keep', 'leave the run\'s folder behind').option('--spoil', 'change one byte on the replica before comparing')
     .addOption(new Option('--table <kind>', 'partition tables of the source').choices(['gpt', 'dos']).default('gpt'))
-    .action(async ({ json, keep, spoil, table }: { json?: boolean, keep?: boolean, spoil?: boolean, table: 'gpt' | 'dos' }) => {
+    .addOption(new Option('--disks <how>', 'how those of the replica are laid out').choices(['matching', 'per-volume']).default('matching'))
+    .action(async ({ json, keep, spoil, table, disks }: { json?: boolean, keep?: boolean, spoil?: boolean, table: 'gpt' | 'dos', disks: 'matching' | 'per-volume' }) => {
       await using lab = await createLab({ say, table, keepFiles: keep === true }, signal)
-      const r = await migrate(lab, { spoil: spoil === true, onStep: say, onCommand: (typed) => { say(`landfall ${typed.join(' ')}`) } }, signal)
+      const r = await migrate(lab, { spoil: spoil === true, disks, onStep: say, onCommand: (typed) => { say(`landfall ${typed.join(' ')}`) } }, signal)
       const { booted, equal, differences, downtimeMs, phasesMs, hostName, comparison, quiesced, violations } = r
       if (json === true) print({ booted, equal, differences, downtimeMs, phasesMs, hostName, quiesced, entries: comparison.entries, judge: comparison.judge, found: comparison.differences.slice(0, 100), fixups: comparison.fixups, violations })
       else say(`booted: ${String(booted)}, equal: ${String(equal)}, differences: ${String(differences)}, quiesced: ${String(quiesced.ok)}, downtime: ${String(downtimeMs)} ms`)

@@ -28,6 +28,8 @@ const CUTOVER_TIMEOUT_MS = 1200_000
 export interface MigrateOptions {
   /** change one byte on the replica before comparing */
   spoil: boolean
+  /** how the disks of the replica are laid out; as on the source when left out */
+  disks?: 'matching' | 'per-volume'
   /** called before each command; the demo prints it */
   onCommand?: (args: readonly string[]) => void
   /** the commands write to this terminal */
@@ -87,7 +89,7 @@ export async function migrate(lab: Lab, options: MigrateOptions, signal: AbortSi
   const script = join(lab.run.path, 'prove.sh')
   await writeFile(script, postFailover(lab))
   await timed('validate', async () => {
-    await command(['job', 'create', JOB, '--source', SOURCE.hostName, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', VM, '--memory', '1G', '--cpu', '2', '--post-failover', script, ...lab.quiesce.flags])
+    await command(['job', 'create', JOB, '--source', SOURCE.hostName, '--vmware', VMWARE, '--datastore', lab.datastore, '--network', lab.network, '--vm-name', VM, '--memory', '1G', '--cpu', '2', '--post-failover', script, '--disks', options.disks ?? 'matching', ...lab.quiesce.flags])
     await command(['job', 'validate', JOB])
   })
   onStep?.('a writer begins to create, append, change in place, rename, link and delete files on the source')

@@ -112,7 +112,7 @@ t.test('a job is paused, limited, has a task that hangs, and is stopped while th
     t.equal(exitCode, 0, `landfall job ${args.join(' ')} ${stderr}`)
   }
   const result = await migrate(lab, {
-    spoil: true, onStep: t.comment.bind(t),
+    spoil: true, disks: 'per-volume', onStep: t.comment.bind(t),
     whileProtecting: async view => {
       const flow = { t, lab, view, act, signal }
       await pauseAndResume(flow)
@@ -121,7 +121,7 @@ t.test('a job is paused, limited, has a task that hangs, and is stopped while th
       await stopAndStart(flow)
     },
   }, signal)
-  t.ok(result.booted, 'it boots all the same, from an MBR disk')
+  t.ok(result.booted, 'it boots all the same, from disks of MBR, one for each volume')
   t.notOk(result.equal)
   t.strictSame(result.comparison.differences.map(d => d.path), ['/data/db/table.ibd'])
 })
