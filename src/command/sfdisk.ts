@@ -20,6 +20,10 @@ const Answer = z.object({
   }),
 })
 
+/** Bits 0, 1 and 2 by name; 48 and above belong to the partition's type and have numbers. */
+const NAMED_BITS: readonly string[] = ['RequiredPartition', 'NoBlockIOProtocol', 'LegacyBIOSBootable']
+const FIRST_GUID_BIT = 48
+
 const READ_TIMEOUT_MS = 30_000
 const WRITE_TIMEOUT_MS = 60_000
 
@@ -67,12 +71,33 @@ function tableScript(device: string, { table, tableId, partitions }: PartitionTa
     if (table === 'gpt') {
       if (p.uuid !== '') fields.push(`uuid=${p.uuid}`)
       if (p.name !== '') fields.push(`name="${quoted(p.name)}"`)
-      const attributes = p.attributes ?? (p.bootable ? 'LegacyBIOSBootable' : '')
-      if (attributes !== '') fields.push(`attrs="${quoted(attributes)}"`)
+      const attributes = attributesText(attributeBits(p))
+      if (attributes !== '') fields.push(`attrs="${attributes}"`)
     }
     return `${device}${separator}${String(p.number)} : ${fields.join(', ')}\n`
   })
   return [`label: ${table}\n`, `label-id: ${tableId}\n`, 'unit: sectors\n', '\n', ...lines].join('')
+}
+
+/**
+ * The bits of a GPT partition's attributes, ascending. Pure.
+ * @throws {AppError} VOLUME_LAYOUT for a word that sfdisk does not write
+ */
+export function attributeBits({ attributes, bootable }: Pick<Partition, 'attributes' | 'bootable'>): number[] {
+  const words = (attributes ?? '').split(/[\s,]+/).filter(word => word !== '')
+  const bits = words.map(word => {
+    const named = NAMED_BITS.indexOf(word)
+    const bit = named >= 0 ? named : Number(/^(?:GUID:)?(\d{1,2})$/.exec(word)?.[1] ?? Number.NaN)
+    if (named < 0 && !(bit >= FIRST_GUID_BIT && bit < 64)) throw new AppError('VOLUME_LAYOUT', `"${word}" is no attribute of a GPT partition that is known`)
+    return bit
+  })
+  return [...new Set(bootable ? [...bits, NAMED_BITS.indexOf('LegacyBIOSBootable')] : bits)].sort((a, b) => a - b)
+}
+
+/** As sfdisk writes them. Not escaped, unlike names: sfdisk would not undo it. */
+function attributesText(bits: readonly number[]): string {
+  const own = bits.filter(bit => bit >= FIRST_GUID_BIT)
+  return [...NAMED_BITS.filter((_, bit) => bits.includes(bit)), ...(own.length === 0 ? [] : [`GUID:${own.join(',')}`])].join(' ')
 }
 
 function sectors(bytes: number, sectorSizeBytes: number): string {

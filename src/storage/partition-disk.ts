@@ -2,7 +2,7 @@
 import type { Clock } from '../clock/clock.ts'
 import { addPartitions, forgetPartitions } from '../command/partx.ts'
 import type { Runner } from '../command/runner.ts'
-import { readPartitionTable, writePartitionTable, type PartitionTable } from '../command/sfdisk.ts'
+import { attributeBits, readPartitionTable, writePartitionTable, type PartitionTable } from '../command/sfdisk.ts'
 import { listSignatures } from '../command/wipefs.ts'
 import type { PlannedDisk } from '../domain/replica.ts'
 import type { Partition } from '../domain/volume.ts'
@@ -67,6 +67,7 @@ function differingField(want: Partition, have: Partition, gpt: boolean): string 
   if (want.bootable !== have.bootable) return 'boot flag'
   if (gpt && want.uuid !== '' && want.uuid.toLowerCase() !== have.uuid.toLowerCase()) return 'UUID' // an MBR's follows from its identifier
   if (gpt && want.name !== have.name) return 'name'
+  if (gpt && attributeBits(want).join(',') !== attributeBits(have).join(',')) return 'set of attributes'
   return undefined
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { ScriptedRunner } from '../../../src/command/scripted-runner.ts'
-import { partitionNumber, readPartitionTable } from '../../../src/command/sfdisk.ts'
+import { attributeBits, partitionNumber, readPartitionTable } from '../../../src/command/sfdisk.ts'
 
 const FIXTURES = join(import.meta.dirname, '../../../fixtures/command')
 const signal = AbortSignal.timeout(10_000)
@@ -40,4 +40,11 @@ t.test('the number of a partition follows from its name', async t => {
   t.equal(partitionNumber('sda', 'sdap1'), 0)
   t.equal(partitionNumber('sda', 'sdb1'), 0)
   t.equal(partitionNumber('sda', 'sda'), 0)
+})
+
+t.test('attributes of a GPT are compared by their bits, however they are written', async t => {
+  t.same(attributeBits({ attributes: 'RequiredPartition GUID:60,63', bootable: false }), [0, 60, 63])
+  t.same(attributeBits({ attributes: 'GUID:63 GUID:60 NoBlockIOProtocol', bootable: true }), [1, 2, 60, 63])
+  t.same(attributeBits({ bootable: false }), [])
+  for (const attributes of ['GUID:47', 'GUID:64', 'Other', 'GUID:60" type=x']) t.throws(() => attributeBits({ attributes, bootable: false }), { code: 'VOLUME_LAYOUT' }, attributes)
 })
