@@ -9,7 +9,9 @@ import { ExecaRunner } from '../../../src/command/execa-runner.ts'
 import { listVolumeGroups } from '../../../src/command/lvm.ts'
 import { makePhysicalVolume, readPhysicalVolume, restoreGroup } from '../../../src/command/lvm-make.ts'
 import type { Runner } from '../../../src/command/runner.ts'
+import { readPartitionTable } from '../../../src/command/sfdisk.ts'
 import type { PlannedVolumeGroup, ReplicaPlan } from '../../../src/domain/replica.ts'
+import type { Partition } from '../../../src/domain/volume.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { LinuxVolumeStack } from '../../../src/storage/linux-volume-stack.ts'
 import { groupName, lvmMetadata, whyGroupNotMade, type GroupIdentity } from '../../../src/storage/lvm-metadata.ts'
@@ -72,15 +74,25 @@ t.test('a group comes out as it was planned: identifiers, tags, stripes, several
   t.ok((found?.logicalVolumes.find(v => v.name === 'root')?.segments.length ?? 0) > 1, 'one of them does not fit a single disk')
 })
 
+/** Identifiers mean the same in either case. */
+function comparable(p: Partition): Partition {
+  return { ...p, uuid: p.uuid.toLowerCase(), type: p.type.toLowerCase() }
+}
+
 /** Makes the disks of a described source, whole, and its groups on them as LVM's tools take them; what they say then is compared with the plan. */
 async function makeOnDisks(t: Test, name: string, text: string): Promise<ReplicaPlan> {
   const { workload, layout } = readSource(name, text)
   const plan = planReplica({ jobId: 'job-1', workload, options: options({ layout }), places: places() })
-  if (plan.volumeGroups?.some(g => g.physicalVolumes.some(p => p.encryption !== undefined)) !== false) return plan
+  if (plan.volumeGroups?.some(g => g.physicalVolumes.some(p => p.encryption !== undefined)) === true) return plan
   using disks = makeLoopDisks(plan.disks.map(d => d.sizeBytes))
   const stateDirectory = join(disks.directory, 'state')
   const stack = new LinuxVolumeStack({ runner: real, stateDirectory })
-  for (const [i, disk] of plan.disks.entries()) await stack.partition(disks.devices[i] ?? '', disk, signal)
+  for (const [i, disk] of plan.disks.entries()) {
+    await stack.partition(disks.devices[i] ?? '', disk, signal)
+    if (disk.table === 'none') continue
+    const { table, tableId, partitions } = await readPartitionTable(real, disks.devices[i] ?? '', signal)
+    t.same({ table, tableId: tableId.toLowerCase(), partitions: partitions.map(comparable) }, { table: disk.table, tableId: disk.tableId.toLowerCase(), partitions: disk.partitions.map(comparable) }, `${name}: ${disk.path}`)
+  }
   for (const placed of placedGroups(plan, disks.devices)) {
     const { group, devices } = placed
     const runner = withoutMapper(devices)
