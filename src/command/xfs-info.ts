@@ -5,7 +5,7 @@ import type { Runner } from './runner.ts'
 export interface XfsGeometry {
   blockSizeBytes: number
   inodeSizeBytes: number
-  /** key=value, as `domain/volume.ts` lists them for xfs; a key that this version of the tool does not print is left out */
+  /** key=value, as `domain/volume.ts` lists them for xfs; a key that this version of the tool does not print is left out, one that is not listed is there when it is 1 */
   features: string[]
   /** keys as `domain/volume.ts` lists them for xfs */
   properties: Record<string, string>
@@ -27,6 +27,10 @@ const PROPERTIES = [
   ['naming-bsize', 'naming', 'bsize'], ['log-blocks', 'log', 'blocks'], ['log-version', 'log', 'version'], ['log-sectsz', 'log', 'sectsz'],
   ['rtextents', 'realtime', 'rtextents'],
 ] as const
+
+/** Where features are printed: an unknown key that is 1 there is one that came after this list. Those of the realtime section need such a section. */
+const FEATURE_SECTIONS = ['meta-data', 'data', 'naming', 'log'] as const
+const NO_FEATURES: ReadonlySet<string> = new Set([...FEATURES.map(([key]) => key), ...PROPERTIES.map(([, , name]) => name), 'isize', 'bsize'])
 
 /**
  * Reads the geometry of the XFS mounted at `mountPoint`.
@@ -57,7 +61,12 @@ export async function readXfsGeometry(runner: Runner, mountPoint: string, signal
   properties['log'] = /^\s*internal/.test(sections.get('log') ?? '') ? 'internal' : 'external'
   return {
     blockSizeBytes: need('data', 'bsize'), inodeSizeBytes: need('meta-data', 'isize'),
-    features: FEATURES.flatMap(([key, where]) => { const found = value(where, key); return found === undefined ? [] : [`${key}=${found}`] }),
+    features: [...FEATURES.flatMap(([key, where]) => { const found = value(where, key); return found === undefined ? [] : [`${key}=${found}`] }), ...laterFeatures(sections)],
     properties,
   }
+}
+
+function laterFeatures(sections: ReadonlyMap<string, string>): string[] {
+  const keys = FEATURE_SECTIONS.flatMap(where => Array.from((sections.get(where) ?? '').matchAll(/(?:^|[\s,])([a-z][\w-]*)\s*=\s*1(?=[\s,]|$)/g), match => match[1] ?? ''))
+  return [...new Set(keys)].filter(key => !NO_FEATURES.has(key)).map(key => `${key}=1`)
 }

@@ -28,7 +28,7 @@ export const FileSystem = z.object({
    * What the file system can do, so that the replica's is made with exactly this.
    * ext2/3/4: the names of the line "Filesystem features" of `dumpe2fs -h`, in its order.
    * xfs: `key=value` as `xfs_info` prints them: crc, finobt, sparse, rmapbt, reflink, bigtime, inobtcount, nrext64, attr, projid32bit,
-   * ftype, ascii-ci, lazy-count; a key that the source's tool does not print is left out.
+   * ftype, ascii-ci, lazy-count; a key that the source's tool does not print is left out. Others (exchange, parent, metadir ...) only when they are 1.
    * btrfs: names of its incompatible and read-only compatible flags as `dump-super` prints them, in lower case with dashes: extended-iref, no-holes.
    */
   features: z.array(z.string()),

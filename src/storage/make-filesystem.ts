@@ -37,6 +37,11 @@ export const EXT_FEATURES: ReadonlySet<string> = new Set([
   'resize_inode', 'sparse_super', 'sparse_super2', 'stable_inodes', 'uninit_bg', 'verity',
 ])
 
+/** Features of XFS that mkfs.xfs of the appliance can switch on or off, or that it always has. */
+const XFS_FEATURES: ReadonlySet<string> = new Set([
+  'crc', 'finobt', 'sparse', 'rmapbt', 'reflink', 'bigtime', 'inobtcount', 'nrext64', 'attr', 'projid32bit', 'ftype', 'ascii-ci', 'lazy-count',
+])
+
 /** Why the replica's appliance cannot make this file system, or undefined when it can. Pure; validation asks it before a job starts. */
 export function whyNotMade({ fileSystem }: Volume): string | undefined {
   switch (fileSystem.type) {
@@ -44,9 +49,12 @@ export function whyNotMade({ fileSystem }: Volume): string | undefined {
       const unknown = fileSystem.features.filter(f => !EXT_FEATURES.has(f))
       return unknown.length === 0 ? undefined : `its features ${unknown.join(', ')} cannot be re-created`
     }
-    case 'xfs':
+    case 'xfs': {
+      const unknown = fileSystem.features.filter(f => f.endsWith('=1') && !XFS_FEATURES.has(f.slice(0, -2)))
+      if (unknown.length > 0) return `its features ${unknown.map(f => f.slice(0, -2)).join(', ')} cannot be re-created`
       if (fileSystem.properties['log'] === 'external') return 'it has its log on another device'
       return Number(fileSystem.properties['rtextents'] ?? 0) > 0 ? 'it has a realtime section' : undefined
+    }
     case 'swap': return undefined
     case 'btrfs': return whyBtrfsNotMade(fileSystem)
     case 'vfat': return whyFatNotMade(fileSystem)

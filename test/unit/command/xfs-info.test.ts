@@ -33,6 +33,25 @@ realtime =none           extsz=4096   blocks=0, rtextents=0
   t.notOk('log-sectsz' in found.properties)
 })
 
+t.test('what a later version prints is a feature when it is 1', async t => {
+  const stdout = `meta-data=/dev/sdb1  isize=512    agcount=1, agsize=100 blks
+         =         sectsz=512   attr=2, projid32bit=1
+         =         crc=1        finobt=1, sparse=1, rmapbt=1
+         =         reflink=1    bigtime=1 inobtcount=1 nrext64=1
+         =         exchange=1   metadir=0
+data     =         bsize=4096   blocks=400, imaxpct=1
+         =         sunit=1      swidth=1 blks
+naming   =version 2      bsize=4096   ascii-ci=0, ftype=1, parent=1
+log      =internal log   bsize=4096   blocks=855, version=2
+         =         sectsz=512   sunit=1 blks, lazy-count=1
+realtime =none           extsz=4096   blocks=0, rtextents=0
+         =         rgcount=0    rgsize=0 extents
+         =         zoned=0      start=0 reserved=0
+`
+  const found = await readXfsGeometry(new ScriptedRunner([{ tool: 'xfs_info', args: ['/mnt/data'], stdout }]), '/mnt/data', signal)
+  t.same(found.features.slice(-3), ['lazy-count=1', 'exchange=1', 'parent=1'])
+})
+
 t.test('an answer without the block size is TOOL_OUTPUT', async t => {
   const runner = new ScriptedRunner([{ tool: 'xfs_info', args: ['/mnt/data'], stdout: 'meta-data=/dev/sdb1 isize=256' }])
   await t.rejects(readXfsGeometry(runner, '/mnt/data', signal), { code: 'TOOL_OUTPUT' })

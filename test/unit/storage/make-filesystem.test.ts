@@ -30,6 +30,7 @@ t.test('a file system larger than its device is refused before anything is writt
 t.test('what cannot be made says why', async t => {
   t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), features: ['extent', 'encrypt'] }, GIB)), /encrypt/)
   t.match(whyNotMade(volume('sda', 1, '/', { ...xfs('u', GIB), properties: { log: 'external' } }, GIB)), /log/)
+  t.match(whyNotMade(volume('sda', 1, '/', { ...xfs('u', GIB), features: ['crc=1', 'exchange=1', 'parent=1', 'metadir=0'] }, GIB)), /exchange, parent cannot/)
   t.match(whyNotMade(volume('sda', 1, '/', { ...ext4('u', GIB), type: 'unsupported', typeName: 'zfs' }, GIB)), /zfs/)
   t.match(whyNotMade(volume('sda', 1, '/x', { ...FAT, uuid: '' }, GIB)), /serial number/)
   t.match(whyNotMade(volume('sda', 1, '/x', { ...FAT, properties: {} }, GIB)), /allocation table/)
