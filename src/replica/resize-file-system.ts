@@ -22,12 +22,12 @@ function resizeExt(fileSystem: FileSystem, sizeBytes: number): FileSystem {
   return { ...fileSystem, properties: { ...properties, blockCount: String(blocks), inodeCount: scaled('inodeCount'), reservedBlockCount: scaled('reservedBlockCount') } }
 }
 
-/** Groups of the same size, more or fewer of them, as growing it would give; a smaller one than a group and a half gets groups as mkfs chooses. */
+/** Groups of the same size, more or fewer of them, as growing it would give; a smaller one than a group and a half gets groups as mkfs chooses, and a log that fits into them. */
 function resizeXfs(fileSystem: FileSystem, sizeBytes: number): FileSystem {
   const { properties, blockSizeBytes } = fileSystem
   const blocks = Math.floor(sizeBytes / blockSizeBytes)
   const agsize = Number(properties['agsize'])
-  const kept = Object.fromEntries(Object.entries(properties).filter(([key]) => key !== 'agsize' && key !== 'agcount'))
+  const kept = Object.fromEntries(Object.entries(properties).filter(([key]) => !['agsize', 'agcount', 'log-blocks'].includes(key)))
   if (!(agsize > 0) || blocks < agsize * 1.5) return { ...fileSystem, properties: { ...kept, blocks: String(blocks) } }
   return { ...fileSystem, properties: { ...properties, blocks: String(blocks), agcount: String(Math.ceil(blocks / agsize)) } }
 }

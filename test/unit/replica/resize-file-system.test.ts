@@ -29,8 +29,8 @@ t.test('an XFS keeps the size of its groups when it grows or shrinks a little; f
   t.match(resizeFileSystem(before, 4 * GIB, 10 * GIB).properties, { blocks: String(10 * GIB / 4096), agsize: '262144', agcount: '10' })
   t.match(resizeFileSystem(before, 4 * GIB, 3 * GIB).properties, { blocks: String(3 * GIB / 4096), agsize: '262144', agcount: '3' })
   const small = resizeFileSystem(before, 4 * GIB, GIB)
-  t.notOk('agsize' in small.properties)
-  t.same([small.properties['blocks'], small.properties['log-blocks'], small.features], [String(GIB / 4096), before.properties['log-blocks'], before.features])
+  t.notOk('agsize' in small.properties || 'log-blocks' in small.properties)
+  t.same([small.properties['blocks'], small.features], [String(GIB / 4096), before.features])
 })
 
 t.test('swap fills what it is made on', async t => {
