@@ -11,11 +11,12 @@ const MARGIN_PART = 0.1
 const OVERHEAD_PART = 0.05
 
 export const LAYOUT_RULES: readonly Rule[] = [
-  { code: 'SIZE_UNUSED', severity: 'error', title: 'every size that was asked for is for a volume or volume group of the job', advice: 'Correct the name; volumes are named by their mount points.', check: ({ options, plan }) => {
-    const { sizes, groups } = options.layout ?? SOURCE_LAYOUT
+  { code: 'SIZE_UNUSED', severity: 'error', title: 'every size that was asked for is used', advice: 'Correct the name (volumes are named by their mount points), or choose a disk per volume.', check: ({ options, plan }) => {
+    const { sizes, groups, disks } = options.layout ?? SOURCE_LAYOUT
     return [
       ...sizes.filter(s => !plan.volumes.some(v => [v.volume.name, v.volume.mountPoint].includes(s.volume))).map(s => ({ subject: s.volume, message: `a size is given for ${s.volume}, which is no volume of the job` })),
       ...groups.filter(g => plan.volumeGroups?.some(p => p.name === g.name) !== true).map(g => ({ subject: g.name, message: `a size is given for ${g.name}, which is no volume group of the job` })),
+      ...groups.filter(g => disks === 'matching' && g.maxPhysicalVolumeBytes !== undefined).map(g => ({ subject: g.name, message: `a largest physical volume is given for ${g.name}, but with disks as on the source its physical volumes are those of the source` })),
     ]
   } },
   { code: 'VOLUME_TOO_SMALL', severity: 'error', title: 'every volume takes what is used on the source', advice: 'Choose a larger size for the volume.', check: ({ plan, workload }) => resized({ plan, workload }).flatMap(({ volume }) => {

@@ -76,6 +76,13 @@ t.test('a sound job passes every rule, and each is shown', async t => {
   t.same(found.filter(f => f.severity !== 'ok'), [])
 })
 
+t.test('a largest physical volume is for a disk per volume', async t => {
+  const unused = (disks: 'matching' | 'per-volume'): string[] => findings({ ...BAD['GROUP_TOO_SMALL'], options: { layout: { ...SOURCE_LAYOUT, disks, groups: [{ name: 'vg0', maxPhysicalVolumeBytes: GIB }] } } })
+    .filter(f => f.code === 'SIZE_UNUSED' && f.severity !== 'ok').map(f => f.message)
+  t.match(unused('matching'), [/largest physical volume is given for vg0/])
+  t.same(unused('per-volume'), [])
+})
+
 t.test('every rule has a case that it refuses', async t => {
   t.same(Object.keys(BAD).sort(), RULES.map(r => r.code).sort())
 })
