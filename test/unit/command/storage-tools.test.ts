@@ -60,6 +60,7 @@ t.test('every tool gets names from outside behind --, and mke2fs no defaults of 
   }
   t.same((await started(async r => makeExt(r, '/dev/x', ext, signal))).env, { MKE2FS_CONFIG: '/dev/null' })
   t.ok((await started(async r => makeExt(r, '/dev/x', ext, signal))).args.includes('none,extent'))
+  t.ok((await started(async r => tuneExt(r, '/dev/x', tuning, signal))).args.join(' ').includes('^user_xattr'), 'a default that is not wanted is cleared')
   t.same((await started(async r => flushDevice(r, '/dev/x', signal))).args, ['--flushbufs', '/dev/x'])
 })
 
