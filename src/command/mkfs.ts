@@ -19,6 +19,8 @@ export interface ExtOptions {
   flexBlockGroupSize?: number
   journalSizeMiB?: number
   hashSeed?: string
+  /** with room for descriptors up to this size; what mke2fs chooses when absent */
+  largestBlockCount?: number
 }
 
 export interface XfsOptions {
@@ -86,13 +88,14 @@ export async function makeExt(runner: Runner, device: string, o: ExtOptions, sig
   if (o.blocksPerGroup !== undefined) args.push('-g', String(o.blocksPerGroup))
   if (o.flexBlockGroupSize !== undefined) args.push('-G', String(o.flexBlockGroupSize))
   if (o.journalSizeMiB !== undefined) args.push('-J', `size=${String(o.journalSizeMiB)}`)
-  if (o.hashSeed !== undefined) args.push('-E', `hash_seed=${o.hashSeed}`)
+  const extended = [...(o.hashSeed === undefined ? [] : [`hash_seed=${o.hashSeed}`]), ...(o.largestBlockCount === undefined ? [] : [`resize=${String(o.largestBlockCount)}`])]
+  if (extended.length > 0) args.push('-E', extended.join(','))
   await runner.run('mkfs.ext4', [...args, '--', device, String(o.blockCount)], { signal, timeoutMs: TIMEOUT_MS, env: NO_DEFAULTS })
 }
 
 /**
  * Makes an XFS.
- * @param old the source is smaller than what mkfs makes today, or of version 4: only with this it is made
+ * @param old the source, or its log, is smaller than what mkfs makes today: only with this it is made
  * @throws {AppError} what Runner throws
  */
 export async function makeXfs(runner: Runner, device: string, o: XfsOptions, old: boolean, signal: AbortSignal): Promise<void> {

@@ -9,7 +9,7 @@ import { makeExt, makeSwap, makeXfs, type ExtOptions, type SwapOptions, type Xfs
 import type { Runner } from '../command/runner.ts'
 import { tuneExt, type ExtTuning } from '../command/tune2fs.ts'
 import { listSignatures } from '../command/wipefs.ts'
-import type { Volume } from '../domain/volume.ts'
+import type { FileSystem, Volume } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceSizeBytes } from './block-devices.ts'
 import { fatRecipe, makeFatVolume, UNFINISHED_FAT_LABEL, whyFatNotMade, type FatRecipe } from './make-fat.ts'
@@ -29,6 +29,8 @@ const MIB = 1 << 20
 /** Below these mkfs.xfs wants to be told twice. */
 const XFS_SMALLEST_BYTES = 300 * MIB
 const XFS_SMALLEST_LOG_BYTES = 64 * MIB
+/** Of an ext file system without 64bit. */
+const MOST_BLOCKS_32 = 2 ** 32 - 1
 
 /** Features that mke2fs of the appliance can set and that mean the same on the replica. Others are refused: the copy would not be what the source is. */
 export const EXT_FEATURES: ReadonlySet<string> = new Set([
@@ -129,6 +131,7 @@ function extRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemR
   const blocksPerGroup = optional(properties['blocksPerGroup'])
   const flexBlockGroupSize = features.includes('flex_bg') ? optional(properties['flexBlockGroupSize']) : undefined
   const errors = properties['errorsBehavior']
+  const largest = largestBlockCount(fileSystem, blockCount)
   return {
     kind: 'ext',
     options: {
@@ -138,6 +141,7 @@ function extRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemR
       ...(flexBlockGroupSize === undefined ? {} : { flexBlockGroupSize }),
       ...(journal === undefined ? {} : { journalSizeMiB: Math.max(1, Math.ceil(journal / MIB)) }),
       ...(properties['hashSeed'] === undefined ? {} : { hashSeed: properties['hashSeed'] }),
+      ...(largest === undefined ? {} : { largestBlockCount: largest }),
     },
     tuning: {
       label: fileSystem.label, reservedBlockCount: optional(properties['reservedBlockCount']) ?? 0,
@@ -147,6 +151,19 @@ function extRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemR
       ...(properties['directoryHash'] === undefined || !features.includes('dir_index') ? {} : { directoryHash: properties['directoryHash'] }),
     },
   }
+}
+
+/**
+ * The size for which mke2fs reserves as many blocks for group descriptors as the source has left: growing it used some of them. It counts groups
+ * as here. A source with the feature and nothing left gets what mke2fs chooses: none cannot be asked for.
+ */
+function largestBlockCount({ features, properties, blockSizeBytes }: FileSystem, blockCount: number): number | undefined {
+  const reserved = optional(properties['reservedGdtBlocks']) ?? 0
+  if (!features.includes('resize_inode') || reserved <= 0) return undefined
+  const blocksPerGroup = optional(properties['blocksPerGroup']) ?? blockSizeBytes * 8
+  const blocksPerDescriptorBlock = blockSizeBytes / (features.includes('64bit') ? 64 : 32) * blocksPerGroup
+  const smallest = (Math.ceil(blockCount / blocksPerDescriptorBlock) + reserved - 1) * blocksPerDescriptorBlock + 1
+  return features.includes('64bit') ? smallest : Math.min(smallest, MOST_BLOCKS_32)
 }
 
 function xfsRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemRecipe {

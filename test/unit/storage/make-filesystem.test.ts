@@ -23,6 +23,19 @@ t.test('an XFS of version 4 is made as one', async t => {
   t.match(recipe, { options: { metadata: ['crc=0', 'finobt=0', 'reflink=0'], inode: ['attr=2', 'projid32bit=0', 'maxpct=25'], naming: ['version=2', 'ftype=0'] } })
 })
 
+t.test('an ext file system reserves as many blocks for group descriptors as the source has left', async t => {
+  const largest = (features: string[], blocks: number, reserved: string): unknown => {
+    const { properties, ...rest } = ext4('u', blocks * 4096)
+    const recipe = recipeFor(volume('sda', 1, '/', { ...rest, features, properties: { ...properties, reservedGdtBlocks: reserved } }, blocks * 4096), blocks * 4096)
+    return recipe.kind === 'ext' ? recipe.options.largestBlockCount : undefined
+  }
+  t.equal(largest(['resize_inode', '64bit'], 64 * 32768 + 4, '10'), 11 * 64 * 32768 + 1, 'two blocks of descriptors are needed for it')
+  t.equal(largest(['resize_inode'], GIB / 4096, '1023'), 1023 * 128 * 32768 + 1)
+  t.equal(largest(['resize_inode'], GIB / 4096, '1024'), 2 ** 32 - 1, 'what is larger has no number')
+  t.equal(largest(['resize_inode'], GIB / 4096, '0'), undefined)
+  t.equal(largest(['64bit'], GIB / 4096, '10'), undefined)
+})
+
 t.test('a file system larger than its device is refused before anything is written', async t => {
   t.throws(() => recipeFor(volume('sda', 1, '/', ext4('u', GIB), GIB), GIB - MIB), { code: 'VOLUME_LAYOUT' })
 })
