@@ -100,6 +100,15 @@ t.test('an xfs made so small that its log would not fit into its groups gets a s
   await makeResized(t, { type: 'xfs', make: [...XFS, '-l', 'size=200m'], sizeMiB: 8192 }, 700)
 })
 
+t.test('an xfs whose last group, with the log in it, becomes short gets a smaller log', { skip: noLoopDisks() }, async t => {
+  await makeResized(t, { type: 'xfs', make: [...XFS, '-d', 'agsize=300m', '-l', 'size=200m'], sizeMiB: 1200 }, 460)
+})
+
+t.test('an ext4 made so small that its journal would not fit gets a smaller journal', { skip: noLoopDisks() }, async t => {
+  const { properties } = await makeResized(t, { type: 'ext4', make: [...EXT4, '-J', 'size=1024'], sizeMiB: 8192 }, 700)
+  t.ok(Number(properties['journalSizeBytes']) < 700 * MIB / 16, properties['journalSizeBytes'])
+})
+
 t.test('an xfs does without a last group that is smaller than mkfs makes them', { skip: noLoopDisks() }, async t => {
   const { properties } = await makeResized(t, { type: 'xfs', make: [...XFS, '-d', 'agcount=4'], sizeMiB: 1200 }, 602)
   t.match(properties, { agcount: '2', blocks: String(600 * MIB / 4096) })

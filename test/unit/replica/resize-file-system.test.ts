@@ -19,6 +19,12 @@ t.test('an ext file system keeps its share of inodes and of reserved blocks, and
   }
 })
 
+t.test('a journal stays as large as it is, unless a smaller ext file system would have little room beside it', async t => {
+  const before = ext4('u', 4 * GIB)
+  const journal = (bytes: number): string | undefined => resizeFileSystem({ ...before, properties: { ...before.properties, journalSizeBytes: String(GIB / 8) } }, 4 * GIB, bytes).properties['journalSizeBytes']
+  t.same([journal(8 * GIB), journal(2 * GIB), journal(GIB)], [String(GIB / 8), String(GIB / 8), undefined])
+})
+
 t.test('a file system that was smaller than its device grows to the new one', async t => {
   const before = ext4('u', 3 * GIB)
   t.equal(resizeFileSystem(before, 4 * GIB, 8 * GIB).properties['blockCount'], String(8 * GIB / 4096))
