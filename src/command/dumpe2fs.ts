@@ -28,6 +28,9 @@ const PLAIN = {
   maximumMountCount: 'Maximum mount count', state: 'Filesystem state',
 } as const
 
+/** name of the record: line of the tool, which is there when the file system has this quota inside */
+const QUOTAS = [['usr', 'User quota inode'], ['grp', 'Group quota inode'], ['prj', 'Project quota inode']] as const
+
 /**
  * Reads the superblock of `device`.
  * @throws {AppError} TOOL_OUTPUT when needed lines are missing; TOOL_FAILED when the device holds no ext file system; what Runner throws
@@ -70,6 +73,8 @@ function properties(lines: ReadonlyMap<string, string>, blockSizeBytes: number):
   found['defaultMountOptions'] = none(lines.get('Default mount options') ?? '')
   const journal = journalBytes(lines, blockSizeBytes)
   if (journal !== undefined) found['journalSizeBytes'] = String(journal)
+  const quotas = QUOTAS.filter(([, line]) => lines.has(line)).map(([name]) => name)
+  if (quotas.length > 0) found['quotas'] = quotas.join(' ')
   const errors = lines.get('Errors behavior')?.toLowerCase()
   found['errorsBehavior'] = errors === 'remount read-only' ? 'remount-ro' : errors === 'panic' ? 'panic' : 'continue'
   const interval = /^\d+/.exec(lines.get('Check interval') ?? '')?.[0]

@@ -19,6 +19,8 @@ export interface ExtOptions {
   flexBlockGroupSize?: number
   journalSizeMiB?: number
   hashSeed?: string
+  /** with the feature quota: which of them; users and groups when absent */
+  quotas?: readonly string[]
   /** with room for descriptors up to this size; what mke2fs chooses when absent */
   largestBlockCount?: number
 }
@@ -88,7 +90,10 @@ export async function makeExt(runner: Runner, device: string, o: ExtOptions, sig
   if (o.blocksPerGroup !== undefined) args.push('-g', String(o.blocksPerGroup))
   if (o.flexBlockGroupSize !== undefined) args.push('-G', String(o.flexBlockGroupSize))
   if (o.journalSizeMiB !== undefined) args.push('-J', `size=${String(o.journalSizeMiB)}`)
-  const extended = [...(o.hashSeed === undefined ? [] : [`hash_seed=${o.hashSeed}`]), ...(o.largestBlockCount === undefined ? [] : [`resize=${String(o.largestBlockCount)}`])]
+  const extended: string[] = []
+  if (o.hashSeed !== undefined) extended.push(`hash_seed=${o.hashSeed}`)
+  if (o.largestBlockCount !== undefined) extended.push(`resize=${String(o.largestBlockCount)}`)
+  if (o.quotas !== undefined) extended.push(`quotatype=${o.quotas.map(name => `${name}quota`).join(':')}`)
   if (extended.length > 0) args.push('-E', extended.join(','))
   await runner.run('mkfs.ext4', [...args, '--', device, String(o.blockCount)], { signal, timeoutMs: TIMEOUT_MS, env: NO_DEFAULTS })
 }

@@ -131,6 +131,7 @@ function extRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemR
   const blocksPerGroup = optional(properties['blocksPerGroup'])
   const flexBlockGroupSize = features.includes('flex_bg') ? optional(properties['flexBlockGroupSize']) : undefined
   const errors = properties['errorsBehavior']
+  const quotas = features.includes('quota') ? (properties['quotas'] ?? '').split(' ').filter(name => ['usr', 'grp', 'prj'].includes(name)) : []
   const largest = largestBlockCount(fileSystem, blockCount)
   return {
     kind: 'ext',
@@ -141,6 +142,7 @@ function extRecipe({ name, fileSystem }: Volume, sizeBytes: number): FileSystemR
       ...(flexBlockGroupSize === undefined ? {} : { flexBlockGroupSize }),
       ...(journal === undefined ? {} : { journalSizeMiB: Math.max(1, Math.ceil(journal / MIB)) }),
       ...(properties['hashSeed'] === undefined ? {} : { hashSeed: properties['hashSeed'] }),
+      ...(quotas.length === 0 ? {} : { quotas }),
       ...(largest === undefined ? {} : { largestBlockCount: largest }),
     },
     tuning: {

@@ -26,6 +26,7 @@ const EXT: Record<string, ExtSource> = {
   'ext2 with blocks of 2 KiB and no reserve': { make: ['-t', 'ext2', '-b', '2048', '-m', '0'] },
   'ext4 without default mount options': { make: ['-t', 'ext4'], tune: ['-o', '^acl,^user_xattr'] },
   'ext4 with other default mount options': { make: ['-t', 'ext4'], tune: ['-o', '^acl,journal_data_writeback,nobarrier,discard,block_validity'] },
+  'ext4 with quotas of users only': { make: ['-t', 'ext4', '-O', 'quota', '-E', 'quotatype=usrquota'] },
   'ext4 grown from 40 MiB': { make: ['-t', 'ext4', '-b', '1024'], grownFrom: '40M' },
   'ext3 grown from 40 MiB': { make: ['-t', 'ext3', '-b', '1024'], grownFrom: '40M' },
 }
