@@ -121,10 +121,11 @@ function linear(logical: LogicalVolume, extents: number, free: readonly { left: 
 }
 
 /** What a logical volume loses. */
-export function flattening(group: VolumeGroup, logical: LogicalVolume): PlanDifference | undefined {
+export function flattening(group: VolumeGroup, wanted: WantedLogical): PlanDifference | undefined {
+  const { logical } = wanted
   const type = logical.segments.find(s => !['linear', 'striped'].includes(s.type))?.type ?? (logical.origin === undefined ? undefined : 'snapshot')
   if (type === undefined) return undefined
   const code: PlanDifferenceCode = type === 'thin' ? 'THIN_FLATTENED' : type === 'snapshot' ? 'SNAPSHOT_FLATTENED' : /^(?:raid|mirror)/.test(type) ? 'RAID_VOLUME_FLATTENED' : /cache/.test(type) ? 'CACHE_FLATTENED' : 'LAYOUT_FLATTENED'
   const name = `${group.name}/${logical.name}`
-  return { code, subject: name, message: `Logical volume ${name} is linear instead of ${type}${logical.pool === undefined ? '' : ` in the pool ${logical.pool}`} and takes all of its ${String(logical.sizeBytes)} bytes.` }
+  return { code, subject: name, message: `Logical volume ${name} is linear instead of ${type}${logical.pool === undefined ? '' : ` in the pool ${logical.pool}`} and takes all of its ${String(extentsFor(wanted, group.extentSizeBytes) * group.extentSizeBytes)} bytes.` }
 }

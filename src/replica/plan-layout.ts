@@ -152,8 +152,8 @@ function plannedGroup({ jobId, workload }: LayoutRequest, request: GroupRequest,
     const encryption = kept(ground.between, options)
     return [{ uuid: source?.uuid ?? derivedLvmId(jobId, group.uuid, String(wanted.index)), ...place, dataStartBytes: wanted.dataStartBytes, extents: wanted.extents, tags: source?.tags ?? [], ...(encryption === undefined ? {} : { encryption: remade(encryption, sourcePlaceBytes(ground), workload) }) }]
   })
-  for (const { logical } of request.wanted) {
-    const lost = flattening(group, logical)
+  for (const wanted of request.wanted) {
+    const lost = flattening(group, wanted)
     if (lost !== undefined) differences.push(lost)
   }
   return { name: group.name, temporaryName: temporaryName(jobId, group, request.wanted), uuid: group.uuid, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid), extentSizeBytes: group.extentSizeBytes, tags: group.tags, physicalVolumes, logicalVolumes: allocate(request, physicalVolumes, differences).map(v => ({ ...v, temporaryUuid: derivedLvmId(jobId, 'temporary', group.uuid, v.uuid) })) }
