@@ -48,6 +48,7 @@ function logicalVolumes(rows: readonly z.infer<typeof SegmentRow>[], extentSizeB
     const volume = found.get(row.lv_uuid) ?? {
       name: row.lv_name, uuid: row.lv_uuid, sizeBytes: row.lv_size, tags: row.lv_tags, segments: [],
       ...(row.pool_lv === '' ? {} : { pool: row.pool_lv }), ...(row.origin === '' ? {} : { origin: row.origin }),
+      ...(row.lv_attr[1] === 'r' ? { readOnly: true as const } : {}), ...(row.lv_attr[9] === 'k' ? { activationSkip: true as const } : {}), // "-ri-a----k", see lvs(8)
     }
     volume.segments.push({ type: row.segtype, extents: Math.ceil(row.seg_size / extentSizeBytes), stripes: row.stripes, stripeSizeBytes: row.stripe_size, on: devices(row) })
     found.set(row.lv_uuid, volume)

@@ -58,7 +58,7 @@ function describeGroup(plan: ReplicaPlan, group: PlannedVolumeGroup, index: numb
   return [
     `group ${String(index)}  ${group.name}  ${group.uuid}  extents of ${size(group.extentSizeBytes)}, ${extents(free)} free${tagged(group.tags)}  made as ${group.temporaryName}`,
     ...group.physicalVolumes.map((p, i) => `  pv${String(i)}  ${p.uuid}  on disk ${String(p.disk)}${p.partition === 0 ? '' : ` partition ${String(p.partition)}`}  ${extents(p.extents)} from ${size(p.dataStartBytes)}${tagged(p.tags)}`),
-    ...group.logicalVolumes.map(v => `  ${v.name}  ${v.uuid}  ${extents(v.extents)}  ${v.segments.map(s => segment(s, group.physicalVolumes)).join(' + ')}${tagged(v.tags)}  ${onLogical(plan, group.name, v.name)}`),
+    ...group.logicalVolumes.map(v => `  ${v.name}  ${v.uuid}  ${extents(v.extents)}  ${v.segments.map(s => segment(s, group.physicalVolumes)).join(' + ')}${tagged(v.tags)}${v.readOnly === true ? '  read-only' : ''}${v.activationSkip === true ? '  not activated with the group' : ''}  ${onLogical(plan, group.name, v.name)}`),
   ]
 }
 

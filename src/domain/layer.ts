@@ -41,6 +41,10 @@ export const LogicalVolume = z.object({
   pool: z.string().optional(),
   /** of a snapshot */
   origin: z.string().optional(),
+  /** the kernel lets nobody write to it */
+  readOnly: z.literal(true).optional(),
+  /** it is not activated with its group */
+  activationSkip: z.literal(true).optional(),
 })
 export type LogicalVolume = z.infer<typeof LogicalVolume>
 

@@ -53,7 +53,11 @@ export const PlannedSegment = z.object({
 export type PlannedSegment = z.infer<typeof PlannedSegment>
 
 /** Temporary names and identifiers hold while it is in the appliance: a clone may be there at once, and the kernel takes each only once. */
-export const PlannedLogicalVolume = z.object({ name: z.string(), uuid: z.string(), temporaryUuid: z.string(), extents: z.number().int().positive(), tags: z.array(z.string()), segments: z.array(PlannedSegment) })
+export const PlannedLogicalVolume = z.object({
+  name: z.string(), uuid: z.string(), temporaryUuid: z.string(), extents: z.number().int().positive(), tags: z.array(z.string()), segments: z.array(PlannedSegment),
+  /** from the handing over on; in the appliance it is written to */
+  readOnly: z.literal(true).optional(), activationSkip: z.literal(true).optional(),
+})
 export type PlannedLogicalVolume = z.infer<typeof PlannedLogicalVolume>
 
 export const PlannedVolumeGroup = z.object({

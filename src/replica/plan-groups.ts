@@ -99,7 +99,10 @@ export function allocate({ group, wanted }: GroupRequest, physical: readonly Pic
     if (stripes > 1) differences.push({ code: 'STRIPES_FLATTENED', subject: `${group.name}/${w.logical.name}`, message: `Logical volume ${group.name}/${w.logical.name} is not striped: ${String(stripes)} physical volumes with room for it are missing.` })
     segmentsOf.set(w, linear(w.logical, extents, free, take, sourceIndex))
   }
-  return wanted.map(w => ({ name: w.logical.name, uuid: w.logical.uuid, extents: extentsFor(w, group.extentSizeBytes), tags: w.logical.tags, segments: segmentsOf.get(w) ?? [] }))
+  return wanted.map(w => ({
+    name: w.logical.name, uuid: w.logical.uuid, extents: extentsFor(w, group.extentSizeBytes), tags: w.logical.tags, segments: segmentsOf.get(w) ?? [],
+    ...(w.logical.readOnly === undefined ? {} : { readOnly: w.logical.readOnly }), ...(w.logical.activationSkip === undefined ? {} : { activationSkip: w.logical.activationSkip }),
+  }))
 }
 
 function linear(logical: LogicalVolume, extents: number, free: readonly { left: number }[], take: (index: number, extents: number) => number, sourceIndex: (on: string | undefined) => number): PlannedSegment[] {

@@ -42,10 +42,11 @@ export function physicalBytes({ sizeBytes, encryption }: PlannedPhysicalVolume):
   return sizeBytes - (encryption?.headerBytes ?? 0)
 }
 
-function logical({ name, uuid, temporaryUuid, tags, segments }: PlannedLogicalVolume, identity: GroupIdentity): string[] {
+function logical({ name, uuid, temporaryUuid, tags, segments, readOnly, activationSkip }: PlannedLogicalVolume, identity: GroupIdentity): string[] {
+  const final = identity === 'final'
   let start = 0
   return [
-    `${word(name)} {`, `id = ${text(identity === 'final' ? uuid : temporaryUuid)}`, 'status = ["READ", "WRITE", "VISIBLE"]', 'flags = []', ...tagged(tags), `segment_count = ${String(segments.length)}`,
+    `${word(name)} {`, `id = ${text(final ? uuid : temporaryUuid)}`, `status = ["READ", ${final && readOnly === true ? '' : '"WRITE", '}"VISIBLE"]`, `flags = [${final && activationSkip === true ? '"ACTIVATION_SKIP"' : ''}]`, ...tagged(tags), `segment_count = ${String(segments.length)}`,
     ...segments.flatMap((segment, i) => {
       const lines = segmentLines(segment, i + 1, start)
       start += segment.extents

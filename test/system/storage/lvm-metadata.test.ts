@@ -123,6 +123,17 @@ t.test('a group has the size and the largest disks that were asked for', { skip:
   t.ok((split?.physicalVolumes.length ?? 0) >= 4 && split?.physicalVolumes.every(p => p.sizeBytes <= 210 * MIB), JSON.stringify(split?.physicalVolumes.map(p => p.sizeBytes)))
 })
 
+t.test('a logical volume that is only read and stays inactive is so when it is handed over, not before', { skip: noLoopDisks() }, async t => {
+  using disks = makeLoopDisks([100 * MIB])
+  const runner = withoutMapper(disks.devices)
+  const group = planned('disk vda 100M none\nvg v vda\nlv v/root 40M\nlv v/archive 40M attr=rk\nfs / v/root ext4:2016\nfs /archive v/archive ext4:2016\n')
+  const flags = async (): Promise<unknown> => (await listVolumeGroups(runner, signal))[0]?.logicalVolumes.map(v => [v.name, v.readOnly, v.activationSkip])
+  await restore(runner, disks.directory, group, 'temporary', disks.devices)
+  t.same(await flags(), [['archive', undefined, undefined], ['root', undefined, undefined]])
+  await restore(runner, disks.directory, group, 'final', disks.devices)
+  t.same(await flags(), [['archive', true, true], ['root', undefined, undefined]])
+})
+
 t.test('a handing over that broke off between two disks goes on, and so does the way back', { skip: noLoopDisks() }, async t => {
   using disks = makeLoopDisks([100 * MIB, 100 * MIB])
   const { devices, directory } = disks

@@ -43,6 +43,23 @@ t.test('a machine without groups is asked once; shared and incomplete groups are
   t.match(found, [{ shared: true, partial: true, physicalVolumes: [], logicalVolumes: [] }])
 })
 
+t.test('a logical volume that is only read, and one that stays inactive, are told', async t => {
+  const answer = (tool: string, section: string, row: object): ScriptedRun => ({ tool, args: ['--reportformat', 'json', ...tool === 'lvs' ? ['--segments'] : [], '--units', 'b', '--nosuffix', '-o', '<any>'], stdout: JSON.stringify({ report: [{ [section]: [row] }] }) })
+  const flagsOf = async (attributes: string): Promise<unknown> => {
+    const [group] = await listVolumeGroups(new ScriptedRunner([
+      answer('vgs', 'vg', { vg_name: 'a', vg_uuid: 'u', vg_fmt: 'lvm2', vg_attr: 'wz--n-', vg_extent_size: '1', vg_extent_count: '1', vg_free_count: '0', vg_tags: '' }),
+      answer('pvs', 'pv', { pv_name: '/dev/sda', pv_uuid: 'p', vg_uuid: 'u', pv_size: '1', pe_start: '0', pv_pe_count: '1', pv_tags: '' }),
+      answer('lvs', 'seg', { vg_uuid: 'u', lv_name: 'v', lv_uuid: 'l', lv_size: '1', lv_attr: attributes, lv_tags: '', segtype: 'linear', stripes: '1', stripe_size: '0', seg_start_pe: '0', seg_size: '1', devices: '/dev/sda(0)', pool_lv: '', origin: '' }),
+    ]), signal)
+    const [volume] = group?.logicalVolumes ?? []
+    return [volume?.readOnly, volume?.activationSkip]
+  }
+  t.same(await flagsOf('-ri-a-----'), [true, undefined])
+  t.same(await flagsOf('Vwi---tz-k'), [undefined, true])
+  t.same(await flagsOf('-Ri-ao----'), [undefined, undefined], 'a setting of the host, not of the volume')
+  t.same(await flagsOf('-wi-ao--'), [undefined, undefined], 'old tools tell less')
+})
+
 t.test('the map of a logical volume has the dashes of the names doubled', async t => {
   t.equal(mapNameOf('my-vg', 'a-b'), 'my--vg-a--b')
 })

@@ -5,7 +5,7 @@
  *   disk NAME SIZE gpt|dos|none                            its partitions follow
  *   part NUMBER START SIZE TYPE [boot] [name=…]            sizes like 500M, 20G; TYPE a short name of PART_TYPES or the type itself
  *   vg NAME PV[,PV…] [extent=4M] [start=1M] [tags=a,b]     PVs are names of devices
- *   lv VG/NAME SIZE [TYPE] [stripes=N,64K] [on=PV,…] [pool=P] [origin=O] [tags=…]
+ *   lv VG/NAME SIZE [TYPE] [stripes=N,64K] [on=PV,…] [pool=P] [origin=O] [tags=…] [attr=r|k|rk]
  *   raid NAME LEVEL SIZE MEMBER,…      luks NAME ON TYPE      mpath NAME PATH,…
  *   fs MOUNT|- DEVICE ERA [used=SIZE] [label=…] [subvol=…] [options]     ERA of ERAS; "- " when it is not mounted
  *   swap DEVICE [label=…]      swapfile PATH SIZE
@@ -158,6 +158,7 @@ function logicalOf(name: string, { words: [, path = '', size, type = 'linear'], 
       on: told ? set.get('on')?.split(',') ?? pvs.slice(0, Number(stripes)) : [],
     }],
     ...(pool === undefined ? {} : { pool }), ...(origin === undefined ? {} : { origin }),
+    ...(set.get('attr')?.includes('r') === true ? { readOnly: true as const } : {}), ...(set.get('attr')?.includes('k') === true ? { activationSkip: true as const } : {}),
   }
 }
 
