@@ -13,6 +13,7 @@ import { guestIdFor } from './guest-id.ts'
 import { diskDifferences } from './layer-differences.ts'
 import { planLayout, type Layout } from './plan-layout.ts'
 import { MIB } from './plan-places.ts'
+import { unknownContent } from './unknown-content.ts'
 import { chooseController, chooseNic } from './virtual-hardware.ts'
 
 export interface PlanInput { jobId: string, workload: Workload, options: JobOptions, places: Places }
@@ -36,7 +37,7 @@ export function planReplica(input: PlanInput): ReplicaPlan {
   differences.push(...diskDifferences(workload, layout.sourceDisks))
   const adapters = planAdapters(input, differences)
   const controller = chooseController(workload.boot.kernels)
-  differences.push(...volumeDifferences(workload, chosen, layout))
+  differences.push(...volumeDifferences(input, chosen, layout))
   if (controller !== 'pvscsi') differences.push({ code: 'CONTROLLER', subject: 'controller', message: 'Disks hang on an LSI Logic controller, because a kernel of the source has no driver for the paravirtual one.' })
   return {
     version: 1, vmName: options.vmName, folder, datastore: options.datastore, guestId: guestIdFor(workload.os, places.apiVersion), firmware: workload.firmware,
@@ -106,13 +107,15 @@ export function macFor(jobId: string, sourceMac: string, taken: ReadonlySet<stri
   }
 }
 
-function volumeDifferences(workload: Workload, chosen: readonly Volume[], { disks, sourceDisks }: Layout): PlanDifference[] {
+function volumeDifferences({ workload, options }: PlanInput, chosen: readonly Volume[], { disks, sourceDisks }: Layout): PlanDifference[] {
+  const unknown = unknownContent(workload, disk => options.layout?.disks !== 'per-volume' && sourceDisks.has(disk.name))
   const left = workload.volumes.filter(v => !chosen.includes(v) && v.fileSystem.properties['swapfile'] !== 'yes')
   return [
     ...left.map((v): PlanDifference => ({
       code: 'VOLUME_LEFT_OUT', subject: v.name,
       message: chosen.some(c => holds(c, v)) ? `Volume ${v.name} comes with ${chosen.find(c => holds(c, v))?.name ?? ''}, in which its subvolume lies.` : `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${v.on === undefined && v.partition > 0 && disks.some(d => d.sourceDisk === v.disk) && !chosen.some(c => c.device === v.device) ? '; its partition stays empty' : ''}.`,
     })),
-    ...workload.disks.filter(d => !sourceDisks.has(d.name)).map((d): PlanDifference => ({ code: 'DISK_LEFT_OUT', subject: d.name, message: `Disk ${d.name} is not migrated: nothing of the job is placed on it.` })),
+    ...unknown,
+    ...workload.disks.filter(d => !sourceDisks.has(d.name) && !unknown.some(u => u.subject === d.name)).map((d): PlanDifference => ({ code: 'DISK_LEFT_OUT', subject: d.name, message: `Disk ${d.name} is not migrated: nothing of the job is placed on it.` })),
   ]
 }
