@@ -13,6 +13,7 @@ export const PLAN_DIFFERENCES = {
   DISK_LEFT_OUT: '',
   VOLUME_LEFT_OUT: '',
   CONTENT_UNKNOWN: 'Empty, or without a file system (Oracle ASM, a database on a raw device): copy what is needed by the means of the program that uses it.',
+  SUBVOLUMES_LEFT_OUT: 'Mount those that are to be migrated, and validate again.',
   VOLUME_SIZE: '',
   GROUP_SIZE: '',
   PHYSICAL_VOLUMES: '',

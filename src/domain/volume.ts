@@ -49,6 +49,8 @@ export const FileSystem = z.object({
   properties: z.record(z.string(), z.string()),
   /** btrfs: those that are made before anything is copied; the same for each volume of one file system. Snapshots are not among them. */
   subvolumes: z.array(Subvolume).max(MAX_SUBVOLUMES).optional(),
+  /** btrfs: paths of those that no mount shows, neither by themselves nor in another one: their files are not copied. What lies in one of them is not named. */
+  unmountedSubvolumes: z.array(z.string()).max(MAX_SUBVOLUMES).optional(),
 })
 export type FileSystem = z.infer<typeof FileSystem>
 

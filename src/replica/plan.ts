@@ -116,6 +116,17 @@ function volumeDifferences({ workload, options }: PlanInput, chosen: readonly Vo
       message: chosen.some(c => holds(c, v)) ? `Volume ${v.name} comes with ${chosen.find(c => holds(c, v))?.name ?? ''}, in which its subvolume lies.` : `Volume ${v.name} is not migrated${v.unsupportedReason === undefined ? '' : `: ${v.unsupportedReason}`}${v.on === undefined && v.partition > 0 && disks.some(d => d.sourceDisk === v.disk) && !chosen.some(c => c.device === v.device) ? '; its partition stays empty' : ''}.`,
     })),
     ...unknown,
+    ...subvolumesLeftOut(chosen),
     ...workload.disks.filter(d => !sourceDisks.has(d.name) && !unknown.some(u => u.subject === d.name)).map((d): PlanDifference => ({ code: 'DISK_LEFT_OUT', subject: d.name, message: `Disk ${d.name} is not migrated: nothing of the job is placed on it.` })),
   ]
+}
+
+const MAX_NAMES = 10
+
+/** Of each btrfs of the job at once. */
+function subvolumesLeftOut(chosen: readonly Volume[]): PlanDifference[] {
+  return [...new Map(chosen.map(v => [v.device, v.fileSystem.unmountedSubvolumes ?? []] as const))].filter(([, paths]) => paths.length > 0).map(([device, paths]): PlanDifference => {
+    const more = paths.length > MAX_NAMES ? ` and ${String(paths.length - MAX_NAMES)} more` : ''
+    return { code: 'SUBVOLUMES_LEFT_OUT', subject: device, message: `Subvolumes of ${device} are not mounted, their files are not copied: ${paths.slice(0, MAX_NAMES).join(', ')}${more}.` }
+  })
 }

@@ -3,6 +3,7 @@ import type { BlockDevice } from '../command/lsblk.ts'
 import type { Runner } from '../command/runner.ts'
 import { partitionNumber } from '../command/sfdisk.ts'
 import type { Disk, FileSystem, Volume } from '../domain/volume.ts'
+import { SNAPSHOTS } from './describe-btrfs.ts'
 import { describeFileSystem } from './describe-file-system.ts'
 import { devicePathOf } from './device-name.ts'
 import { deviceOfMount, disksBelow } from './discover-disks.ts'
@@ -81,11 +82,10 @@ async function describeVolumes(device: BlockDevice, mounts: readonly Mount[], re
     }
   }
   const subvolumes = fileSystem.type === 'btrfs' ? mountedSubvolumes(mounts, fileSystem) : []
-  return subvolumes.length === 0 ? [volumeOf(mount)] : subvolumes.map(s => volumeOf(s.mount, { subvolume: s.path, reason: SNAPSHOTS.test(s.path) ? 'snapshots are not copied; its subvolume is made empty' : undefined }))
+  return subvolumes.length === 0 ? [volumeOf(mount)] : subvolumes.map(s => volumeOf(s.mount, { subvolume: s.path, reason: SNAPSHOTS.test(s.path) ? SNAPSHOTS_STAY : undefined }))
 }
 
-/** Where snapper keeps its snapshots. */
-const SNAPSHOTS = /(?:^|\/)\.snapshots$/
+const SNAPSHOTS_STAY = 'snapshots are not copied, nor what snapper knows of them, nor quota groups; its subvolume is made empty'
 
 /** Each mounted subvolume once, by the mount that comes first; directories that are mounted by themselves are no subvolumes. */
 function mountedSubvolumes(mounts: readonly Mount[], { subvolumes = [] }: FileSystem): { path: string, mount: Mount }[] {

@@ -52,7 +52,7 @@ for (const [name, args] of Object.entries(MADE)) {
     const top = join(disks.directory, 'top')
     mkdirSync(top)
     tool('mount', source, top)
-    for (const path of SUBVOLUMES) {
+    for (const path of [...SUBVOLUMES, 'set aside', '@/var/nested']) {
       mkdirSync(join(top, path, '..'), { recursive: true })
       tool('btrfs', 'subvolume', 'create', join(top, path))
     }
@@ -63,6 +63,7 @@ for (const [name, args] of Object.entries(MADE)) {
     tool('umount', top)
     const wanted = await describe(disks.directory, source)
     t.same(wanted.subvolumes?.map(s => s.path), [...SUBVOLUMES].sort(), 'the snapshot is not among them')
+    t.same(wanted.unmountedSubvolumes, ['@/.snapshots', 'set aside'], 'what lies in a mounted one is copied with it')
     tool('wipefs', '--all', source) // mkfs.btrfs makes no file system with the UUID of another one in the machine
 
     const stack = new LinuxVolumeStack({ runner, stateDirectory: join(disks.directory, 'state'), devicesBySerial: join(disks.directory, 'by-serial') })
@@ -80,7 +81,7 @@ for (const [name, args] of Object.entries(MADE)) {
     await stack.release('job1', [replica], signal)
 
     const made = await describe(disks.directory, replica)
-    t.same({ ...made, features: [...made.features].sort() }, { ...wanted, features: [...wanted.features].sort() })
+    t.same({ ...made, features: [...made.features].sort() }, { ...wanted, unmountedSubvolumes: ['@/.snapshots'], features: [...wanted.features].sort() })
     t.match(tool('blkid', '-p', '-o', 'export', replica), `UUID=${wanted.uuid}\n`)
   })
 }

@@ -16,3 +16,10 @@ t.test('a logical volume that becomes plain takes the bytes that are planned for
   t.equal(taken(['option size / 2G']), String(2 * GIB))
 })
 
+t.test('subvolumes that no mount shows are told, a few by name', async t => {
+  const told = (paths: readonly string[]): string[] => differences(['disk vda 8G gpt', 'part 1 1M 100M esp', 'part 2 101M 7G linux', `subvolumes vda2 @,${paths.join(',')}`, 'fs /boot/efi vda1 vfat32 used=1M', 'fs / vda2 btrfs:2022 subvol=@ used=1G'])
+    .filter(d => d.code === 'SUBVOLUMES_LEFT_OUT').map(d => d.message)
+  t.same(told(['@/nested']), [])
+  t.same(told(['@old', '@old/nested']), ['Subvolumes of /dev/vda2 are not mounted, their files are not copied: @old.'])
+  t.match(told(Array.from({ length: 13 }, (_, i) => `s${String(i)}`)), [/: s0, s1, .*, s6 and 3 more\.$/])
+})

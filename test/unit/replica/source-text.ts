@@ -9,7 +9,7 @@
  *   raid NAME LEVEL SIZE MEMBER,…      luks NAME ON TYPE      mpath NAME PATH,…
  *   fs MOUNT|- DEVICE ERA [used=SIZE] [label=…] [subvol=…] [options]     ERA of ERAS; "- " when it is not mounted
  *   swap DEVICE [label=…]      swapfile PATH SIZE
- *   subvolumes DEVICE PATH,…  (* behind the default one, ! behind one that is nocow)
+ *   subvolumes DEVICE PATH,…  (all of it; * behind the default one, ! behind one that is nocow)
  *   option disks|encryption WORD      option size VOLUME SIZE      option group NAME size|max SIZE
  */
 import { createHash } from 'node:crypto'
@@ -19,6 +19,7 @@ import type { Disk, FileSystem, Volume } from '../../../src/domain/volume.ts'
 import { Workload } from '../../../src/domain/workload.ts'
 import { derivedLvmId, derivedUuid } from '../../../src/replica/derived-uuid.ts'
 import { partitionName } from '../../../src/replica/ground.ts'
+import { neededSubvolumes, unmountedSubvolumes } from '../../../src/workload/describe-btrfs.ts'
 import { fileSystemOf } from './file-system-eras.ts'
 import { debian12 } from './workloads.ts'
 
@@ -93,15 +94,15 @@ export function readSource(name: string, text: string): { workload: Workload, la
     return { device: `/dev/${path}`, disk: disk.name, partition, sizeBytes: sizeOf(device), ...(at === device ? {} : { on: device }) }
   }
   const subvolumes = new Map(all('subvolumes').map(({ words: [, device = '', paths] }) =>
-    [device, list(paths).map(path => ({ path: path.replace(/[*!]+$/, ''), default: path.includes('*'), noCow: path.includes('!') }))]))
+    [device, subvolumesOf(list(paths), all('fs').filter(l => l.words[2] === device).flatMap(l => l.set.get('subvol') ?? []))]))
   const volumes = [
     ...all('fs').map(({ words: [, mountPoint = '', device = '', era = '', options = 'rw,relatime'], set }): Volume => {
       const where = whereIs(device)
       const made = fileSystemOf(era, where.sizeBytes, { uuid: derivedUuid(name, 'fs', device), label: set.get('label') ?? '', usedBytes: bytes(set.get('used') ?? String(Math.floor(where.sizeBytes / 4))) })
-      const fileSystem: FileSystem = subvolumes.has(device) ? { ...made, subvolumes: subvolumes.get(device) ?? [] } : made
+      const fileSystem: FileSystem = subvolumes.has(device) ? { ...made, ...subvolumes.get(device) } : made
       const mounted = mountPoint !== '-'
       const subvolume = set.get('subvol')
-      const reason = subvolume?.endsWith('.snapshots') === true ? 'snapshots are not copied; its subvolume is made empty' : mounted ? undefined : 'it is not mounted: mount it if it is to be migrated'
+      const reason = subvolume?.endsWith('.snapshots') === true ? 'snapshots are not copied, nor what snapper knows of them, nor quota groups; its subvolume is made empty' : mounted ? undefined : 'it is not mounted: mount it if it is to be migrated'
       return {
         name: mounted ? mountPoint : device, ...where, ...(mounted ? { mountPoint } : {}), mountOptions: options, fileSystem, ...(subvolume === undefined ? {} : { subvolume }),
         required: ['/', '/boot', '/boot/efi', '/usr'].includes(mountPoint), ...(reason === undefined ? {} : { unsupportedReason: reason }),
@@ -144,6 +145,16 @@ function disksOf(name: string, lines: readonly Line[]): Disk[] {
     }
   }
   return disks
+}
+
+/** What the agent tells of the subvolumes of a btrfs. */
+function subvolumesOf(words: readonly string[], mounted: readonly string[]): Pick<FileSystem, 'subvolumes' | 'unmountedSubvolumes'> {
+  const all = words.map(word => ({ path: word.replace(/[*!]+$/, ''), default: word.includes('*'), noCow: word.includes('!') }))
+  const paths = all.map(s => s.path)
+  const chosen = all.find(s => s.default)?.path ?? ''
+  const needed = neededSubvolumes(paths, [...mounted, chosen])
+  const unmounted = unmountedSubvolumes(paths, mounted, chosen)
+  return { subvolumes: all.filter(s => needed.includes(s.path)).map(s => ({ ...s, noCow: s.noCow && mounted.includes(s.path) })), ...(unmounted.length === 0 ? {} : { unmountedSubvolumes: unmounted }) }
 }
 
 function logicalOf(name: string, { words: [, path = '', size, type = 'linear'], set }: Line, extentSizeBytes: number, pvs: readonly string[]): LogicalVolume {

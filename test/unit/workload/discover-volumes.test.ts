@@ -107,7 +107,7 @@ t.test('of a btrfs each mounted subvolume is a volume; snapshots stay', async t 
   ])
   t.same(findings, [])
   t.same(volumes.map(v => [v.name, v.subvolume, v.required, v.unsupportedReason]), [
-    ['/', '@/.snapshots/1/snapshot', true, undefined], ['/.snapshots', '@/.snapshots', false, 'snapshots are not copied; its subvolume is made empty'], ['/boot/efi', undefined, true, undefined],
+    ['/', '@/.snapshots/1/snapshot', true, undefined], ['/.snapshots', '@/.snapshots', false, 'snapshots are not copied, nor what snapper knows of them, nor quota groups; its subvolume is made empty'], ['/boot/efi', undefined, true, undefined],
     ['/home', '@/home', false, undefined], ['/var', '@/var', false, undefined],
   ])
   t.match(volumes.find(v => v.name === '/')?.fileSystem, { label: 'pool', blockSizeBytes: 4096, properties: { nodesize: '16384', checksum: 'crc32c', devices: '1', data: 'single', metadata: 'DUP' } })
@@ -115,6 +115,7 @@ t.test('of a btrfs each mounted subvolume is a volume; snapshots stay', async t 
     { path: '@', default: false, noCow: false }, { path: '@/.snapshots', default: false, noCow: false }, { path: '@/.snapshots/1/snapshot', default: true, noCow: false },
     { path: '@/home', default: false, noCow: false }, { path: '@/var', default: false, noCow: true },
   ])
+  t.same(volumes.find(v => v.name === '/')?.fileSystem.unmountedSubvolumes, ['@/odd name', '@/usr/local'])
   t.match(volumes.find(v => v.name === '/boot/efi')?.fileSystem, { type: 'vfat', properties: { fatBits: '32', sectsz: '512' } })
 })
 
