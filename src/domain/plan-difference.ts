@@ -10,6 +10,7 @@ export const PLAN_DIFFERENCES = {
   PARTITION_TYPE: '',
   DISK_PER_VOLUME: '',
   PARTITION_IDENTITY: 'Check that nothing on the source names the partition by its old number or PARTUUID.',
+  DISK_IDENTITY: '',
   DISK_LEFT_OUT: '',
   VOLUME_LEFT_OUT: '',
   CONTENT_UNKNOWN: 'Empty, or without a file system (Oracle ASM, a database on a raw device): copy what is needed by the means of the program that uses it.',

@@ -20,11 +20,16 @@ export interface PerVolumeRequest {
 export function placePerVolume({ jobId, needs, firmware }: PerVolumeRequest, differences: PlanDifference[]): { disks: NewDisk[], places: Map<string, Place> } {
   const places = new Map<string, Place>()
   const keptTables = new Set<Disk>()
+  const gone = new Set<Partition>()
   const disks = needs.map((need, index): NewDisk => {
     const source = need.disk.partitions.find(p => p.number === need.partition)
     const bare = source === undefined || (isGroup(need) && index > 0)
     const made = bare ? wholeDisk(need) : oneBesideLoader(need, source, { jobId, loader: index === 0 && firmware === 'bios', first: !keptTables.has(need.disk) }, differences)
     if (!bare) keptTables.add(need.disk)
+    else if (source !== undefined && !gone.has(source)) {
+      gone.add(source)
+      differences.push({ code: 'PARTITION_IDENTITY', subject: need.name, message: `${partitionName(need.disk.name, source.number)} (PARTUUID ${source.uuid}) is no partition: the physical volume on it has a whole disk.` })
+    }
     const partition = bare ? 0 : made.partitions.at(-1)?.number ?? 0
     places.set(need.key, { disk: index, partition, sizeBytes: bare ? made.sizeBytes : need.sizeBytes })
     differences.push({ code: 'DISK_PER_VOLUME', subject: need.name, message: `${need.name} has a disk of its own, of ${String(made.sizeBytes)} bytes.` })
@@ -49,6 +54,7 @@ function oneBesideLoader(need: Need, source: Partition, how: { jobId: string, lo
   const loader = gpt && how.loader ? disk.partitions.filter(p => p.type === BIOS_BOOT).map(p => ({ ...p, startBytes: START_BYTES })) : []
   const startBytes = START_BYTES + loader.reduce((sum, p) => sum + Math.ceil(p.sizeBytes / MIB) * MIB, 0)
   const tableId = how.first ? disk.tableId : gpt ? derivedUuid(how.jobId, need.key).toUpperCase() : `0x${derivedUuid(how.jobId, need.key).slice(0, 8)}`
+  if (!how.first) differences.push({ code: 'DISK_IDENTITY', subject: need.name, message: `The disk for ${need.name} has the identifier ${tableId}; that of ${disk.name} (${disk.tableId}) stays with another one.` })
   const number = gpt || source.number <= 4 ? source.number : 1 // a logical one becomes the only primary one
   const uuid = gpt ? source.uuid : `${tableId.replace(/^0x/, '')}-${number.toString(16).padStart(2, '0')}`
   if (number !== source.number || uuid.toLowerCase() !== source.uuid.toLowerCase()) {

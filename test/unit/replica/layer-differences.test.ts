@@ -16,6 +16,14 @@ t.test('a logical volume that becomes plain takes the bytes that are planned for
   t.equal(taken(['option size / 2G']), String(2 * GIB))
 })
 
+t.test('with a disk per volume, identifiers that a disk and a partition lose are told', async t => {
+  const found = differences([
+    'disk vda 20G gpt', 'part 1 1M 100M esp', 'part 2 101M 4G linux', 'part 3 4198M 4G lvm', 'vg v vda3', 'lv v/data 3G', 'fs /boot/efi vda1 vfat32 used=1M', 'fs / vda2 ext4:2016 used=1G', 'fs /srv v/data ext4:2016 used=1G', 'option disks per-volume',
+  ])
+  t.same(found.filter(d => d.code === 'DISK_IDENTITY').map(d => d.subject), ['/'], 'the first disk has that of the source, a whole one has none')
+  t.match(found.filter(d => d.code === 'PARTITION_IDENTITY'), [{ subject: 'v', message: /^vda3 \(PARTUUID [0-9A-F-]+\) is no partition: the physical volume on it has a whole disk\.$/ }])
+})
+
 t.test('subvolumes that no mount shows are told, a few by name', async t => {
   const told = (paths: readonly string[]): string[] => differences(['disk vda 8G gpt', 'part 1 1M 100M esp', 'part 2 101M 7G linux', `subvolumes vda2 @,${paths.join(',')}`, 'fs /boot/efi vda1 vfat32 used=1M', 'fs / vda2 btrfs:2022 subvol=@ used=1G'])
     .filter(d => d.code === 'SUBVOLUMES_LEFT_OUT').map(d => d.message)
