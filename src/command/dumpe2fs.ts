@@ -25,7 +25,7 @@ const PLAIN = {
   inodeCount: 'Inode count', blockCount: 'Block count', reservedBlockCount: 'Reserved block count', inodesPerGroup: 'Inodes per group',
   blocksPerGroup: 'Blocks per group', reservedGdtBlocks: 'Reserved GDT blocks', flexBlockGroupSize: 'Flex block group size',
   groupDescriptorSize: 'Group descriptor size', hashSeed: 'Directory Hash Seed', directoryHash: 'Default directory hash',
-  maximumMountCount: 'Maximum mount count', state: 'Filesystem state',
+  maximumMountCount: 'Maximum mount count', state: 'Filesystem state', raidStride: 'RAID stride', raidStripeWidth: 'RAID stripe width',
 } as const
 
 /** name of the record: line of the tool, which is there when the file system has this quota inside */

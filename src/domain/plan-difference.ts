@@ -25,6 +25,8 @@ export const PLAN_DIFFERENCES = {
   LAYOUT_FLATTENED: 'Check that the logical volume needs nothing of its old layout.',
   STRIPES_FLATTENED: '',
   XFS_STRIPE_DROPPED: '',
+  EXT_STRIPE_DROPPED: '',
+  FAT_BITS: '',
   ARRAY_REMOVED: 'The datastore has to guard against the loss of a disk.',
   DECRYPTED: 'The data lies on the datastore in the clear. Choose to encrypt again if that must not be.',
   RE_ENCRYPTED: 'The volume has a new key and a new passphrase, for which the replica asks at its console when it starts: be there. Key files, TPM and network unlocking of the source do not open it.',

@@ -39,7 +39,7 @@ export const FileSystem = z.object({
    * ext2/3/4 (lines of `dumpe2fs -h`): inodeCount, blockCount, reservedBlockCount, inodesPerGroup, blocksPerGroup, reservedGdtBlocks, flexBlockGroupSize,
    * groupDescriptorSize, hashSeed (UUID), directoryHash (half_md4 ...), defaultMountOptions (words separated by a blank, '' for none), journalSizeBytes,
    * errorsBehavior (continue | remount-ro | panic), maximumMountCount, checkIntervalSeconds, state (clean ...), quotas (of usr grp prj, with the
-   * feature quota).
+   * feature quota), raidStride, raidStripeWidth (blocks; told, not made).
    * xfs (`xfs_info`): agcount, agsize (blocks), blocks, sectsz, imaxpct, sunit, swidth, naming-version, naming-bsize, log (internal | external),
    * log-blocks, log-version, log-sectsz, rtextents.
    * swap: pageSizeBytes, version, swapfile ("yes" for a file).

@@ -2,7 +2,7 @@
 import type { Encryption } from '../domain/layer.ts'
 import type { LayoutOptions } from '../domain/layout-options.ts'
 import type { PlanDifference } from '../domain/plan-difference.ts'
-import type { Volume } from '../domain/volume.ts'
+import type { FileSystem, Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Between } from './ground.ts'
 
@@ -25,6 +25,21 @@ export function betweenDifferences(what: string, between: Between, options: Layo
 
 export function resizeDifference({ name, sizeBytes }: Volume, newBytes: number): PlanDifference {
   return { code: 'VOLUME_SIZE', subject: name, message: `Volume ${name} has ${String(newBytes)} bytes instead of ${String(sizeBytes)}.` }
+}
+
+/** What a file system loses when it is made anew. @param made as it will be */
+export function remadeDifferences({ name, fileSystem: source }: Volume, made: FileSystem): PlanDifference[] {
+  const told = (code: PlanDifference['code'], message: string): PlanDifference[] => [{ code, subject: name, message }]
+  const value = (key: string): string => source.properties[key] ?? '0'
+  switch (source.type) {
+    case 'xfs': return Number(value('sunit')) > 0 ? told('XFS_STRIPE_DROPPED', `The XFS of ${name} is not aligned to the stripes of the source's disks (sunit ${value('sunit')}).`) : []
+    case 'ext2': case 'ext3': case 'ext4': {
+      const aligned = Number(value('raidStride')) > 0 || Number(value('raidStripeWidth')) > 0
+      return aligned ? told('EXT_STRIPE_DROPPED', `The ${source.typeName} of ${name} is not aligned to the stripes of the source's disks (stride ${value('raidStride')}, stripe width ${value('raidStripeWidth')}).`) : []
+    }
+    case 'vfat': return made.properties['fatBits'] === source.properties['fatBits'] ? [] : told('FAT_BITS', `The FAT of ${name} has ${made.properties['fatBits'] ?? '?'} bits instead of ${value('fatBits')}.`)
+    case 'btrfs': case 'swap': case 'unsupported': return []
+  }
 }
 
 /** Disks that have another kind on the source. @param names of the disks that the replica has */

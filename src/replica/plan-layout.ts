@@ -9,7 +9,7 @@ import type { Disk, Volume } from '../domain/volume.ts'
 import type { Workload } from '../domain/workload.ts'
 import { derivedLvmId, derivedUuid } from './derived-uuid.ts'
 import { groundOf, nameBelow, type Between, type Ground } from './ground.ts'
-import { betweenDifferences, keptEncryption as kept, resizeDifference } from './layer-differences.ts'
+import { betweenDifferences, keptEncryption as kept, remadeDifferences, resizeDifference } from './layer-differences.ts'
 import { allocate, flattening, physicalVolumesFor, type GroupRequest, type WantedLogical, type WantedPhysical } from './plan-groups.ts'
 import { placeAsOnSource, type Need, type NewDisk, type Place } from './plan-places.ts'
 import { placePerVolume } from './plan-places-per-volume.ts'
@@ -187,9 +187,7 @@ function plannedVolumes({ workload }: LayoutRequest, { volumes, ground, sizeByte
 function resized(source: Volume, sizeBytes: number, differences: PlanDifference[]): Volume {
   if (sizeBytes !== source.sizeBytes) differences.push(resizeDifference(source, sizeBytes))
   const fileSystem = resizeFileSystem(source.fileSystem, source.sizeBytes, sizeBytes)
-  if (fileSystem.type === 'xfs' && Number(fileSystem.properties['sunit'] ?? 0) > 0) {
-    differences.push({ code: 'XFS_STRIPE_DROPPED', subject: source.name, message: `The XFS of ${source.name} is not aligned to the stripes of the source's disks (sunit ${fileSystem.properties['sunit'] ?? ''}).` })
-  }
+  differences.push(...remadeDifferences(source, fileSystem))
   return { ...source, sizeBytes, fileSystem }
 }
 

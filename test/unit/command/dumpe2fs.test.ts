@@ -44,6 +44,11 @@ t.test('the exact journal length wins over the rounded size', async t => {
   t.equal(found.properties['journalSizeBytes'], String(1025 * 4096))
 })
 
+t.test('the stripes that it is aligned to are read', async t => {
+  const found = await readExtSuperblock(answering(`${OLD}RAID stride:              16\nRAID stripe width:        64\n`), '/dev/sda1', signal)
+  t.match(found, { properties: { raidStride: '16', raidStripeWidth: '64' } })
+})
+
 t.test('a device without an ext file system is TOOL_FAILED', async t => {
   await t.rejects(readExtSuperblock(await ScriptedRunner.open(FIXTURES, ['dumpe2fs/not-ext']), '/dev/loop0p2', signal), { code: 'TOOL_FAILED' })
 })

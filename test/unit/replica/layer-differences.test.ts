@@ -1,13 +1,31 @@
 import t from 'tap'
 import type { PlanDifference } from '../../../src/domain/plan-difference.ts'
+import { remadeDifferences } from '../../../src/replica/layer-differences.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { readSource } from './source-text.ts'
-import { GIB, options, places } from './workloads.ts'
+import { ext4, GIB, options, places, volume, xfs } from './workloads.ts'
 
 function differences(lines: readonly string[]): PlanDifference[] {
   const { workload, layout } = readSource('lost', ['os debian 12 "Debian" uefi grub2 initramfs-tools', ...lines, ''].join('\n'))
   return planReplica({ jobId: 'j', workload, options: options({ layout }), places: places() }).differences
 }
+
+t.test('file systems that are aligned to stripes are told not to be', async t => {
+  const told = (properties: Record<string, string>, made = ext4('u', GIB)): PlanDifference[] => {
+    const source = volume('vda', 1, '/srv', { ...made, properties: { ...made.properties, ...properties } }, GIB)
+    return remadeDifferences(source, source.fileSystem)
+  }
+  t.same(told({ raidStride: '16', raidStripeWidth: '64' }), [{ code: 'EXT_STRIPE_DROPPED', subject: '/srv', message: 'The ext4 of /srv is not aligned to the stripes of the source\'s disks (stride 16, stripe width 64).' }])
+  t.same(told({}), [])
+  t.match(told({ sunit: '16' }, xfs('u', GIB)), [{ code: 'XFS_STRIPE_DROPPED' }])
+  t.same(told({ sunit: '0' }, xfs('u', GIB)), [])
+})
+
+t.test('a FAT of 16 bits that gets another size has 32, and that is told', async t => {
+  const disk = ['disk vda 8G gpt', 'part 1 1M 100M esp', 'part 2 101M 7G linux', 'fs /boot/efi vda1 vfat16 used=1M', 'fs / vda2 ext4:2016 used=1G']
+  t.same(differences(disk).filter(d => d.code === 'FAT_BITS'), [])
+  t.same(differences([...disk, 'option size /boot/efi 200M']).filter(d => d.code === 'FAT_BITS'), [{ code: 'FAT_BITS', subject: '/boot/efi', message: 'The FAT of /boot/efi has 32 bits instead of 16.' }])
+})
 
 t.test('a logical volume that becomes plain takes the bytes that are planned for it', async t => {
   const lines = ['disk vda 8G gpt', 'part 1 1M 7G lvm', 'vg v vda1', 'lv v/pool 4G thin-pool', 'lv v/root 6G thin pool=pool', 'fs / v/root ext4:2016 used=1G']
