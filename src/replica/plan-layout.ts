@@ -152,6 +152,11 @@ function plannedGroup({ jobId, workload }: LayoutRequest, request: GroupRequest,
     const encryption = kept(ground.between, options)
     return [{ uuid: source?.uuid ?? derivedLvmId(jobId, group.uuid, String(wanted.index)), ...place, dataStartBytes: wanted.dataStartBytes, extents: wanted.extents, tags: source?.tags ?? [], ...(encryption === undefined ? {} : { encryption: remade(encryption, sourcePlaceBytes(ground), workload) }) }]
   })
+  for (const { on } of options.disks === 'matching' ? [] : group.physicalVolumes.slice(physical.length)) {
+    const ground = groundOf(workload, on)
+    const partition = ground.kind === 'place' ? ground.disk.partitions.find(p => p.number === ground.partition) : undefined
+    if (partition !== undefined) differences.push({ code: 'PARTITION_IDENTITY', subject: group.name, message: `${on} (PARTUUID ${partition.uuid}) is not on the replica: volume group ${group.name} lies on fewer physical volumes.` })
+  }
   for (const wanted of request.wanted) {
     const lost = flattening(group, wanted)
     if (lost !== undefined) differences.push(lost)

@@ -42,6 +42,15 @@ t.test('with a disk per volume, identifiers that a disk and a partition lose are
   t.match(found.filter(d => d.code === 'PARTITION_IDENTITY'), [{ subject: 'v', message: /^vda3 \(PARTUUID [0-9A-F-]+\) is no partition: the physical volume on it has a whole disk\.$/ }])
 })
 
+t.test('a group that gets fewer physical volumes loses partitions, and that is told', async t => {
+  const found = differences([
+    'disk vda 8G gpt', 'part 1 1M 100M esp', 'part 2 101M 4G lvm', 'disk vdb 4G gpt', 'part 1 1M 3G lvm', 'vg v vda2,vdb1', 'lv v/root 3G', 'fs /boot/efi vda1 vfat32 used=1M', 'fs / v/root ext4:2016 used=1G', 'option disks per-volume',
+  ])
+  t.same(found.filter(d => d.code === 'PARTITION_IDENTITY').map(d => [d.subject, d.message.replace(/\(.*\)/, '')]), [
+    ['v', 'vda2  is no partition: the physical volume on it has a whole disk.'], ['v', 'vdb1  is not on the replica: volume group v lies on fewer physical volumes.'],
+  ])
+})
+
 t.test('subvolumes that no mount shows are told, a few by name', async t => {
   const told = (paths: readonly string[]): string[] => differences(['disk vda 8G gpt', 'part 1 1M 100M esp', 'part 2 101M 7G linux', `subvolumes vda2 @,${paths.join(',')}`, 'fs /boot/efi vda1 vfat32 used=1M', 'fs / vda2 btrfs:2022 subvol=@ used=1G'])
     .filter(d => d.code === 'SUBVOLUMES_LEFT_OUT').map(d => d.message)
