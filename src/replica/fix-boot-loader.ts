@@ -6,7 +6,9 @@ import { DeviceReferences } from './device-references.ts'
 import { espFolder } from './esp.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import { hasProgram } from './initramfs-content.ts'
+import { rewriteMenus } from './fix-kernel-command-line.ts'
 import { menuEntries, type MenuEntry } from './grub-menu.ts'
+import { isOldStorage } from './kernel-command-line.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
 /** How a distribution names the parts of GRUB 2. */
@@ -112,9 +114,10 @@ export function checkMenu(grub: Grub2): FixUp {
       const target = menu.startsWith(grub.folder) || !(await files.text(menu) ?? '').includes('menuentry') ? `${grub.folder}/grub.cfg` : menu
       // other systems are not looked for: the appliance's disks would be offered
       await run(mkconfig, ['-o', target], { timeoutMs: MENU_TIMEOUT_MS, env: { GRUB_DISABLE_OS_PROBER: 'true' } }, signal)
+      const rewritten = await rewriteMenus(files, references)
       const still = await whyMenuFails(files, references, menu)
       if (still !== undefined) throw fixUpFailed(`the boot menu does not boot the replica after it was made anew: ${still}`)
-      return [`boot menu made anew: ${wrong}`]
+      return [`boot menu made anew: ${wrong}`, ...rewritten]
     },
   }
 }
@@ -155,7 +158,7 @@ async function whyEntriesFail(files: ReplicaFiles, references: DeviceReferences)
     const entry = parseBlsEntry(await files.text(`${ENTRIES}/${name}`) ?? '', environment)
     if (entry === undefined) continue
     const parameter = (key: string): string | undefined => entry.options.split(/\s+/).findLast(w => w.startsWith(`${key}=`))?.slice(key.length + 1)
-    found.push({ name: name.replace(/[.]conf$/, ''), entry: { title: entry.title, kernel: entry.kernel, initrds: entry.initrds, root: parameter('root'), resume: parameter('resume'), searched: [] } })
+    found.push({ name: name.replace(/[.]conf$/, ''), entry: { title: entry.title, kernel: entry.kernel, initrds: entry.initrds, options: entry.options, root: parameter('root'), resume: parameter('resume'), searched: [] } })
   }
   const saved = found.find(f => f.name === environment.get('saved_entry'))
   const newest = found.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })).at(-1)
@@ -178,6 +181,8 @@ export async function whyEntryFails(entry: MenuEntry, files: ReplicaFiles, refer
   for (const name of [entry.root, entry.resume]) {
     if (name !== undefined && references.look(name).kind !== 'resolves') return `${what} names ${name}, which the replica does not have`
   }
+  const old = entry.options.split(/\s+/).find(word => isOldStorage(word, references))
+  if (old !== undefined) return `${what} waits for ${old}, which the replica does not have`
   const unknown = entry.searched.find(uuid => references.look(`UUID=${uuid}`).kind !== 'resolves')
   return unknown === undefined ? undefined : `${what} looks for the file system ${unknown}, which the replica does not have`
 }

@@ -2,7 +2,7 @@
 import type { DeviceReferences } from './device-references.ts'
 import { rewriteCommandLine } from './kernel-command-line.ts'
 
-export interface LegacyEntry { title: string, kernel: string, initrds: readonly string[], root: string | undefined, resume: string | undefined }
+export interface LegacyEntry { title: string, kernel: string, initrds: readonly string[], options: string, root: string | undefined, resume: string | undefined }
 
 /** Entries that start Linux, with the number by which `default` counts; Xen's kernel is a module of it. */
 export function legacyEntries(text: string): { entries: readonly (LegacyEntry & { number: number })[], chosen: number } {
@@ -18,7 +18,7 @@ export function legacyEntries(text: string): { entries: readonly (LegacyEntry & 
       number++
     } else if (keyword === 'kernel' && number >= 0) {
       const parameter = (name: string): string | undefined => words.findLast(w => w.startsWith(`${name}=`))?.slice(name.length + 1)
-      entries.push({ title, number, kernel: withoutDevice(words[0] ?? ''), initrds: [], root: parameter('root'), resume: parameter('resume') })
+      entries.push({ title, number, kernel: withoutDevice(words[0] ?? ''), initrds: [], options: words.slice(1).join(' '), root: parameter('root'), resume: parameter('resume') })
     } else if (keyword === 'initrd' && entries.at(-1)?.number === number) {
       const entry = entries.at(-1)
       if (entry !== undefined) entries[entries.length - 1] = { ...entry, initrds: words.map(withoutDevice) }

@@ -29,6 +29,13 @@ const LUKS = /^(?:rd\.luks\.(?:uuid|name|options|key)|rd_LUKS_UUID|luks\.(?:uuid
 const OLD_KEY = /^(?:(?:rd\.)?luks\.key|rd_LUKS_KEYPATH|rd\.luks\.keypath)=|^(?:rd\.)?luks\.options=.*(?:tpm2|fido2|pkcs11)-/
 const LOGICAL_VOLUME = /^(?:rd\.lvm\.lv|rd_LVM_LV)=([^/\s]+)\/([^/\s]+)$/
 
+/** Whether a word of a kernel command line names storage that the replica does not have, or what opened the source's: dracut waits for it, in vain. Pure. */
+export function isOldStorage(word: string, references: DeviceReferences): boolean {
+  const luks = LUKS.exec(word)?.[1]
+  const [, group, volume] = LOGICAL_VOLUME.exec(word) ?? []
+  return OLD_STORAGE.test(word) || OLD_KEY.test(word) || (luks !== undefined && !references.hasLuks(luks)) || (group !== undefined && volume !== undefined && !references.hasMapped(`/dev/${group}/${volume}`))
+}
+
 /**
  * A kernel command line whose devices resolve; what cannot is left out. Pure.
  * @param missingRoot what becomes of a root= that the replica does not have: removed where a tool adds it, else the replica's own
@@ -43,9 +50,7 @@ export function rewriteCommandLine(commandLine: string, references: DeviceRefere
       messages.push(to === undefined ? `${word} removed: the replica has no such device` : `${word} is ${key}=${to} now`)
       return to === undefined ? [] : [`${key}=${to}`]
     }
-    const luks = LUKS.exec(word)?.[1]
-    const [, group, volume] = LOGICAL_VOLUME.exec(word) ?? []
-    if (OLD_STORAGE.test(word) || OLD_KEY.test(word) || (luks !== undefined && !references.hasLuks(luks)) || (group !== undefined && volume !== undefined && !references.hasMapped(`/dev/${group}/${volume}`))) {
+    if (isOldStorage(word, references)) {
       messages.push(`${word} removed: the replica has no such storage`)
       return []
     }

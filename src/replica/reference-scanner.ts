@@ -4,6 +4,7 @@
  */
 import { legacyEntries } from './grub-legacy.ts'
 import type { DeviceReferences } from './device-references.ts'
+import { isOldStorage } from './kernel-command-line.ts'
 
 export interface Unresolved {
   line: number
@@ -15,14 +16,16 @@ export interface Unresolved {
 export interface KnownAdapters { names: ReadonlySet<string>, macs: ReadonlySet<string> }
 export type Scanner = (text: string, references: DeviceReferences, adapters: KnownAdapters) => readonly Unresolved[]
 
-type Named = (line: string) => readonly { name: string, critical: boolean }[]
+interface Name { name: string, critical: boolean }
 
 /** Runs `named` on every line that is no comment and keeps what does not resolve. */
-function devices(named: Named): Scanner {
-  return (text, references) => text.split('\n').flatMap((content, i) => {
-    if (/^\s*[#;]/.test(content)) return []
-    return named(content).filter(({ name }) => !resolves(name, references)).map(found => ({ line: i + 1, ...found }))
-  })
+function devices(named: (line: string) => readonly Name[]): Scanner {
+  return eachLine((line, references) => named(line).filter(({ name }) => !resolves(name, references)))
+}
+
+/** Runs `wrong` on every line that is no comment: what of it does not resolve. */
+function eachLine(wrong: (line: string, references: DeviceReferences) => readonly Name[]): Scanner {
+  return (text, references) => text.split('\n').flatMap((content, i) => /^\s*[#;]/.test(content) ? [] : wrong(content, references).map(found => ({ line: i + 1, ...found })))
 }
 
 function resolves(name: string, references: DeviceReferences): boolean {
@@ -46,23 +49,23 @@ export const scanCrypttab: Scanner = (text, references) => text.split('\n').flat
   return fine ? [] : [{ line: i + 1, name, critical: !options.split(',').some(o => o === 'noauto' || o === 'nofail') }]
 })
 
-/** Parameters of a kernel that name storage. */
-function onCommandLine(words: readonly string[]): readonly { name: string, critical: boolean }[] {
+/** Parameters of a kernel that name storage which the replica does not have. */
+function onCommandLine(words: readonly string[], references: DeviceReferences): readonly Name[] {
   return words.flatMap(word => {
-    const [, key = '', value = ''] = /^(root|resume|boot|rd\.lvm\.lv|rd_LVM_LV)=["']?([^"']+?)["']?$/.exec(word) ?? []
-    if (key === '' || /[$`]/.test(value)) return []
-    return [{ name: key.toLowerCase().includes('lvm') ? `/dev/${value}` : value, critical: key !== 'resume' }]
+    const [, key = '', value = ''] = /^(root|resume|boot)=["']?([^"']+?)["']?$/.exec(word) ?? []
+    if (key === '') return isOldStorage(word, references) ? [{ name: word, critical: true }] : []
+    return /[$`]/.test(value) || resolves(value, references) ? [] : [{ name: value, critical: key !== 'resume' }]
   })
 }
 
 /** Settings and entries that hold kernel command lines. */
-export const scanCommandLines: Scanner = devices(line => {
+export const scanCommandLines: Scanner = eachLine((line, references) => {
   const value = /^\s*(?:export\s+)?(?:GRUB_CMDLINE_\w+|DEFAULT_APPEND|FAILSAFE_APPEND|XEN_KERNEL_APPEND|kernelopts)=["']?(.*?)["']?\s*$/.exec(line)?.[1] ?? /^\s*options\s+(.*)$/.exec(line)?.[1]
-  return value === undefined ? [] : onCommandLine(value.split(/\s+/))
+  return value === undefined ? [] : onCommandLine(value.split(/\s+/), references)
 })
 
 /** All of the file is one. */
-export const scanCommandLine: Scanner = devices(line => onCommandLine(line.trim().split(/\s+/)))
+export const scanCommandLine: Scanner = eachLine((line, references) => onCommandLine(line.trim().split(/\s+/), references))
 
 /** GRUB 2: kernels, and the file systems that are looked for. What only entries behind the first one name, perhaps of other systems, does not stop the boot. */
 export const scanGrubMenu: Scanner = (text, references, adapters) => {
@@ -70,11 +73,13 @@ export const scanGrubMenu: Scanner = (text, references, adapters) => {
   return onGrubMenu(text, references, adapters).map(found => ({ ...found, critical: found.critical && found.line < second }))
 }
 
-const onGrubMenu: Scanner = devices(line => {
+const onGrubMenu: Scanner = eachLine((line, references) => {
   const words = line.trim().split(/\s+/).map(w => w.replace(/["']/g, ''))
-  if (/^linux(?:16|efi)?$/.test(words[0] ?? '')) return onCommandLine(words.slice(1))
+  const options = /^\s*set\s+(?:default_)?kernelopts=["']([^"']*)/.exec(line)?.[1]
+  if (options !== undefined) return onCommandLine(options.split(/\s+/), references)
+  if (/^linux(?:16|efi)?$/.test(words[0] ?? '')) return onCommandLine(words.slice(1), references)
   const uuid = words[0]?.startsWith('search') === true && words.some(w => w === '--fs-uuid' || w === '-u' || w === 'search.fs_uuid') ? words.find(w => /^(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$/.test(w)) : undefined
-  return uuid === undefined ? [] : [{ name: `UUID=${uuid}`, critical: true }]
+  return uuid === undefined || resolves(`UUID=${uuid}`, references) ? [] : [{ name: `UUID=${uuid}`, critical: true }]
 })
 
 /** GRUB legacy: the same of the entry that is the default; disks but the first are elsewhere. */
@@ -83,7 +88,7 @@ export const scanLegacyMenu: Scanner = (text, references, adapters) => {
   if (entries.length === 0) return []
   const titles = text.split('\n').flatMap((line, i) => /^\s*title\b/.test(line) ? [i + 1] : [])
   const isChosen = (line: number): boolean => line >= (titles[chosen] ?? 0) && line < (titles[chosen + 1] ?? Infinity)
-  const onKernels = devices(line => /^\s*kernel\s/.test(line) ? onCommandLine(line.trim().split(/\s+/).slice(1)) : [])(text, references, adapters)
+  const onKernels = eachLine(line => /^\s*kernel\s/.test(line) ? onCommandLine(line.trim().split(/\s+/).slice(1), references) : [])(text, references, adapters)
   const elsewhere = text.split('\n').flatMap((line, i) => /^\s*(?:root|kernel|initrd)\b.*\(hd[1-9]/.test(line) ? [{ line: i + 1, name: /\(hd\d+,\d+\)/.exec(line)?.[0] ?? '(hd1)', critical: true }] : [])
   return [...onKernels, ...elsewhere].map(found => ({ ...found, critical: found.critical && isChosen(found.line) }))
 }

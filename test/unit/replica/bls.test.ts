@@ -29,7 +29,7 @@ t.test('a root that is not known becomes the replica\'s: nothing else would add 
 
 t.test('menus of GRUB legacy: entries, the default among all of them, Xen and comments', async t => {
   const menu = '#kopt\ndefault=1\ntitle Memtest\n  kernel (hd0,0)/memtest\ntitle Linux\n  root (hd2,0)\n  kernel (hd0,0)/vmlinuz-1 root=LABEL=root ro\n  initrd (hd0,0)/initrd-1\n'
-  t.same(legacyEntries(menu), { chosen: 1, entries: [{ title: 'Memtest', number: 0, kernel: '/memtest', initrds: [], root: undefined, resume: undefined }, { title: 'Linux', number: 1, kernel: '/vmlinuz-1', initrds: ['/initrd-1'], root: 'LABEL=root', resume: undefined }] })
+  t.same(legacyEntries(menu), { chosen: 1, entries: [{ title: 'Memtest', number: 0, kernel: '/memtest', initrds: [], options: '', root: undefined, resume: undefined }, { title: 'Linux', number: 1, kernel: '/vmlinuz-1', initrds: ['/initrd-1'], options: 'root=LABEL=root ro', root: 'LABEL=root', resume: undefined }] })
   t.equal(rewriteLegacyMenu(menu, references).text, menu.replace('(hd2,0)', '(hd0,0)'))
   t.equal(rewriteLegacyMenu('# kopt=root=/dev/vda2 ro\n', references).text, `# kopt=root=${ROOT} ro\n`)
   t.equal(rewriteLegacyMenu('title x\n module /vmlinuz-xen root=/dev/vda2\n', references).text, `title x\n module /vmlinuz-xen root=${ROOT}\n`)

@@ -22,10 +22,12 @@ grub> setup (hd0)
  Running "embed /grub/e2fs_stage1_5 (hd0)"...  19 sectors are embedded.
 succeeded
  Running "install /grub/stage1 (hd0) (hd0)1+19 p (hd0,0)/grub/stage2 /grub/menu.lst"...`
+/** What a script of the source's own in /etc/grub.d adds to a menu that is made anew. */
+const CUSTOM_ENTRY = `menuentry 'own' {\n linux /vmlinuz root=UUID=${ROOT_UUID} rd.md.uuid=9:9 quiet\n}\n`
 const LUKS_UUID = '0a0a0a0a-1111-4000-8000-00000000000c'
 const DISK_UUID = '6000c290000000000000000000000001'
 
-interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
+interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], environments: Record<string, GuestOptions['env']>, messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
 
 /** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
 async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, on: 'plain' | 'logical' | 'encrypted' = 'plain', programs: readonly string[] = ['lvm', 'systemd-cryptsetup']): Promise<Done> {
@@ -40,6 +42,7 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
   const files = await ReplicaFiles.open(root)
   t.teardown(async () => { await files[Symbol.asyncDispose]() })
   const calls: string[] = []
+  const environments: Done['environments'] = {}
   const drivers = system.drivers.filter(d => !missing.includes(d))
   const make = (path: string, text: string): void => { writeFileSync(join(root, path), text) }
   const answer = (program: string, args: readonly string[]): string => {
@@ -50,13 +53,14 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
       case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), ...programs.map(name => `sbin/${name}`)].join('\n')
       case 'grub': return grubOutput
       case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
-      case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID)); return ''
+      case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID) + CUSTOM_ENTRY); return ''
       default: throw new Error(`no program ${program} is played`)
     }
   }
   const replica: AssembledReplica = {
     plan, workload, options: options(), files, bootDevice: '/dev/sdc', bootDiskUuid: DISK_UUID,
-    run: async (program: string, args: readonly string[], { input }: GuestOptions) => {
+    run: async (program: string, args: readonly string[], { input, env }: GuestOptions) => {
+      environments[program] = env
       calls.push([program, ...args].join(' ') + (input === undefined ? '' : ` < ${input}`))
       return { stdout: answer(program, args), stderr: '', exitCode: 0, durationMs: 1 }
     },
@@ -64,7 +68,7 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
   const messages: Record<string, readonly string[]> = {}
   const all = async (): Promise<void> => { for (const fixUp of fixUpsOf({ workload, plan })) messages[fixUp.id] = [...messages[fixUp.id] ?? [], ...await fixUp.fix(replica, AbortSignal.timeout(60_000))] }
   await all()
-  return { calls, messages, mac: plan.adapters[0]?.mac ?? '', read: path => readFileSync(join(root, path), 'utf8'), exists: path => lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined, again: all }
+  return { calls, environments, messages, mac: plan.adapters[0]?.mac ?? '', read: path => readFileSync(join(root, path), 'utf8'), exists: path => lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined, again: all }
 }
 
 /** Run again, the files that matter are as they were. */
@@ -115,6 +119,8 @@ t.test('Red Hat 7: dracut for any hardware, GRUB 2, LVM filters; kdump and rescu
     'grub2-install --target=i386-pc --no-floppy /dev/sdc',
   ])
   t.match(done.read('etc/default/grub'), `GRUB_CMDLINE_LINUX="crashkernel=auto resume=UUID=${SWAP_UUID} rhgb quiet"`)
+  t.match(done.read('boot/grub2/grub.cfg'), `root=UUID=${ROOT_UUID} ro crashkernel=auto rhgb quiet audit=1\n`, 'the menu waits for no old storage, and keeps what stands in it alone')
+  t.equal(done.messages['C14']?.filter(m => m.startsWith('/boot/grub2/grub.cfg: rd.md.uuid=1:2:3:4 removed')).length, 1)
   t.equal(done.read('etc/lvm/lvm.conf'), 'devices {\n\t# landfall: global_filter = [ "a|/dev/mpath|", "r|.*|" ]\n\tfilter = [ "a|.*|" ]\n}\n')
   t.equal(done.read('boot/grub2/device.map'), '(hd0)\t/dev/sda\n')
   t.equal(done.read('etc/systemd/network/10-landfall-eth0.link'), `# Made by the migration: the adapter keeps the name it had on the source.\n[Match]\nMACAddress=${done.mac}\nType=ether\n\n[Link]\nName=eth0\n`)
@@ -122,7 +128,7 @@ t.test('Red Hat 7: dracut for any hardware, GRUB 2, LVM filters; kdump and rescu
   t.match(done.read('etc/cloud/cloud.cfg.d/99-landfall.cfg'), /config: disabled/)
   t.ok(done.exists('etc/systemd/system/landfall-first-boot.service') && done.exists('.autorelabel'))
   t.equal(done.read('boot/initramfs-3.10.0-1160.el7.x86_64kdump.img'), 'kdump')
-  await settles(t, done, ['etc/default/grub', 'etc/lvm/lvm.conf', 'etc/sysconfig/network-scripts/ifcfg-eth0'])
+  await settles(t, done, ['etc/default/grub', 'boot/grub2/grub.cfg', 'etc/lvm/lvm.conf', 'etc/sysconfig/network-scripts/ifcfg-eth0'])
 })
 
 t.test('Red Hat 9 with UEFI: entries in files, EFI/BOOT from the distribution\'s shim, nothing installed and no firmware touched', async t => {
@@ -167,6 +173,10 @@ t.test('an encrypted root is opened by an image for any hardware, which is told 
 t.test('SUSE 15: dracut, GRUB 2 and its menu made anew, YaST knows the disk', async t => {
   const done = await fixed(t, SUSE_15)
   t.same(done.calls.map(c => c.split(' ').slice(0, 3).join(' ')), ['dracut --force --no-hostonly', 'lsinitrd /boot/initrd-5.14.21-150500-default', 'grub2-install --target=i386-pc --no-floppy', 'grub2-mkconfig -o /boot/grub2/grub.cfg'])
+  t.match(done.read('boot/grub2/grub.cfg'), ` linux /vmlinuz-5.14.21-150500-default root=UUID=${ROOT_UUID}\n`)
+  t.match(done.read('boot/grub2/grub.cfg'), `linux /vmlinuz root=UUID=${ROOT_UUID} quiet\n`, 'what the source\'s own script added')
+  t.match(done.messages['C16'], [/^boot menu made anew: .* looks for the file system 0+-.*99/, /rd\.md\.uuid=9:9 removed/])
+  t.same(done.environments['grub2-mkconfig'], { GRUB_DISABLE_OS_PROBER: 'true' }, 'the appliance\'s disks are not looked at')
   t.equal(done.read('etc/default/grub_installdevice'), `/dev/disk/by-id/wwn-0x${DISK_UUID}\nactivate\ngeneric_mbr\n`)
   t.equal(done.read('etc/default/grub'), `GRUB_CMDLINE_LINUX_DEFAULT="splash=silent resume=UUID=${SWAP_UUID} mitigations=auto"\n# landfall: the replica's disks have other names: GRUB_DISABLE_LINUX_UUID="true"\n`)
   t.match(done.read('etc/udev/rules.d/70-persistent-net.rules'), done.mac)

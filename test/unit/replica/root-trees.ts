@@ -98,12 +98,15 @@ export const RED_HAT_6: RecordedSystem = {
 
 const EFI = { centos: { 'shimx64.efi': 'shim', 'grubx64.efi': 'grub', 'mmx64.efi': 'mok', 'grub.cfg': `search --no-floppy --fs-uuid --set=dev ${BOOT_UUID}\nset prefix=($dev)/grub2\nexport $prefix\nconfigfile $prefix/grub.cfg\n`, 'BOOTX64.CSV': 'csv', 'fbx64.efi': 'fallback' } }
 
+/** What dracut waits for; only grubby wrote it, into the menu alone. */
+const OLD_STORAGE = 'rd.md.uuid=1:2:3:4 rd.luks.uuid=luks-0a0a0a0a-1111-4000-8000-00000000000d rd.lvm.lv=rhel/root rd.multipath=default netroot=iscsi:@192.0.2.9::3260::iqn.2026-01.test:root'
+
 export const RED_HAT_7: RecordedSystem = {
   os: { id: 'rhel', versionId: '7.9', name: 'Red Hat Enterprise Linux Server 7.9 (Maipo)' }, loader: 'grub2', firmware: 'bios', kernel: '3.10.0-1160.el7.x86_64', rootType: 'xfs', drivers: ALL,
   tree: {
     boot: {
       'vmlinuz-3.10.0-1160.el7.x86_64': 'kernel', 'initramfs-3.10.0-1160.el7.x86_64.img': 'old', 'initramfs-3.10.0-1160.el7.x86_64kdump.img': 'kdump', 'vmlinuz-0-rescue-abc': 'rescue',
-      'grub2': { 'device.map': '(hd0) /dev/vda\n', 'i386-pc': {}, 'grub.cfg': `search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\nmenuentry 'Red Hat' --class red {\n\tsearch --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n\tlinux16 /vmlinuz-3.10.0-1160.el7.x86_64 root=UUID=${ROOT_UUID} ro\n\tinitrd16 /initramfs-3.10.0-1160.el7.x86_64.img\n}\n` },
+      'grub2': { 'device.map': '(hd0) /dev/vda\n', 'i386-pc': {}, 'grub.cfg': `search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\nmenuentry 'Red Hat' --class red {\n\tsearch --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n\tlinux16 /vmlinuz-3.10.0-1160.el7.x86_64 root=UUID=${ROOT_UUID} ro crashkernel=auto ${OLD_STORAGE} rhgb quiet audit=1\n\tinitrd16 /initramfs-3.10.0-1160.el7.x86_64.img\n}\n` },
     },
     usr: { bin: { lsinitrd: '', dracut: '#!/bin/bash\n --no-hostonly)\n' }, lib: { grub: { 'i386-pc': { 'boot.img': '' } } }, sbin: { 'grub2-mkconfig': '' } },
     lib: { ...modules('3.10.0-1160.el7.x86_64', ALL), ...SYSTEMD },
@@ -155,7 +158,7 @@ export const SUSE_15: RecordedSystem = {
   tree: {
     boot: {
       'vmlinuz-5.14.21-150500-default': 'kernel', 'initrd-5.14.21-150500-default': 'old',
-      'grub2': { 'grub.cfg': `menuentry 'SLES 15-SP5' {\n search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n linux /vmlinuz-5.14.21-150500-default root=UUID=00000000-0000-4000-8000-000000000099\n initrd /initrd-5.14.21-150500-default\n}\n`, 'i386-pc': {} },
+      'grub2': { 'grub.cfg': `menuentry 'SLES 15-SP5' {\n search --no-floppy --fs-uuid --set=root 00000000-0000-4000-8000-000000000099\n linux /vmlinuz-5.14.21-150500-default root=/dev/disk/by-id/ata-old-part2 ${OLD_STORAGE}\n initrd /initrd-5.14.21-150500-default\n}\n`, 'i386-pc': {} },
     },
     usr: { bin: { lsinitrd: '', dracut: ' --no-hostonly)\n' }, share: { grub2: { 'i386-pc': {} } }, sbin: { 'grub2-mkconfig': '' }, lib: SYSTEMD },
     lib: modules('5.14.21-150500-default', ALL),
