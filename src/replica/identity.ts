@@ -7,7 +7,7 @@ import type { PlannedAdapter } from '../domain/replica.ts'
 import { needsForgedTransmits, withOwnAddresses, withoutLacp } from './bonds.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
-import { allOf, asUtf8, findNetworkFiles, NETWORKD, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
+import { allOf, asUtf8, findNetworkFiles, NETWORKD, PERSISTENT_RULES, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
 import { switchedOff } from './network-ifcfg.ts'
 import { isKeyfileOf, keyfileSwitchedOff } from './network-keyfile.ts'
 import { linkFile, persistentRules, replaceMacs, withoutAutoStart } from './network-names.ts'
@@ -22,7 +22,6 @@ const MAC_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [
 ]
 /** Files of bonds besides those of the stacks. */
 const BOND_PLACES: readonly (readonly [ReplicaPath, RegExp])[] = [['/etc/modprobe.d', /[.]conf$/], ['/etc', /^modprobe[.]conf$/], [NETWORKD, /[.]netdev$/], ['/etc/teamd', /[.]conf$/]]
-const PERSISTENT_RULES = `${UDEV_RULES}/70-persistent-net.rules`
 /** Writes a rule for every adapter that it has not seen, with the next free name. */
 const GENERATORS = ['75-persistent-net-generator.rules']
 

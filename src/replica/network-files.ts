@@ -6,6 +6,7 @@ export const SUSE = '/etc/sysconfig/network'
 export const KEYFILES = '/etc/NetworkManager/system-connections'
 export const NETWORKD = '/etc/systemd/network'
 export const UDEV_RULES = '/etc/udev/rules.d'
+export const PERSISTENT_RULES = `${UDEV_RULES}/70-persistent-net.rules`
 
 export interface NetworkFiles {
   redHat: readonly ReplicaPath[]

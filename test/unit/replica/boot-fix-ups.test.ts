@@ -30,7 +30,7 @@ const DISK_UUID = '6000c290000000000000000000000001'
 interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], environments: Record<string, GuestOptions['env']>, messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
 
 /** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
-async function fixed(t: Test, system: RecordedSystem, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, on: 'plain' | 'logical' | 'encrypted' = 'plain', programs: readonly string[] = ['lvm', 'systemd-cryptsetup']): Promise<Done> {
+async function fixed(t: Test, system: RecordedSystem & { dropsItems?: boolean }, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, on: 'plain' | 'logical' | 'encrypted' = 'plain', programs: readonly string[] = ['lvm', 'systemd-cryptsetup']): Promise<Done> {
   const root = t.testdir(system.tree)
   const workload = workloadOf(system)
   const plan = { ...planReplica({ jobId: 'j', workload, options: options(), places: places() }), firmware: system.firmware }
@@ -45,11 +45,13 @@ async function fixed(t: Test, system: RecordedSystem, missing: readonly string[]
   const environments: Done['environments'] = {}
   const drivers = system.drivers.filter(d => !missing.includes(d))
   const make = (path: string, text: string): void => { writeFileSync(join(root, path), text) }
+  /** What the configuration of dracut says besides drivers. */
+  const installed = (): string[] => system.dropsItems === true ? [] : [...readFileSync(join(root, 'etc/dracut.conf.d/99-landfall.conf'), 'utf8').matchAll(/^install_items\+=" (.*) "$/gm)].flatMap(m => (m[1] ?? '').split(' ')).map(path => path.slice(1))
   const answer = (program: string, args: readonly string[]): string => {
     switch (program) {
       case 'dracut': make(args.at(-2) ?? '', 'new'); return ''
       case 'mkinitrd': make(system.os.id === 'sles' ? `boot/initrd-${system.kernel}` : args.at(-2) ?? '', 'new'); return ''
-      case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4', 'dm-crypt'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\n${programs.map(name => `-rwxr-xr-x 1 root root 1 Jan  1 10:20 usr/sbin/${name}\n`).join('')}lrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
+      case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4', 'dm-crypt'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\n${[...installed(), ...programs.map(name => `usr/sbin/${name}`)].map(path => `-rwxr-xr-x 1 root root 1 Jan  1 10:20 ${path}\n`).join('')}lrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
       case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), ...programs.map(name => `sbin/${name}`)].join('\n')
       case 'grub': return grubOutput
       case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
@@ -102,7 +104,7 @@ t.test('Red Hat 6: the first dracut, udev rules, old storage on the command line
     'dracut --force --add-drivers vmw_pvscsi mptspi ahci sd_mod vmxnet3 e1000 e1000e /boot/initramfs-2.6.32-754.el6.x86_64.img 2.6.32-754.el6.x86_64', 'lsinitrd /boot/initramfs-2.6.32-754.el6.x86_64.img',
     'grub --batch --no-floppy --device-map=/dev/null < device (hd0) /dev/sdc\nroot (hd0,0)\nsetup (hd0)\nquit\n',
   ])
-  t.equal(done.read('etc/dracut.conf.d/99-landfall.conf'), '# Made by the migration: drivers of the virtual hardware.\nadd_drivers+=" vmw_pvscsi mptspi ahci sd_mod vmxnet3 e1000 e1000e "\n')
+  t.equal(done.read('etc/dracut.conf.d/99-landfall.conf'), '# Made by the migration: drivers of the virtual hardware.\nadd_drivers+=" vmw_pvscsi mptspi ahci sd_mod vmxnet3 e1000 e1000e "\ninstall_items+=" /etc/udev/rules.d/70-persistent-net.rules "\n')
   t.match(done.read('boot/grub/grub.conf'), `ro root=UUID=${ROOT_UUID} rd_NO_LUKS KEYTABLE=us rhgb quiet`)
   t.equal(done.read('etc/udev/rules.d/70-persistent-net.rules'), `# landfall: eth0 keeps its name\nSUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
   t.equal(done.read('etc/udev/rules.d/75-persistent-net-generator.rules'), '', 'masked')
@@ -124,11 +126,17 @@ t.test('Red Hat 7: dracut for any hardware, GRUB 2, LVM filters; kdump and rescu
   t.equal(done.read('etc/lvm/lvm.conf'), 'devices {\n\t# landfall: global_filter = [ "a|/dev/mpath|", "r|.*|" ]\n\tfilter = [ "a|.*|" ]\n}\n')
   t.equal(done.read('boot/grub2/device.map'), '(hd0)\t/dev/sda\n')
   t.equal(done.read('etc/systemd/network/10-landfall-eth0.link'), `# Made by the migration: the adapter keeps the name it had on the source.\n[Match]\nMACAddress=${done.mac}\nType=ether\n\n[Link]\nName=eth0\n`)
+  t.match(done.read('etc/dracut.conf.d/99-landfall.conf'), '\ninstall_items+=" /etc/systemd/network/10-landfall-eth0.link "\n', 'the image names adapters as the system does')
+  t.same(done.messages['C15'], ['initramfs of kernel 3.10.0-1160.el7.x86_64 rebuilt and looked into'])
   t.match(done.read('etc/sysconfig/network-scripts/ifcfg-eth0'), `HWADDR=${done.mac}`)
   t.match(done.read('etc/cloud/cloud.cfg.d/99-landfall.cfg'), /config: disabled/)
   t.ok(done.exists('etc/systemd/system/landfall-first-boot.service') && done.exists('.autorelabel'))
   t.equal(done.read('boot/initramfs-3.10.0-1160.el7.x86_64kdump.img'), 'kdump')
   await settles(t, done, ['etc/default/grub', 'boot/grub2/grub.cfg', 'etc/lvm/lvm.conf', 'etc/sysconfig/network-scripts/ifcfg-eth0'])
+})
+
+t.test('an image without the names of the adapters is told and stops nothing', async t => {
+  t.match((await fixed(t, { ...RED_HAT_7, dropsItems: true })).messages['C15']?.[1], /lacks \/etc\/systemd\/network\/10-landfall-eth0\.link: an adapter may get another name/)
 })
 
 t.test('Red Hat 9 with UEFI: entries in files, EFI/BOOT from the distribution\'s shim, nothing installed and no firmware touched', async t => {
