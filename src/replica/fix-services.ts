@@ -2,6 +2,7 @@
 import { AGENT_PLACES } from '../domain/agent-places.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import type { ReplicaFiles } from './replica-files.ts'
+import { removeStartLinks, UNIT_FOLDERS } from './service-places.ts'
 
 /** Beside its own places, which an agent leaves out: it was started by one of these. */
 const AGENT_PATHS = [
@@ -19,8 +20,6 @@ const FOREIGN_UNITS: readonly (readonly [string, string])[] = [
 ]
 /** The same for systems without systemd: kudzu would ask at the console about every new device. */
 const FOREIGN_INIT_SCRIPTS = ['kudzu', 'qemu-ga', 'xe-linux-distribution', 'vboxadd', 'vboxadd-service', 'waagent', 'mcelogd', 'mcelog', 'smartd', 'hpasmd', 'hp-health', 'hp-snmp-agents', 'dataeng', 'ipmi', 'lm_sensors', 'multipathd', 'watchdog'] as const
-const INIT_FOLDERS = ['/etc/rc', '/etc/rc.d/rc', '/etc/init.d/rc'] as const
-const UNIT_FOLDERS = ['/etc/systemd/system', '/lib/systemd/system', '/usr/lib/systemd/system']
 const MASKS = '/etc/systemd/system'
 
 export const REMOVE_AGENT: FixUp = {
@@ -48,13 +47,7 @@ export const STOP_FOREIGN_SERVICES: FixUp = {
     const scripts = new Set(await files.names('/etc/init.d'))
     for (const script of FOREIGN_INIT_SCRIPTS) {
       if (!scripts.has(script) || await files.kind(`/etc/init.d/${script}`) !== 'file') continue
-      let found = false
-      for (const folder of INIT_FOLDERS) {
-        for (const level of [2, 3, 4, 5]) {
-          for (const name of (await files.names(`${folder}${String(level)}.d`)).filter(n => new RegExp(`^S\\d\\d${script}$`).test(n))) found = await files.remove(`${folder}${String(level)}.d/${name}`) || found
-        }
-      }
-      if (found) masked.push(`${script} is started in no run level`)
+      if (await removeStartLinks(files, script)) masked.push(`${script} is started in no run level`)
     }
     return masked
   },

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { NetworkSettings } from '../../../src/domain/network-settings.ts'
@@ -73,6 +73,14 @@ t.test('NetworkManager: the profile of the adapter, or a new one where it had no
 t.test('netplan: comments with letters beyond ASCII come out as they went in', async t => {
   const { read } = await fixed(t, { etc: { netplan: { '50-cloud-init.yaml': 'network:\n  ethernets:\n    ens3:\n      dhcp4: true # für alle, 全部\n      match: {macaddress: "52:54:00:12:34:56", driver: virtio_net}\n' } } })
   t.match(read('etc/netplan/50-cloud-init.yaml'), new RegExp(`dhcp4: false # für alle, 全部\n.*macaddress: "?${mac}"?`, 's'))
+})
+
+t.test('a resolv.conf that is a link has an owner: neither it nor what it leads to is changed', async t => {
+  const stub = 'nameserver 127.0.0.53\n'
+  const { read, root } = await fixed(t, { run: { systemd: { resolve: { 'stub-resolv.conf': stub } } }, etc: { 'resolv.conf': t.fixture('symlink', '../run/systemd/resolve/stub-resolv.conf'), 'NetworkManager': { 'system-connections': { 'ens3.nmconnection': '[connection]\ninterface-name=ens3\n\n[ipv4]\nmethod=auto\n' } } } })
+  t.ok(lstatSync(join(root, 'etc/resolv.conf')).isSymbolicLink())
+  t.equal(read('run/systemd/resolve/stub-resolv.conf'), stub)
+  t.match(read('etc/NetworkManager/system-connections/ens3.nmconnection'), 'dns=198.51.100.53;', 'the owner of the name servers has them')
 })
 
 t.test('an adapter that nothing configures cannot be given addresses', async t => {
