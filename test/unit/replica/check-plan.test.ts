@@ -95,6 +95,14 @@ for (const [code, bad] of Object.entries(BAD)) {
   })
 }
 
+t.test('only what boots in the lab counts as proven: Debian 12, with BIOS and with UEFI', async t => {
+  const severity = (id: string, versionId: string, firmware: 'bios' | 'uefi'): string | undefined => findings({ workload: w => { w.os.id = id; w.os.versionId = versionId; w.firmware = firmware } }).find(f => f.code === 'OS_NOT_PROVEN')?.severity
+  for (const firmware of ['bios', 'uefi'] as const) {
+    t.equal(severity('debian', '12', firmware), 'ok', firmware)
+    for (const [id, version] of [['debian', '11'], ['debian', '13'], ['debian', ''], ['ubuntu', '12.04'], ['ubuntu', '24.04'], ['rhel', '9.4'], ['sles', '15.5']] as const) t.equal(severity(id, version, firmware), 'warning', `${id} ${version} ${firmware}`)
+  }
+})
+
 t.test('an adapter without any network is an error, a discarded one is not', async t => {
   const mac = '52:54:00:12:34:57'
   const networks = [{ sourceMac: '52:54:00:12:34:56', network: 'isolated' }]
