@@ -1,4 +1,5 @@
 /** Fix-ups that every family needs, in their order. */
+import { CHECK_HARDWARE_WORDS } from './check-hardware-words.ts'
 import { CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES } from './check-references.ts'
 import { CHECK_VLANS } from './check-vlans.ts'
 import { SET_ADDRESSES } from './fix-addresses.ts'
@@ -21,7 +22,7 @@ export const COMMON_CHECKS: readonly FixUp[] = [FIX_ROOM, CHECK_KERNELS, KEEP_MA
 
 /** They edit settings; what is built from these comes after them. */
 export const COMMON_SETTINGS: readonly FixUp[] = [
-  REMOVE_AGENT, STOP_FOREIGN_SERVICES, FIX_FSTAB, FIX_CRYPTTAB, FORGET_LVM_DEVICES, FORGET_ARRAYS, FORGET_MULTIPATH, FIX_KERNEL_COMMAND_LINE, KEEP_NETWORK_NAMES, SET_ADDRESSES, STOP_CLOUD_INIT,
+  REMOVE_AGENT, STOP_FOREIGN_SERVICES, FIX_FSTAB, FIX_CRYPTTAB, FORGET_LVM_DEVICES, FORGET_ARRAYS, FORGET_MULTIPATH, FIX_KERNEL_COMMAND_LINE, CHECK_HARDWARE_WORDS, KEEP_NETWORK_NAMES, SET_ADDRESSES, STOP_CLOUD_INIT,
   REMOVE_CACHES, REPORT_CLOCK, ENABLE_TOOLS, INSTALL_FIRST_BOOT,
 ]
 
