@@ -9,6 +9,7 @@ import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
 import { allOf, asUtf8, findNetworkFiles, NETWORKD, PERSISTENT_RULES, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
 import { switchedOff } from './network-ifcfg.ts'
+import { foreignClone, withoutOwnClones } from './network-cloned-macs.ts'
 import { isKeyfileOf, keyfileSwitchedOff } from './network-keyfile.ts'
 import { linkFile, persistentRules, replaceMacs, withoutAutoStart } from './network-names.ts'
 import { bindNetplan, withoutNetplan } from './network-netplan.ts'
@@ -41,6 +42,7 @@ export const KEEP_NETWORK_NAMES: FixUp = {
       const mode = needsForgedTransmits(await files.text(path) ?? '')
       if (mode !== undefined) messages.push(`${path}: the bond or team keeps its mode ${mode}, for which the port group must accept MAC address changes and forged transmits`)
     }
+    messages.push(...await forgetClones(files, stacks, new Set(adapters.map(a => a.mac))))
     for (const { sourceName, mac } of adapters) {
       messages.push(...await rewriteAll(files, found.netplan, asUtf8(text => bindNetplan(text, sourceName, mac)), path => `${path} knows ${sourceName} by its MAC address alone`))
     }
@@ -59,6 +61,16 @@ export const KEEP_MACHINE_IDENTITY: FixUp = {
     if (machineId !== workload.machineId) throw fixUpFailed(`the machine id of the replica is "${machineId}", that of the source "${workload.machineId}"`)
     return []
   },
+}
+
+/** A port group may drop what is sent under another address than the adapter's own. */
+async function forgetClones(files: ReplicaFiles, stacks: readonly ReplicaPath[], own: ReadonlySet<string>): Promise<readonly string[]> {
+  const messages = [...await rewriteAll(files, stacks, text => withoutOwnClones(text, own), path => `${path} sets no MAC address any more: it was the adapter's own`)]
+  for (const path of stacks) {
+    const mac = foreignClone(await files.text(path) ?? '', own)
+    if (mac !== undefined) messages.push(`${path} sets the MAC address ${mac}, for which the port group must accept MAC address changes and forged transmits`)
+  }
+  return messages
 }
 
 /** .link files where systemd's udev reads them, udev rules where it does not or where there are some, HWADDR where nothing else names adapters. */

@@ -75,6 +75,15 @@ t.test('netplan: comments with letters beyond ASCII come out as they went in', a
   t.match(read('etc/netplan/50-cloud-init.yaml'), new RegExp(`dhcp4: false # für alle, 全部\n.*macaddress: "?${mac}"?`, 's'))
 })
 
+t.test('NetworkManager: the source\'s own address as a cloned one goes with it, another one is told', async t => {
+  const profile = (name: string, mac: string): string => `[connection]\ninterface-name=${name}\n\n[ethernet]\ncloned-mac-address=${mac}\n\n[ipv4]\nmethod=auto\n`
+  const { read, messages, again } = await fixed(t, { etc: { NetworkManager: { 'system-connections': { 'ens3.nmconnection': profile('ens3', '52:54:00:12:34:56'), 'ens4.nmconnection': profile('ens4', '02:00:00:00:00:01') } } } })
+  t.notMatch(read('etc/NetworkManager/system-connections/ens3.nmconnection'), 'cloned-mac-address')
+  const told = '/etc/NetworkManager/system-connections/ens4.nmconnection sets the MAC address 02:00:00:00:00:01, for which the port group must accept MAC address changes and forged transmits'
+  t.ok(messages.includes(told))
+  t.ok((await again()).includes(told), 'also when it is done again')
+})
+
 t.test('a resolv.conf that is a link has an owner: neither it nor what it leads to is changed', async t => {
   const stub = 'nameserver 127.0.0.53\n'
   const { read, root } = await fixed(t, { run: { systemd: { resolve: { 'stub-resolv.conf': stub } } }, etc: { 'resolv.conf': t.fixture('symlink', '../run/systemd/resolve/stub-resolv.conf'), 'NetworkManager': { 'system-connections': { 'ens3.nmconnection': '[connection]\ninterface-name=ens3\n\n[ipv4]\nmethod=auto\n' } } } })

@@ -4,6 +4,7 @@ import { readdressRedHat, readdressSuse, routesSuse, switchedOff, withoutDefault
 import { masterInInterfaces, readdressInterfaces } from '../../../src/replica/network-interfaces.ts'
 import { isKeyfileOf, keyfileSwitchedOff, readdressKeyfile } from '../../../src/replica/network-keyfile.ts'
 import { needsForgedTransmits, withOwnAddresses, withoutLacp } from '../../../src/replica/bonds.ts'
+import { foreignClone, withoutOwnClones } from '../../../src/replica/network-cloned-macs.ts'
 import { persistentRules } from '../../../src/replica/network-names.ts'
 import { bindNetplan, inNetplan, readdressNetplan, withoutNetplan } from '../../../src/replica/network-netplan.ts'
 import { isNetworkOf, isNetworkOfOne, readdressNetwork } from '../../../src/replica/network-networkd.ts'
@@ -147,4 +148,16 @@ t.test('a team that sends under addresses not its adapters\' own is told', async
     ['{"runner": {"name": "loadbalance", "tx_balancer": {"name": "basic"}}}', 'loadbalance'], ['TEAM_CONFIG="{\\"runner\\":{\\"name\\":\\"roundrobin\\"}}"', 'roundrobin'], ['[team]\nrunner=broadcast', 'broadcast'],
     ['TEAM_RUNNER=\'activebackup\'', 'activebackup'], ['{"runner": {"name": "activebackup", "hwaddr_policy": "by_active"}}', undefined], ['# "name": "random"', undefined],
   ] as const) t.equal(needsForgedTransmits(text), runner, text)
+})
+
+t.test('a MAC address that is set and is an adapter\'s own goes, another one is told, in every stack that has a word for it', async t => {
+  const own = new Set([MAC])
+  for (const [before, after] of [
+    ['[ethernet]\nmac-address=00:50:56:01:02:03\ncloned-mac-address=00:50:56:01:02:03\nmtu=1500\n', '[ethernet]\nmac-address=00:50:56:01:02:03\nmtu=1500\n'],
+    ['DEVICE=eth0\nMACADDR="00:50:56:01:02:03"\nHWADDR=00:50:56:01:02:03\n', 'DEVICE=eth0\nHWADDR=00:50:56:01:02:03\n'], ['LLADDR=\'00-50-56-01-02-03\'\nSTARTMODE=auto\n', 'STARTMODE=auto\n'],
+    ['MACADDR=52:54:00:99:99:99\n', 'MACADDR=52:54:00:99:99:99\n'], ['network:\n  ethernets:\n    a:\n      match: {macaddress: 00:50:56:01:02:03}\n', 'network:\n  ethernets:\n    a:\n      match: {macaddress: 00:50:56:01:02:03}\n'],
+  ] as const) twice(t, text => withoutOwnClones(text, own), before, after)
+  for (const [text, mac] of [
+    ['MACADDR=52:54:00:99:99:99\n', '52:54:00:99:99:99'], ['LLADDR=\'\'\n', undefined], ['cloned-mac-address=permanent\n', undefined], ['cloned-mac-address=stable\n', 'stable'], ['# MACADDR=52:54:00:99:99:99\n', undefined], ['MACADDR=00:50:56:01:02:03\n', undefined],
+  ] as const) t.equal(foreignClone(text, own), mac, text)
 })
