@@ -1,4 +1,5 @@
 /** Fix-ups that every family needs, in their order. */
+import { CHECK_ADAPTER_NAMES } from './check-adapter-names.ts'
 import { CHECK_HARDWARE_WORDS } from './check-hardware-words.ts'
 import { CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES } from './check-references.ts'
 import { CHECK_VLANS } from './check-vlans.ts'
@@ -27,4 +28,4 @@ export const COMMON_SETTINGS: readonly FixUp[] = [
 ]
 
 /** They look at what all others left. */
-export const COMMON_PROOFS: readonly FixUp[] = [CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES, CHECK_VLANS]
+export const COMMON_PROOFS: readonly FixUp[] = [CHECK_DEVICE_NAMES, CHECK_OTHER_NAMES, CHECK_ADAPTER_NAMES, CHECK_VLANS]
