@@ -51,7 +51,7 @@ async function scannedFiles(files: ReplicaFiles): Promise<readonly (readonly [Re
   const every = (paths: readonly ReplicaPath[], scanner: Scanner): readonly (readonly [ReplicaPath, Scanner])[] => paths.map(path => [path, scanner] as const)
   return [
     ['/etc/fstab', scanFstab], ['/etc/crypttab', scanCrypttab],
-    ...every(['/etc/default/grub', ...await among('/etc/default/grub.d', /[.]cfg$/), '/etc/sysconfig/bootloader', '/boot/grub2/grubenv', ...await among('/boot/loader/entries', /[.]conf$/)], scanCommandLines),
+    ...every(['/etc/default/grub', ...await among('/etc/default/grub.d', /[.]cfg$/), '/etc/sysconfig/bootloader', '/boot/grub2/grubenv', ...esp.map(e => `${e}/grubenv`), ...await among('/boot/loader/entries', /[.]conf$/)], scanCommandLines),
     ['/etc/kernel/cmdline', scanCommandLine],
     ...every(['/boot/grub/grub.cfg', '/boot/grub2/grub.cfg', ...esp.map(e => `${e}/grub.cfg`)], scanGrubMenu),
     ...every(['/boot/grub/grub.conf', '/boot/grub/menu.lst', ...esp.map(e => `${e}/grub.conf`)], scanLegacyMenu),

@@ -38,12 +38,12 @@ t.test('every name of the old hardware is found with file and line', async t => 
     },
     boot: {
       'grub': { 'grub.cfg': `set kernelopts="root=UUID=${ROOT} rd.multipath=default "\nlinux /vmlinuz root=UUID=${GONE} rd.md.uuid=1:2 quiet\n`, 'device.map': '(hd0) /dev/vda\n', 'menu.lst': 'title x\nroot (hd1,0)\nkernel /vmlinuz root=/dev/sda9\n' }, 'grub2': { 'grub.cfg': `search --fs-uuid --set=root ${GONE}\n`, 'grubenv': 'kernelopts=root=/dev/vda2 ro\n' },
-      'loader': { entries: { 'a.conf': 'linux /vmlinuz\noptions root=/dev/vda2 ro\n' } }, 'efi': { EFI: { debian: { 'grub.cfg': 'search.fs_uuid 1234-ABCD root\n' } } },
+      'loader': { entries: { 'a.conf': 'linux /vmlinuz\noptions root=/dev/vda2 ro\n' } }, 'efi': { EFI: { debian: { 'grub.cfg': 'search.fs_uuid 1234-ABCD root\n' }, redhat: { grubenv: 'kernelopts=root=/dev/vda2 rd.luks.uuid=luks-00000000-0000-4000-8000-000000000099 \n' } } },
     },
   })
   const found = await scanReferences(replica)
   t.same(found.map(f => `${f.critical ? '!' : ' '} ${f.path}:${String(f.line)}: ${f.name}`), [
-    '! /etc/fstab:2: /dev/vda1', `  /etc/fstab:3: UUID=${GONE}`, `! /etc/crypttab:1: UUID=${GONE}`, '! /etc/default/grub:2: rd.lvm.lv=vg/root', '  /etc/default/grub:2: /dev/vda5', '! /boot/grub2/grubenv:1: /dev/vda2', '! /boot/loader/entries/a.conf:2: /dev/vda2',
+    '! /etc/fstab:2: /dev/vda1', `  /etc/fstab:3: UUID=${GONE}`, `! /etc/crypttab:1: UUID=${GONE}`, '! /etc/default/grub:2: rd.lvm.lv=vg/root', '  /etc/default/grub:2: /dev/vda5', '! /boot/grub2/grubenv:1: /dev/vda2', '! /boot/efi/EFI/redhat/grubenv:1: /dev/vda2', `! /boot/efi/EFI/redhat/grubenv:1: rd.luks.uuid=luks-${GONE}`, '! /boot/loader/entries/a.conf:2: /dev/vda2',
     '! /etc/kernel/cmdline:1: /dev/mapper/vg-root', '! /boot/grub/grub.cfg:1: rd.multipath=default', `! /boot/grub/grub.cfg:2: UUID=${GONE}`, '! /boot/grub/grub.cfg:2: rd.md.uuid=1:2', `! /boot/grub2/grub.cfg:1: UUID=${GONE}`, '! /boot/efi/EFI/debian/grub.cfg:1: UUID=1234-ABCD', '! /boot/grub/menu.lst:3: /dev/sda9', '! /boot/grub/menu.lst:2: (hd1,0)',
     '  /boot/grub/device.map:1: /dev/vda', '  /etc/mdadm.conf:1: /dev/md0', '! /etc/lvm/lvm.conf:2: /dev/cciss/c0d0p2', '! /etc/lvm/devices/system.devices:2: /dev/vda3', '  /etc/multipath/bindings:2: mpatha', `  /etc/initramfs-tools/conf.d/resume:1: UUID=${GONE}`,
     '  /etc/sysconfig/network-scripts/ifcfg-eth0:2: 52:54:00:12:34:56', '  /etc/NetworkManager/system-connections/x:2: 52:54:00:12:34:56', '  /etc/netplan/a.yaml:5: 52:54:00:12:34:57', '  /etc/systemd/network/1.link:2: 52:54:00:12:34:56', '  /etc/udev/rules.d/70-persistent-net.rules:1: 52:54:00:12:34:56',
