@@ -3,8 +3,7 @@
  * state it was in; an action of a user interrupts the running step and is answered when it is on disk. It knows the order, and nothing of disks or sources.
  */
 import { randomUUID } from 'node:crypto'
-import { JobOptions, type CreateJob, type EditJob, type Job, type JobAction, type JobState } from '../domain/job.ts'
-import type { JobEventRecord } from '../domain/job.ts'
+import { JobOptions, type CreateJob, type EditJob, type Job, type JobAction, type JobEventRecord, type JobState } from '../domain/job.ts'
 import type { ScreenshotOf } from '../domain/replica.ts'
 import { checkBandwidthSchedule, checkTransmitSchedule } from '../domain/transmit-schedule.ts'
 import { MAX_USER_TASKS, type AddUserTask, type UserTask } from '../domain/user-task.ts'
