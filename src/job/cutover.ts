@@ -4,7 +4,7 @@
  * the source thaws. `cutoverSteps` says how far it came, so that a restart in the middle does one of the two.
  */
 import { AppError, isAppError } from '../errors/app-error.ts'
-import { CODES } from '../errors/codes.ts'
+import { CODES, type ErrorCode } from '../errors/codes.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { ReplicationProgress } from '../domain/progress.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
@@ -12,6 +12,7 @@ import { placedGroups, type MountedVolume } from '../storage/volume-stack.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import { SourceHold } from './hold-source.ts'
 import type { JobEvent } from './job-state.ts'
+import { REPLICA_RAN } from './mirror.ts'
 import { OpenTargets, planned, remountReplica } from './open-replica.ts'
 import { prepareSource } from './prepare-source.ts'
 import { closePhase, openPhase } from './phases.ts'
@@ -38,7 +39,8 @@ export async function cutover(seams: CutoverSeams, job: JobHandle, signal: Abort
   try {
     hold = await switchOver(seams, job, signal)
   } catch (error) {
-    return await giveUpOrUndo(seams, job, error, signal)
+    if (job.record.cutoverSteps.includes('powering-on')) throw await giveUpReplica(seams, job, error)
+    return await undo(seams, job, error, signal)
   }
   await proveBoot(seams, job, hold, signal)
   return await finishSource(seams, job, signal)
@@ -60,11 +62,25 @@ async function switchOver(seams: CutoverSeams, job: JobHandle, signal: AbortSign
   return hold
 }
 
-/** The last look at the source, then the power-on: from there the replica may write, and two servers must never both be believed. */
+/** What ends a call of which nobody knows whether it had, or will have, its effect; anything else is the server's refusal. */
+const UNSURE: ReadonlySet<string> = new Set<ErrorCode>(['VSPHERE_TIMEOUT', 'VSPHERE_UNREACHABLE', 'VSPHERE_LOGIN', 'SOURCE_THAWED', 'INTERNAL'])
+
+/**
+ * The last look at the source, then the power-on: from there the replica may write, and two servers must never both be believed. Written down before: what lies on the
+ * disks is the replica's own from now on, however this ends. Only where the server has refused, and the VM is off, all is as before.
+ */
 async function powerOn(job: JobHandle, hypervisor: Hypervisor, vmId: string, hold: SourceHold, signal: AbortSignal): Promise<void> {
   if (await hold.ask(signal) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source was not frozen any more when the replica was ready')
-  await reached(job, 'powering-on', 'starting the replica')
-  await hypervisor.power(vmId, 'on', signal)
+  const { captureEpoch, mirrorBootId, cutoverSteps } = job.record
+  await job.update({ cutoverSteps: [...new Set([...cutoverSteps, 'powering-on' satisfies CutoverStep])], activity: 'starting the replica', captureEpoch: undefined, mirrorBootId: REPLICA_RAN })
+  try {
+    await hold.during(async inner => { await hypervisor.power(vmId, 'on', inner) }, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isAppError(error) || UNSURE.has(error.code) || await hypervisor.powerState(vmId, signal) !== 'off') throw error
+    await job.update({ cutoverSteps, captureEpoch, mirrorBootId })
+    throw error
+  }
 }
 
 /** Every change is on the replica and durable, the source is frozen, the trees are closed. */
@@ -135,24 +151,21 @@ async function makeReplica(seams: CutoverSeams, job: JobHandle, mounted: readonl
 async function goOnBehindPowerOn(seams: CutoverSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
   await job.note('restarted', 'the appliance was restarted while the replica was starting')
   const hold = new SourceHold(seams, job)
+  let begun = false
   try {
     await connectedSource(seams, job, seams.times.connectMs, signal)
     if (await hold.ask(signal) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source did not stay frozen while the appliance was restarted')
     if (!await mayRun(seams, job, signal)) {
       await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+      begun = true
       await powerOn(job, hypervisor, job.record.built?.vmId ?? '', hold, signal)
     }
   } catch (error) {
-    return await giveUpOrUndo(seams, job, error, signal)
+    if (job.record.cutoverSteps.includes('powering-on') && (begun || await mayRun(seams, job, signal))) throw await giveUpReplica(seams, job, error)
+    return await undo(seams, job, error, signal)
   }
   await proveBoot(seams, job, hold, signal)
   return await finishSource(seams, job, signal)
-}
-
-/** @throws {AppError} BOOT_NOT_PROVEN when the replica may have run */
-async function giveUpOrUndo(seams: CutoverSeams, job: JobHandle, error: unknown, signal: AbortSignal): Promise<JobEvent> {
-  if (job.record.cutoverSteps.includes('powering-on') && await mayRun(seams, job, signal)) throw await giveUpReplica(seams, job, error)
-  return await undo(seams, job, error, signal)
 }
 
 /** Whether the replica runs; yes when that cannot be found out. */

@@ -12,6 +12,9 @@ import type { JobHandle, Seams } from './step.ts'
 import { transmitting } from './transmitting.ts'
 import { withSource } from './with-source.ts'
 
+/** As mirrorBootId: the replica itself wrote on its disks, and was switched off. No kernel has it as the id of its start. */
+export const REPLICA_RAN = 'replica-ran'
+
 /** A lost link is waited for and the mirror goes on with what still differs. @throws {AppError} REPLICA_FULL, REPLICA_READ_ONLY, REPLICA_WRITE */
 export async function mirror(
   seams: Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'log' | 'bootId'>, job: JobHandle, signal: AbortSignal,
@@ -58,7 +61,7 @@ function policy({ orphans, orphansOlderThanMs, removeOutside, ignoreDeletes }: J
 
 /**
  * The first mirror does as the job says, also when it goes on after an interruption: the replica's mark knows what has arrived. Later ones send what
- * differs; when the appliance's kernel has started anew since the last write, files may have their times but not their data, so that only the data tells.
+ * differs; when the appliance's kernel has started anew since the last write, or the replica ran, files may have their times but not their data, so that only the data tells.
  */
 export function comparison(job: Pick<Job, 'options' | 'mirror' | 'mirrored' | 'mirrorBootId'>, bootId: string): MirrorRequest['compare'] {
   if (job.mirror === undefined || job.options.compare === 'data') return job.options.compare

@@ -3,9 +3,10 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import type { BootProof } from '../domain/replica.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
-import type { SourceHold } from './hold-source.ts'
+import { SourceHold } from './hold-source.ts'
 import type { JobEvent } from './job-state.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
+import { REPLICA_RAN } from './mirror.ts'
 import { closePhase, openPhase, phaseStartMs } from './phases.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
@@ -23,15 +24,15 @@ const POLL_MS = 1000
  */
 export async function proveBoot(seams: ProofSeams, job: JobHandle, hold: SourceHold, signal: AbortSignal): Promise<void> {
   const nowUtc = new Date(seams.clock.now()).toISOString()
-  await job.update({
-    cutoverSteps: [...new Set([...job.record.cutoverSteps, 'powered-on'])], phases: openPhase(job.record.phases, 'boot', nowUtc), activity: 'waiting for the replica to boot', screenshot: undefined,
-  })
   let proof: BootProof
   try {
+    await job.update({
+      cutoverSteps: [...new Set([...job.record.cutoverSteps, 'powered-on'])], phases: openPhase(job.record.phases, 'boot', nowUtc), activity: 'waiting for the replica to boot', screenshot: undefined,
+    })
     proof = await awaitReport(seams, job, hold, signal)
   } catch (error) {
     signal.throwIfAborted() // an appliance that is shut down goes on when it is started again
-    throw await giveUpReplica(seams, job, error)
+    throw await giveUpReplica(seams, job, error, hold)
   }
   const provedAtMs = seams.clock.now()
   const provedAtUtc = new Date(provedAtMs).toISOString()
@@ -75,27 +76,43 @@ async function forget({ replica, volumes, passphrases, log }: ProofSeams, job: J
   }
 }
 
-/** Switches the replica off and thaws the source, because only one of them may serve. @returns the error to end the step with */
-export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: unknown): Promise<AppError> {
+/**
+ * Switches the replica off and thaws the source, because only one of them may serve: while the source is held the replica's end is waited for, as long as a boot may take.
+ * @returns the error to end the step with
+ */
+export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: unknown, hold = new SourceHold(seams, job)): Promise<AppError> {
   const why = cause instanceof Error ? cause.message : String(cause)
-  const vmName = job.record.plan?.vmName ?? ''
+  const { vmName = '' } = job.record.plan ?? {}
+  const vmId = job.record.built?.vmId ?? ''
   // two servers that serve have no time for it
-  const screenshot = isAppError(cause, 'SOURCE_THAWED') ? undefined : await keepScreenshot(seams, job, 'cutover', job.record.built?.vmId ?? '', AbortSignal.timeout(POWER_OFF_MS))
-  let off = 'The replica was switched off'
-  try {
-    const signal = AbortSignal.timeout(POWER_OFF_MS)
-    await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
-    await hypervisor.power(job.record.built?.vmId ?? '', 'off', signal)
-  } catch (error) {
-    seams.log.error({ err: error, jobId: job.record.id, vmName }, 'replica that did not prove its boot could not be switched off')
-    off = `The VM ${vmName} could not be switched off: do that now, by hand`
-  }
+  const screenshot = isAppError(cause, 'SOURCE_THAWED') ? undefined : await keepScreenshot(seams, job, 'cutover', vmId, AbortSignal.timeout(POWER_OFF_MS)).catch(() => undefined)
+  const off = await switchedOff(seams, job, vmId, hold) ? 'The replica was switched off' : `The VM ${vmName} could not be switched off: do that now, by hand`
   await thawSource(seams, job)
   const nowUtc = new Date(seams.clock.now()).toISOString()
   // the replica wrote on its disks: they need a mirror before they equal the source again
-  await job.update({ screenshot, captureEpoch: undefined, phases: closePhase(closePhase(job.record.phases, 'boot', nowUtc), 'downtime', nowUtc) })
-  await job.note('cutover-failed', `${why}. ${off}; the source runs on, nothing is lost. ${screenshot === undefined ? `Look at the console of ${vmName}` : `See its last screen with: landfall job screenshot ${job.record.name} --output FILE`}; correct the cause, then retry the job.`)
+  await job.update({ screenshot, captureEpoch: undefined, mirrorBootId: REPLICA_RAN, phases: closePhase(closePhase(job.record.phases, 'boot', nowUtc), 'downtime', nowUtc) })
+  const look = screenshot === undefined ? `Look at the console of ${vmName}` : `See its last screen with: landfall job screenshot ${job.record.name} --output FILE`
+  await job.note('cutover-failed', `${why}. ${off}; the source runs on, nothing is lost. ${look}; correct the cause, then retry the job.`)
   return new AppError('BOOT_NOT_PROVEN', `${why}. ${off}; the source runs on.`, { cause })
+}
+
+/** Whether the VM is known to be off; tried again while the source stays frozen. */
+async function switchedOff(seams: ProofSeams, job: JobHandle, vmId: string, hold: SourceHold): Promise<boolean> {
+  const { clock, log, times } = seams
+  const startMs = clock.now()
+  for (;;) {
+    const signal = AbortSignal.timeout(POWER_OFF_MS)
+    try {
+      await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
+      await hypervisor.power(vmId, 'off', signal)
+      return true
+    } catch (error) {
+      log.error({ err: error, jobId: job.record.id, vmId }, 'replica that did not prove its boot could not be switched off')
+    }
+    const held = await hold.ask(AbortSignal.timeout(POWER_OFF_MS)).catch(() => 'silent' as const)
+    if (held !== 'frozen' || clock.now() - startMs >= times.bootMs) return false
+    await clock.sleep(POLL_MS, AbortSignal.timeout(POWER_OFF_MS))
+  }
 }
 
 /** Polls for the report while the source is held. A silent source is no reason to give up: a replica with its address may have cut the line. */

@@ -125,10 +125,74 @@ t.test('a replica that gives no sign of life is switched off, the source thaws, 
   world.hypervisor.bootsAfterPolls = 1
   await engine.act(id, 'retry')
   await world.replicating()
-  t.equal(world.source.calls.filter(call => call.startsWith('mirror')).at(-1), 'mirror attributes', 'what the replica wrote is mirrored over')
+  t.equal(world.source.calls.filter(call => call.startsWith('mirror')).at(-1), 'mirror data', 'what the replica wrote is mirrored over, whatever times it left')
   await engine.act(id, 'cutover')
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
   t.strictSame(world.violations, [])
+})
+
+t.test('a power-on of which nobody knows whether it went through ends with the replica off and a mirror of the data', async t => {
+  for (const begins of [true, false]) {
+    await using world = new World()
+    const power = world.hypervisor.power.bind(world.hypervisor)
+    let times = 0
+    world.hypervisor.power = async (vmId, to, signal) => {
+      if (to === 'off' || ++times > 1) { await power(vmId, to, signal); return }
+      if (begins) await power(vmId, to, signal)
+      throw new AppError('VSPHERE_TIMEOUT', 'the task did not end within 600000 ms')
+    }
+    const engine = await world.start()
+    const { id } = await world.protect()
+    await engine.act(id, 'cutover')
+    t.equal((await world.until('failed'))?.lastError?.code, 'BOOT_NOT_PROVEN')
+    t.ok(world.hypervisor.calls.includes('power-off'), 'it was switched off also where it did not run yet')
+    t.equal(world.source.frozen, false)
+    await engine.act(id, 'retry')
+    await world.replicating()
+    t.equal(world.source.calls.filter(call => call.startsWith('mirror')).at(-1), 'mirror data')
+    await engine.act(id, 'cutover')
+    t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+    t.strictSame(world.violations, [])
+  }
+})
+
+t.test('a host that loses power while the replica boots leaves disks that are not believed', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  for (const deadline = Date.now() + 10_000; !world.hypervisor.calls.includes('boot-report') && Date.now() < deadline;) await new Promise(resolve => { setImmediate(resolve) })
+  world.kill()
+  for (const [vmId, vm] of world.hypervisor.vms) world.hypervisor.vms.set(vmId, { ...vm, power: 'off' })
+  world.source.thaw() // by itself
+  world.hypervisor.bootsAfterPolls = 1
+  const again = await world.start()
+  await world.replicating()
+  t.equal(world.source.calls.filter(call => call.startsWith('mirror')).at(-1), 'mirror data', 'the replica had run')
+  await again.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
+
+t.test('a replica that cannot be switched off keeps the source frozen until it is', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = Infinity
+  const power = world.hypervisor.power.bind(world.hypervisor)
+  const frozenAt: boolean[] = []
+  world.hypervisor.power = async (vmId, to, signal) => {
+    if (to === 'off') {
+      frozenAt.push(world.source.frozen)
+      if (frozenAt.length <= 5) throw new AppError('VSPHERE_UNREACHABLE', 'nobody answers')
+    }
+    await power(vmId, to, signal)
+  }
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  t.match(await world.until('failed'), { lastError: { code: 'BOOT_NOT_PROVEN', message: /The replica was switched off; the source runs on/ } })
+  t.strictSame(frozenAt, Array.from({ length: 6 }, () => true))
+  t.equal(world.source.frozen, false)
 })
 
 t.test('a screenshot that cannot be had spoils nothing and is told; one that the server does not make is not even told', async t => {
