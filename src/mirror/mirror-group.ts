@@ -223,14 +223,18 @@ export class GroupMirror {
     return goes ? undefined : 'stays'
   }
 
-  /** The verdict about one name. An object of the replica that may have names that the rules leave alone is not written in place. */
+  /**
+   * The verdict about one name. An object of the replica that may have names that the rules leave alone is not written in place; nor is one with several names written anew: all
+   * of them would get its new size and times, and behind an interruption those that are other objects on the source be taken for equal.
+   */
   #judge(source: ListingEntry, target: ListingEntry | undefined, path: RelPath, foreign: boolean): Verdict {
     const { request, arrivals, edges } = this.#mirror
     if (foreign) return 'replace'
     const verdict = judge(source, target, request.compare, arrivals)
+    if (verdict === 'content' && target !== undefined && target.linkCount > 1) return 'replace'
     if (edges === undefined || target === undefined || target.type === 'directory' || target.linkCount < 2) return verdict
     if (verdict === 'same') edges.note(target, path)
-    return verdict === 'metadata' || verdict === 'content' || verdict === 'verify' ? 'replace' : verdict
+    return verdict === 'metadata' || verdict === 'verify' ? 'replace' : verdict
   }
 
   /** The verdict, or undefined when the entry is a further name of an object and is dealt with as a link. */

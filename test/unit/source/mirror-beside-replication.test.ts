@@ -134,3 +134,12 @@ t.test('the same for a mirror onto what an earlier one has left', async () => {
       assert.deepStrictEqual(await describe(replica), await describe(source.tree))
     }), propertyRuns(150))
 })
+
+t.test('an object with several names that an interrupted mirror wrote by one of them makes the others look equal to nothing', async () => {
+  // a/y is another object now, of the size and time of the one that d/y, and on the replica still a/y, belong to
+  const first: readonly SourceOperation[] = [{ kind: 'rename', path: path('c'), to: path('a') }]
+  for (let abortAt = 1; abortAt <= 40; abortAt++) {
+    const { source, replica } = await mirrored(first, BASE, [], { compare: 'attributes', orphans: 'delete' }, abortAt, [0, 0, 9, 3, 5])
+    assert.deepStrictEqual(await describe(replica), await describe(source.tree), `interrupted at look ${String(abortAt)}`)
+  }
+})
