@@ -68,7 +68,7 @@ export const RED_HAT_5: RecordedSystem = {
       'vmlinuz-2.6.18-398.el5': 'kernel', 'initrd-2.6.18-398.el5.img': 'old',
       'grub': { 'stage1': '1', 'stage2': '2', 'device.map': '(hd0) /dev/cciss/c0d0\n', 'grub.conf': `default=0\ntimeout=5\nsplashimage=(hd0,0)/grub/splash.xpm.gz\ntitle Red Hat (2.6.18-398.el5)\n\troot (hd0,0)\n\tkernel /vmlinuz-2.6.18-398.el5 ro root=/dev/sda2 resume=/dev/disk/by-path/old-part3 rhgb quiet\n\tinitrd /initrd-2.6.18-398.el5.img\n` },
     },
-    lib: modules('2.6.18-398.el5', OLD, ''), sbin: { mkinitrd: '#!/bin/bash\n', kudzu: '' },
+    lib: modules('2.6.18-398.el5', OLD, ''), sbin: { mkinitrd: '#!/bin/bash\n', grub: '', kudzu: '' },
     etc: {
       'fstab': '/dev/sda2 / ext3 defaults 1 1\nLABEL=/gone /gone ext3 defaults 1 2\n/dev/sda3 swap swap defaults 0 0\n', 'modprobe.conf': 'alias eth0 bnx2\nalias scsi_hostadapter cciss\nalias usb-controller ehci-hcd\n', 'redhat-release': 'CentOS release 5.11 (Final)\n',
       'sysconfig': { 'network': 'NETWORKING=yes\nHOSTNAME=alder\n', 'network-scripts': { 'ifcfg-eth0': `DEVICE=eth0\nBOOTPROTO=static\nHWADDR=${MAC.toUpperCase()}\nIPADDR=192.0.2.10\nNETMASK=255.255.255.0\nONBOOT=yes\n` } },
@@ -85,7 +85,7 @@ export const RED_HAT_6: RecordedSystem = {
       'vmlinuz-2.6.32-754.el6.x86_64': 'kernel', 'initramfs-2.6.32-754.el6.x86_64.img': 'old',
       'grub': { 'stage1': '1', 'stage2': '2', 'grub.conf': `default=1\ntitle Memory test\n\tkernel --type=netbsd /elf-memtest\ntitle CentOS (2.6.32-754.el6.x86_64)\n\troot (hd0,0)\n\tkernel /vmlinuz-2.6.32-754.el6.x86_64 ro root=UUID=${ROOT_UUID} rd_NO_LUKS rd_MD_UUID=01:02 rd_LVM_LV=vg/lv KEYTABLE=us rhgb quiet\n\tinitrd /initramfs-2.6.32-754.el6.x86_64.img\n` },
     },
-    lib: { ...modules('2.6.32-754.el6.x86_64', ALL, 'kernel/fs/ext4/ext4.ko\n'), udev: { 'rules.d': { '75-persistent-net-generator.rules': 'x' } } }, sbin: { dracut: '#!/bin/bash\n# --add-drivers\n' }, usr: { bin: { lsinitrd: '' } },
+    lib: { ...modules('2.6.32-754.el6.x86_64', ALL, 'kernel/fs/ext4/ext4.ko\n'), udev: { 'rules.d': { '75-persistent-net-generator.rules': 'x' } } }, sbin: { dracut: '#!/bin/bash\n# --add-drivers\n', grub: '' }, usr: { bin: { lsinitrd: '' } },
     etc: {
       'redhat-release': 'CentOS release 6.10 (Final)\n',
       'fstab': FSTAB, 'udev': { 'rules.d': { '70-persistent-net.rules': `SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${MAC}", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"\n` } },
@@ -142,7 +142,7 @@ export const SUSE_11: RecordedSystem = {
       'vmlinuz-3.0.101-63-default': 'kernel', 'initrd-3.0.101-63-default': 'old',
       'grub': { 'stage1': '1', 'stage2': '2', 'device.map': '(hd0)\t/dev/disk/by-id/cciss-1\n', 'menu.lst': 'default 0\ntimeout 8\ngfxmenu (hd0,0)/message\ntitle SUSE Linux Enterprise Server 11\n    root (hd1,0)\n    kernel /vmlinuz-3.0.101-63-default root=/dev/disk/by-id/cciss-1-part2 resume=/dev/disk/by-id/cciss-1-part3 splash=silent\n    initrd /initrd-3.0.101-63-default\n' },
     },
-    lib: { ...modules('3.0.101-63-default', ALL), udev: { 'rules.d': {} } }, sbin: { mkinitrd: '' },
+    lib: { ...modules('3.0.101-63-default', ALL), udev: { 'rules.d': {} } }, sbin: { mkinitrd: '', grub: '' },
     etc: {
       'SuSE-release': 'SUSE Linux Enterprise Server 11 (x86_64)\nVERSION = 11\nPATCHLEVEL = 4\n',
       'fstab': '/dev/disk/by-id/cciss-1-part2 / ext3 acl,user_xattr 1 1\n/dev/disk/by-id/cciss-1-part1 /boot ext3 acl 1 2\n/dev/disk/by-id/cciss-1-part9 swap swap defaults 0 0\n',
