@@ -92,8 +92,8 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
           serve: async (onWelcome, inner) => {
             await runSourceSession({
               link: await dial(ours, host, port, inner), capture, describe, onWelcome, load, clock, log: linkLog, agentVersion: VERSION,
-              powerOff: async (captured, off) => {
-                if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog }, off)
+              powerOff: async (captured) => {
+                if (config.powerOff === 'system') await powerOffSystem(captured, { runner, log: agentLog })
                 else captured.holdItself()
               },
             }, inner)

@@ -9,7 +9,7 @@ export interface NativeWatchdog {
   order(order: number): void
   /** Begins to thaw without the watchdog, and ends it. */
   abandon(): void
-  /** Lets the watchdog go: it thaws unless it was told to leave. */
+  /** Lets the watchdog go: it thaws. */
   end(): void
   pid(): number
 }

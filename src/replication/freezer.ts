@@ -6,7 +6,7 @@
  *
  *   const frozen = await freeze(['/srv', '/'], { holdMs: 30_000 }, signal)   // deepest first, the root last
  *   await frozen.hold()    // every few seconds; false: it has thawed
- *   await frozen.thaw()    // or leave(): the source is about to be switched off
+ *   await frozen.thaw()
  */
 import { realpath } from 'node:fs/promises'
 import { AppError, isAppError } from '../errors/app-error.ts'
@@ -22,10 +22,8 @@ export interface Frozen extends AsyncDisposable {
   readonly thawed: AbortSignal
   /** Starts the watchdog's time again. False when the file systems have thawed: what was read since is no point in time. */
   hold(): Promise<boolean>
-  /** Thaws; twice is fine. Disposing thaws too, unless `leave` was called. */
+  /** Thaws; twice is fine. Disposing thaws too. */
   thaw(): Promise<void>
-  /** Leaves everything frozen for ever, for a source that is switched off now. False when it has thawed. */
-  leave(): Promise<boolean>
   /** Disposes the resource after the thaw: a source descriptor must not be closed while frozen (it may wait for the thaw). */
   keep(resource: AsyncDisposable): void
 }
@@ -174,14 +172,6 @@ class WatchedFreeze implements Frozen {
 
   async thaw(): Promise<void> {
     await (this.#ended ??= this.#thaw())
-  }
-
-  async leave(): Promise<boolean> {
-    if (this.#ended !== undefined || this.#thawed.signal.aborted) return false
-    const left = await this.#watchdog.ask('L')
-    // the descriptors end with the source: closing them could wait for ever
-    if (left?.kind === 'L') this.#ended = Promise.resolve()
-    return left?.kind === 'L'
   }
 
   keep(resource: AsyncDisposable): void {

@@ -4,7 +4,7 @@
  *   const replicator = createReplicator({ volumes, changes, stream, report, clock })   // one per connection
  *   await replicator.run(signal)                       // cycles of 200 ms and more; resolves on abort, rejects when the link is lost
  *   const drained = await replicator.drain({ freeze: signal => freeze(mountPoints, { holdMs }, signal) }, signal)
- *   ... await drained.frozen?.hold() / thaw() / leave()
+ *   ... await drained.frozen?.hold() / thaw()
  *
  * Promises: a change is forgotten only when what carries it is durable on the replica, else it is put back to the change source; what
  * changes while it is read is marked again and looked at again; after a drain with the source quiet (or frozen) the replica is equal. It

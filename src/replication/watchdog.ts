@@ -17,7 +17,7 @@ export interface WatchdogOptions {
 const ANSWER_MS = 10_000
 
 export class Watchdog {
-  /** settles when all its processes are gone and nothing that it froze is frozen, or it was told to leave */
+  /** settles when all its processes are gone and nothing that it froze is frozen */
   readonly gone: Promise<void>
   readonly #native: NativeWatchdog
   readonly #options: WatchdogOptions
@@ -51,7 +51,7 @@ export class Watchdog {
   }
 
   /** Undefined when it has ended, or does not answer in time. */
-  async ask(order: 'F' | 'H' | 'T' | 'L'): Promise<WatchdogAnswer | undefined> {
+  async ask(order: 'F' | 'H' | 'T'): Promise<WatchdogAnswer | undefined> {
     const answered = this.#answer(order === 'F' ? this.#options.freezeMs + ANSWER_MS : ANSWER_MS)
     this.#native.order(order.charCodeAt(0))
     return await answered

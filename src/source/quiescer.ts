@@ -30,6 +30,8 @@ export class Quiescer {
   readonly #seams: QuiescerSeams
   /** in the order in which they were stopped */
   #stopped: string[] = []
+  /** what was stopped stays so, and the list on the disk is still to go */
+  #finished = false
   readonly #restores = new InTurn()
 
   constructor(seams: QuiescerSeams) {
@@ -80,14 +82,19 @@ export class Quiescer {
     await this.restore()
   }
 
-  /** The cutover is complete: what was stopped stays so. The list on the disk goes when it can be written to. */
+  /** The cutover is complete: what was stopped stays so. The list on the disk goes when it can be written to: with the next `restore` where it is frozen. */
   async finish({ frozen }: { frozen: boolean }): Promise<void> {
     this.#stopped = []
+    this.#finished = frozen
     if (!frozen) await rm(this.#seams.stateFile, { force: true })
   }
 
   async #restore(): Promise<QuiesceNote[]> {
     const { runner, log } = this.#seams
+    if (this.#finished) {
+      this.#finished = false
+      await rm(this.#seams.stateFile, { force: true }).catch((error: unknown) => { log.error({ err: error }, 'the list of stopped services cannot be deleted: the next agent will start them') })
+    }
     if (this.#stopped.length === 0) return []
     const signal = AbortSignal.timeout(START_MS)
     const started: string[] = []

@@ -186,11 +186,6 @@ export class SourceCapture implements AsyncDisposable {
     }, frozen.holdMs / HOLDS_PER_PERIOD)
   }
 
-  /** Leaves the file systems frozen for ever: the source is about to be switched off. @returns false when it is not frozen */
-  async leave(): Promise<boolean> {
-    return await this.#frozen?.leave() ?? false
-  }
-
   /** Thaws and starts the services that were stopped; the answer says which. */
   async thaw(): Promise<readonly QuiesceNote[]> {
     return await this.#turns.run(async () => {

@@ -26,7 +26,7 @@ export interface SourceSessionOptions {
   capture: SourceCapture
   describe: (signal: AbortSignal) => Promise<Workload>
   /** Switches the machine off, or leaves it as it is configured. Called when the answer is on its way. */
-  powerOff: (capture: SourceCapture, signal: AbortSignal) => Promise<void>
+  powerOff: (capture: SourceCapture) => Promise<void>
   load?: FollowedLoad
   /** called when the appliance has welcomed this agent */
   onWelcome?: () => void
@@ -146,7 +146,7 @@ class SourceSession implements AsyncDisposable {
     if (this.#isOver()) return
     try {
       await this.#link.send({ type: 'control', control: answer }, this.#life.signal)
-      if (answer.kind === 'powering-off') await this.#options.powerOff(this.#options.capture, this.#life.signal)
+      if (answer.kind === 'powering-off') await this.#options.powerOff(this.#options.capture)
     } catch (error) {
       if (!this.#isOver() && !isAppError(error, 'LINK_LOST')) log.error({ err: error, request: request.kind }, 'request of the appliance could not be finished')
     }

@@ -66,7 +66,7 @@ export class CountedFreeze implements Frozen {
   readonly frozenAtMs = 1234
   readonly holdMs: number
   holds = 0
-  state: 'frozen' | 'thawed' | 'left' = 'frozen'
+  state: 'frozen' | 'thawed' = 'frozen'
   readonly #kept: AsyncDisposable[] = []
   readonly #thawed = new AbortController()
   constructor(holdMs: number) { this.holdMs = holdMs }
@@ -76,10 +76,6 @@ export class CountedFreeze implements Frozen {
     if (this.state === 'frozen') this.state = 'thawed'
     this.#thawed.abort()
     for (const kept of this.#kept.splice(0)) await kept[Symbol.asyncDispose]()
-  }
-  async leave(): Promise<boolean> {
-    if (this.state === 'frozen') this.state = 'left'
-    return this.state === 'left'
   }
   /** As when nobody has held it. */
   expire(): void {

@@ -114,6 +114,18 @@ t.test('after a complete cutover nothing is started again', async t => {
   t.same(machine.calls, ['stop web.service'])
 })
 
+t.test('a source that was frozen when the cutover was complete forgets its list when it thaws: no later agent starts what the replica serves', async t => {
+  const machine = new Machine('web.service')
+  const { quiescer, again, stateFile, note } = await place(t, machine)
+  await quiescer.quiesce(wanted([], ['web.service']), note, signal)
+  await quiescer.finish({ frozen: true })
+  t.ok(existsSync(stateFile), 'nothing is written while it is frozen')
+  t.same(await quiescer.restore(), [], 'the thaw')
+  t.notOk(existsSync(stateFile))
+  await again().recover()
+  t.same(machine.calls, ['stop web.service'])
+})
+
 t.test('scripts run with their arguments as they are, before services are stopped, and their output is kept', { skip: ROOT_SKIP }, async t => {
   const machine = new Machine('web.service')
   const { quiescer, scripts, notes, note } = await place(t, machine)

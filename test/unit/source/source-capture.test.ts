@@ -126,25 +126,31 @@ t.test('a source that holds itself goes on until it is thawed', async t => {
   t.equal(freeze?.holds, holds)
 })
 
-t.test('a frozen source is switched off by the kernel and stays frozen', async t => {
+t.test('a frozen source is switched off by the kernel, frozen; when that does not do it, it thaws and is shut down in the ordinary way', async t => {
   await using source = new TestSource()
   await source.capture.prepare('job-1', ROOTS, [], soon())
-  await source.capture.freeze(1000, soon())
+  await source.capture.freeze(40, soon())
   const keys: string[] = []
   const { runner, ran } = notedRunner()
-  await powerOffSystem(source.capture, { runner, log, sysrq: async key => { keys.push(key) } }, soon())
+  const off = powerOffSystem(source.capture, { runner, log, sysrq: async key => { keys.push(key) }, offMs: 300 })
+  await new Promise(resolve => { setTimeout(resolve, 150) })
   t.same(keys, ['s', 'o'])
   t.same(ran, [])
-  t.equal(source.freezes[0]?.state, 'left')
+  t.equal(source.freezes[0]?.state, 'frozen')
+  t.ok((source.freezes[0]?.holds ?? 0) >= 2, 'it holds itself meanwhile')
+  await off
+  t.equal(source.freezes[0]?.state, 'thawed')
+  t.same(ran, ['systemctl poweroff'])
 })
 
 t.test('a source that is not frozen, or whose kernel refuses, is shut down in the ordinary way', async t => {
   await using source = new TestSource()
   const { runner, ran } = notedRunner()
-  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { t.fail('not without a freeze') } }, soon())
+  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { t.fail('not without a freeze') } })
   await source.capture.prepare('job-1', ROOTS, [], soon())
   await source.capture.freeze(1000, soon())
-  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { throw new Error('EACCES') } }, soon())
+  await powerOffSystem(source.capture, { runner, log, sysrq: async () => { throw new Error('EACCES') } })
+  t.equal(source.freezes[0]?.state, 'thawed')
   t.same(ran, ['systemctl poweroff', 'systemctl poweroff'])
 })
 
