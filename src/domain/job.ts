@@ -141,6 +141,8 @@ export const Job = z.object({
   settled: z.object({ captureEpoch: z.string(), beforeMs: z.number() }).optional(),
   /** the last steps of a cutover that are done, so that a restart goes on behind them */
   cutoverSteps: z.array(z.string()),
+  /** the cutover is complete, and the source is still to be told */
+  finishOwed: z.boolean().optional(),
   /** a cutover was undone while the source was away: it may still be frozen, and is thawed when it is there */
   thawOwed: z.boolean().optional(),
   /** boot id of the appliance's kernel that wrote the replica last, undefined after an orderly unmount: under another one, unflushed data may be lost */

@@ -10,6 +10,7 @@ import { MAX_USER_TASKS, type AddUserTask, type UserTask } from '../domain/user-
 import { CODES } from '../errors/codes.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { SourceServer } from '../source/source-server.ts'
+import { finishOwed } from './finish-source.ts'
 import { ACTIVE_STATES, eventOfAction, pauses, type JobEvent } from './job-state.ts'
 import { OpenJob } from './open-job.ts'
 import { testOrder, undoOrder } from './order-test-cutover.ts'
@@ -181,13 +182,13 @@ export class JobEngine implements AsyncDisposable {
     }
   }
 
-  /** To be called with each new connection: an agent that still captures for a job which let it go is released. */
+  /** To be called with each new connection: what a complete cutover could not tell it is told, and an agent that still captures for a job which let it go is released. */
   async sourceConnected(source: SourceServer, signal: AbortSignal): Promise<void> {
     this.#wakeJobsOf(source.sourceId)
     source.ended.addEventListener('abort', () => { this.#wakeJobsOf(source.sourceId) }, { once: true })
-    if (source.capturingJobId === '') return
+    await finishOwed(this.#jobs.values(), source, signal)
     const state = this.#jobs.get(source.capturingJobId)?.record.state
-    if (state !== undefined && state !== 'stopped') return
+    if (source.capturingJobId === '' || (state !== undefined && state !== 'stopped')) return
     this.#parts.log.info({ sourceId: source.sourceId, jobId: source.capturingJobId }, 'source is released from a job that is gone')
     await source.release(signal)
   }
@@ -200,8 +201,7 @@ export class JobEngine implements AsyncDisposable {
     for (const run of runs) run.abort.abort(new DOMException('the appliance is shut down', 'AbortError'))
     const late = new AbortController()
     const timer = setTimeout(() => { late.abort() }, END_MS)
-    const ended = Promise.all(runs.map(async run => { await run.done }))
-    await Promise.race([ended, new Promise<void>(resolve => { late.signal.addEventListener('abort', () => { resolve() }, { once: true }) })])
+    await Promise.race([Promise.all(runs.map(async run => { await run.done })), new Promise<void>(resolve => { late.signal.addEventListener('abort', () => { resolve() }, { once: true }) })])
     clearTimeout(timer)
   }
 

@@ -1,18 +1,16 @@
-/** Behind the power-on of a cutover: the proof that the replica booted, and what becomes of the source then. */
+/** Behind the power-on of a cutover: the proof that the replica booted, and what becomes of both without it. */
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import type { BootProof } from '../domain/replica.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { SourceHold } from './hold-source.ts'
-import type { JobEvent } from './job-state.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
 import { REPLICA_RAN } from './mirror.ts'
 import { closePhase, openPhase, phaseStartMs } from './phases.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { thawSource } from './thaw-source.ts'
-import { connectedSource } from './with-source.ts'
 
-type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'replica' | 'volumes' | 'passphrases' | 'store'>
+type ProofSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'clock' | 'log' | 'times' | 'store'>
 
 const POWER_OFF_MS = 60_000
 /** the downtime is measured as finely as this */
@@ -42,38 +40,6 @@ export async function proveBoot(seams: ProofSeams, job: JobHandle, hold: SourceH
     downtimeMs: frozenAtMs === undefined ? undefined : provedAtMs - frozenAtMs, activity: 'the replica has booted',
   })
   await job.note('replica-booted', `the replica reported as ${proof.hostName}, system state ${proof.systemState === '' ? 'unknown' : proof.systemState}`)
-}
-
-/** Switches the source off, or lets it go, as the job says. The replica is in use: nothing here fails the job any more. */
-export async function finishSource(seams: ProofSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent> {
-  await forget(seams, job)
-  const off = job.record.options.shutDownSource
-  try {
-    const source = await connectedSource(seams, job, seams.times.connectMs, signal)
-    await (off ? source.powerOff(signal) : source.release(signal, { completed: true }))
-    await job.update({ health: 'ok', activity: off ? 'completed; the source is switched off' : 'completed; the source was let go and runs on', lastError: undefined })
-    await job.note('source-finished', off ? 'the source is switched off' : 'the source was let go and runs on')
-  } catch (error) {
-    signal.throwIfAborted()
-    seams.log.warn({ err: error, jobId: job.record.id }, 'source could not be told that the cutover is complete')
-    const advice = off ? 'Switch it off by hand now' : 'Stop the agent on it'
-    const message = `completed, but the source could not be reached. ${advice}: what is written on it since the cutover is not on the replica.`
-    await job.update({ health: 'warning', activity: message })
-    await job.note('source-unfinished', message)
-  }
-  // not before: the source waits for nothing that is only shown
-  await job.update({ screenshot: await keepScreenshot(seams, job, 'cutover', job.record.built?.vmId ?? '', signal) })
-  return 'replica-booted'
-}
-
-/** The replica is its users' server: nothing of it will be taken back. */
-async function forget({ replica, volumes, passphrases, log }: ProofSeams, job: JobHandle): Promise<void> {
-  try {
-    await replica.forgetFixUps({ jobId: job.record.id, volumes })
-    await passphrases.remove(job.record.id)
-  } catch (error) {
-    log.warn({ err: error, jobId: job.record.id }, 'what the appliance kept for the job could not be deleted')
-  }
 }
 
 /**

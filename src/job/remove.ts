@@ -51,7 +51,7 @@ async function letGo({ sources, log }: Pick<Seams, 'sources' | 'log'>, job: JobH
   const source = sources.find(job.record.source)
   if (source === undefined) return
   try {
-    await source.release(AbortSignal.any([signal, AbortSignal.timeout(RELEASE_MS)]))
+    await source.release(AbortSignal.any([signal, AbortSignal.timeout(RELEASE_MS)]), { completed: isHandedOver(job.record) })
   } catch (error) {
     signal.throwIfAborted()
     log.warn({ err: error, jobId: job.record.id }, 'source of a removed job could not be let go')

@@ -255,6 +255,15 @@ t.test('a source that cannot be reached after the proof does not spoil the cutov
   t.equal(done?.state, 'completed')
   t.equal(done?.health, 'warning')
   t.match(done?.activity, /Switch it off by hand now/)
+  t.equal(world.source.off, false)
+  const again = world.source.find(world.source.id)
+  t.ok(again !== undefined)
+  if (again !== undefined) await engine.sourceConnected(again, AbortSignal.timeout(10_000))
+  t.ok(world.source.off, 'it is switched off when it connects again')
+  t.match(await engine.get(id), { state: 'completed', health: 'ok', activity: /switched off/ })
+  t.equal((await engine.get(id)).finishOwed, undefined)
+  if (again !== undefined) await engine.sourceConnected(again, AbortSignal.timeout(10_000))
+  t.equal(world.source.calls.filter(call => call === 'power-off').length, 1, 'once')
 })
 
 t.test('an appliance that is shut down in the middle of a cutover thaws the source and goes on when it is started', async t => {
