@@ -12,7 +12,7 @@ import type { Logger } from '../logging/logger.ts'
 import { MarkedTargets } from '../replication/marked-targets.ts'
 import { invalid } from '../wire/byte-reader.ts'
 import type { Link } from '../wire/link.ts'
-import type { Control, Message, MirrorRequest, QuiesceNote, Reached, VerifyRequest, VolumeRoot } from '../wire/messages.ts'
+import { MAX_QUIESCE_NOTES, type Control, type Message, type MirrorRequest, type QuiesceNote, type Reached, type VerifyRequest, type VolumeRoot } from '../wire/messages.ts'
 import { OperationIntake } from './operation-intake.ts'
 import { paced } from './paced-reports.ts'
 import { ReplicaAnswers } from './replica-answers.ts'
@@ -173,9 +173,14 @@ class LinkSourceServer implements SourceServer {
     { freeze, holdMs, quiesce, note }: DrainRequest, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal,
   ): Promise<DrainReport> {
     return await this.#withIntake(targets, async inner => await paced(report, this.#clock, async reports => {
+      let told = 0
       const drained = await this.#channel.run(id => ({ kind: 'drain', id, freeze, holdMs, ...(quiesce === undefined ? {} : { quiesce }) }), 'drained', async control => {
         if (control.kind === 'replication-progress') reports.take(control.progress, control.findings)
-        else if (control.kind === 'quiesce-note') await note?.(control.note)
+        else if (control.kind === 'quiesce-note') {
+          // each is kept in the job's history
+          if (++told > MAX_QUIESCE_NOTES) throw new AppError('FRAME_INVALID', 'the agent tells more of its scripts and services than it can have')
+          await note?.(control.note)
+        }
       }, inner)
       return { stoppedAtMs: drained.stoppedAtMs, changes: drained.changes, drainMs: drained.drainMs, frozenAtMs: drained.frozenAtMs, progress: drained.progress }
     }), signal)

@@ -88,7 +88,8 @@ export const AppliedFailure = z.object({
 })
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
-const MAX_QUIESCE_NOTES = 65
+/** What one quiescing, or one thaw, tells at most. */
+export const MAX_QUIESCE_NOTES = 65
 /** How far the capture of this epoch had come when the appliance was told last. */
 export const Reached = z.strictObject({ captureEpoch: label, position: CapturePosition })
 export type Reached = z.infer<typeof Reached>
