@@ -59,9 +59,12 @@ async function switchOver(seams: CutoverSeams, job: JobHandle, signal: AbortSign
   const hold = await drain(seams, job, mounted, signal)
   await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
   const vmId = await hold.during(async inner => await makeReplica(seams, job, mounted, hypervisor, inner), signal)
-  await powerOn(job, hypervisor, vmId, hold, signal)
+  await powerOn(job, hypervisor, vmId, { hold, bootMs: seams.times.bootMs }, signal)
   return hold
 }
+
+/** From the last look at the source to the end of the wait for the replica, beyond the time for its boot: the power-on, and switching it off again. */
+const BOOT_MARGIN_MS = 15 * 60_000
 
 /** What ends a call of which nobody knows whether it had, or will have, its effect; anything else is the server's refusal. */
 const UNSURE: ReadonlySet<string> = new Set<ErrorCode>(['VSPHERE_TIMEOUT', 'VSPHERE_UNREACHABLE', 'VSPHERE_LOGIN', 'SOURCE_THAWED', 'INTERNAL'])
@@ -70,8 +73,9 @@ const UNSURE: ReadonlySet<string> = new Set<ErrorCode>(['VSPHERE_TIMEOUT', 'VSPH
  * The last look at the source, then the power-on: from there the replica may write, and two servers must never both be believed. Written down before: what lies on the
  * disks is the replica's own from now on, however this ends. Only where the server has refused, and the VM is off, all is as before.
  */
-async function powerOn(job: JobHandle, hypervisor: Hypervisor, vmId: string, hold: SourceHold, signal: AbortSignal): Promise<void> {
-  if (await hold.ask(signal) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source was not frozen any more when the replica was ready')
+async function powerOn(job: JobHandle, hypervisor: Hypervisor, vmId: string, { hold, bootMs }: { hold: SourceHold, bootMs: number }, signal: AbortSignal): Promise<void> {
+  // a replica with the source's address may cut the line to it: it must not thaw beside it
+  if (await hold.ask(signal, bootMs + BOOT_MARGIN_MS) !== 'frozen') throw new AppError('SOURCE_THAWED', 'the source was not frozen any more when the replica was ready')
   const { captureEpoch, mirrorBootId, cutoverSteps } = job.record
   await job.update({ cutoverSteps: [...new Set([...cutoverSteps, 'powering-on' satisfies CutoverStep])], activity: 'starting the replica', captureEpoch: undefined, mirrorBootId: REPLICA_RAN })
   try {
@@ -159,7 +163,7 @@ async function goOnBehindPowerOn(seams: CutoverSeams, job: JobHandle, signal: Ab
     if (!await mayRun(seams, job, signal)) {
       await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
       begun = true
-      await powerOn(job, hypervisor, job.record.built?.vmId ?? '', hold, signal)
+      await powerOn(job, hypervisor, job.record.built?.vmId ?? '', { hold, bootMs: seams.times.bootMs }, signal)
     }
   } catch (error) {
     if (job.record.cutoverSteps.includes('powering-on') && (begun || await mayRun(seams, job, signal))) throw await giveUpReplica(seams, job, error)

@@ -10,25 +10,25 @@ const HOLDS_PER_PERIOD = 12
 export class SourceHold {
   readonly #seams: Pick<Seams, 'sources' | 'clock' | 'times'>
   readonly #sourceId: string
-  #heldAtMs: number
+  #heldUntilMs: number
 
   /** The source is frozen now. */
   constructor(seams: Pick<Seams, 'sources' | 'clock' | 'times'>, job: JobHandle) {
     this.#seams = seams
     this.#sourceId = job.record.source
-    this.#heldAtMs = seams.clock.now()
+    this.#heldUntilMs = seams.clock.now() + seams.times.holdMs
   }
 
-  /** Asks once, and thereby prolongs. */
-  async ask(signal: AbortSignal): Promise<HoldState> {
+  /** Asks once, and thereby prolongs, by `forMs` where that is more than usual. */
+  async ask(signal: AbortSignal, forMs?: number): Promise<HoldState> {
     const { clock, sources, times } = this.#seams
     const askedAtMs = clock.now()
     const source = sources.find(this.#sourceId)
     if (source !== undefined) {
       try {
-        const held = await source.hold(AbortSignal.any([signal, AbortSignal.timeout(times.holdMs)]))
+        const held = await source.hold(AbortSignal.any([signal, AbortSignal.timeout(times.holdMs)]), forMs)
         if (!held) return 'thawed'
-        this.#heldAtMs = askedAtMs
+        this.#heldUntilMs = Math.max(this.#heldUntilMs, askedAtMs + (forMs ?? times.holdMs))
         return 'frozen'
       } catch (error) {
         signal.throwIfAborted()
@@ -36,7 +36,7 @@ export class SourceHold {
         if (!silent) throw error
       }
     }
-    return clock.now() - this.#heldAtMs >= times.holdMs ? 'lost' : 'silent'
+    return clock.now() >= this.#heldUntilMs ? 'lost' : 'silent'
   }
 
   /**

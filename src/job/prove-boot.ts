@@ -81,7 +81,7 @@ async function switchedOff(seams: ProofSeams, job: JobHandle, vmId: string, hold
   }
 }
 
-/** Polls for the report while the source is held. A silent source is no reason to give up: a replica with its address may have cut the line. */
+/** Polls for the report while the source is held. A silent source is no reason to give up while it must still be frozen: a replica with its address may have cut the line. */
 async function awaitReport(seams: ProofSeams, job: JobHandle, hold: SourceHold, signal: AbortSignal): Promise<BootProof> {
   const startMs = seams.clock.now()
   let hypervisor: Hypervisor | undefined
@@ -95,7 +95,8 @@ async function awaitReport(seams: ProofSeams, job: JobHandle, hold: SourceHold, 
         if (!isAppError(error) || !CODES[error.code].retryable) throw error
         seams.log.warn({ err: error, jobId: job.record.id }, 'boot report could not be asked for; asked again')
       }
-      if (await hold.ask(signal) === 'thawed') throw new AppError('SOURCE_THAWED', 'the source thawed before the replica had proved its boot')
+      const held = await hold.ask(signal)
+      if (held === 'thawed' || held === 'lost') throw new AppError('SOURCE_THAWED', 'the source thawed before the replica had proved its boot')
       if (seams.clock.now() - startMs >= seams.times.bootMs) {
         throw new AppError('BOOT_NOT_PROVEN', `the replica gave no sign of life within ${String(Math.round(seams.times.bootMs / 1000))} s`)
       }

@@ -186,8 +186,8 @@ class LinkSourceServer implements SourceServer {
     }), signal)
   }
 
-  async hold(signal: AbortSignal): Promise<boolean> {
-    return (await this.#channel.ask(id => ({ kind: 'hold', id }), 'held', SHORT_MS, signal)).frozen
+  async hold(signal: AbortSignal, forMs?: number): Promise<boolean> {
+    return (await this.#channel.ask(id => ({ kind: 'hold', id, ...(forMs === undefined ? {} : { forMs }) }), 'held', SHORT_MS, signal)).frozen
   }
 
   async thaw(signal: AbortSignal): Promise<readonly QuiesceNote[]> {

@@ -172,17 +172,21 @@ export class SourceCapture implements AsyncDisposable {
     await this.#seams.quiescer?.finish({ frozen: this.#frozen !== undefined && !this.#frozen.thawed.aborted })
   }
 
-  /** Keeps the source frozen; false when it is not frozen, or has thawed. */
-  async hold(): Promise<boolean> {
-    return await this.#frozen?.hold() ?? false
+  /** Keeps the source frozen; false when it is not frozen, or has thawed. @param forMs it holds itself for so long, too */
+  async hold(forMs?: number): Promise<boolean> {
+    const held = await this.#frozen?.hold() ?? false
+    if (held && forMs !== undefined) this.holdItself(forMs)
+    return held
   }
 
-  /** From now on it holds itself, until it thaws, is released, or this process ends. */
-  holdItself(): void {
+  /** From now on it holds itself, for so long, until it thaws, is released, or this process ends. */
+  holdItself(forMs = Infinity): void {
     const frozen = this.#frozen
-    if (frozen === undefined || this.#holding !== undefined) return
+    if (frozen === undefined) return
+    clearInterval(this.#holding)
+    const untilMs = performance.now() + forMs
     this.#holding = setInterval(() => {
-      void frozen.hold() // never rejects; when it has thawed there is nothing left to hold
+      if (performance.now() < untilMs) void frozen.hold() // never rejects; when it has thawed there is nothing left to hold
     }, frozen.holdMs / HOLDS_PER_PERIOD)
   }
 

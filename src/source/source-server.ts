@@ -76,7 +76,8 @@ export interface SourceServer extends AsyncDisposable {
   /** Brings every change to the replica; with `freeze` the source's file systems are frozen before the last look and stay frozen. holdMs: the source thaws by itself when nobody calls hold() for so long. */
   drain(options: DrainRequest, targets: Targets, report: (progress: ReplicationProgress, findings: readonly Finding[]) => void, signal: AbortSignal): Promise<DrainReport>
   /** Keeps the source frozen; answers false when it has thawed meanwhile (then the cutover must not go on). */
-  hold(signal: AbortSignal): Promise<boolean>
+  /** `forMs`: it stays frozen for so long though nobody calls, as long as its agent lives. */
+  hold(signal: AbortSignal, forMs?: number): Promise<boolean>
   /** Lets the source run on, its services too; the answer says which were started. */
   thaw(signal: AbortSignal): Promise<readonly QuiesceNote[]>
   /** Switches the source off (or, as the agent is configured, leaves it frozen). */

@@ -173,7 +173,7 @@ class SourceSession implements AsyncDisposable {
         const { count, oldestAtMs } = capture.current.changes.pending()
         return { kind: 'queued', id, queued: count, oldestMs: oldestAtMs === undefined ? 0 : Math.max(0, this.#options.clock.now() - oldestAtMs) }
       }
-      case 'hold': return { kind: 'held', id, frozen: await capture.hold() }
+      case 'hold': return { kind: 'held', id, frozen: await capture.hold(request.forMs) }
       case 'thaw':
         return { kind: 'thawed', id, notes: [...await capture.thaw()] }
       case 'release':

@@ -88,6 +88,9 @@ export const AppliedFailure = z.object({
 })
 export type AppliedFailure = z.infer<typeof AppliedFailure>
 
+/** The longest that a source may be asked to stay frozen without hearing anything. */
+export const MAX_HOLD_MS = 25 * 3600_000
+
 /** What one quiescing, or one thaw, tells at most. */
 export const MAX_QUIESCE_NOTES = 65
 /** How far the capture of this epoch had come when the appliance was told last. */
@@ -117,7 +120,7 @@ export const Control = z.discriminatedUnion('kind', [
   control('replicate', { id }), control('replication-progress', { id, progress: ReplicationProgress, findings: z.array(SentFinding) }),
   control('drain', { id, freeze: z.boolean(), holdMs: z.number().int(), quiesce: Quiesce.optional() }), control('quiesce-note', { id, note: QuiesceNote }),
   control('drained', { id, changes: id, drainMs: z.number(), frozenAtMs: z.number().optional(), stoppedAtMs: z.number().optional(), progress: ReplicationProgress }),
-  control('hold', { id }), control('held', { id, frozen: z.boolean() }),
+  control('hold', { id, forMs: z.number().int().min(1).max(MAX_HOLD_MS).optional() }), control('held', { id, frozen: z.boolean() }),
   control('thaw', { id }), control('thawed', { id, notes: z.array(QuiesceNote).max(MAX_QUIESCE_NOTES).optional() }),
   control('power-off', { id }), control('powering-off', { id }),
   control('release', { id, completed: z.boolean().optional() }), control('released', { id }),

@@ -228,6 +228,25 @@ t.test('a source that thaws while the replica boots is reason to switch the repl
   t.notOk(world.hypervisor.calls.includes('screenshot'))
 })
 
+t.test('a replica that cuts the line to its source, having its address, boots beside a source that stays frozen, and is off when it is there again', async t => {
+  await using world = new World()
+  world.hypervisor.bootsAfterPolls = 600 // ten minutes: a hold is one
+  const poweredOn = world.hypervisor.poweredOn
+  world.hypervisor.poweredOn = vmName => { poweredOn(vmName); world.source.disconnect() }
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'cutover')
+  const done = await world.until('completed', 'failed')
+  t.match(done, { state: 'completed', health: 'warning', finishOwed: true })
+  t.ok(world.source.frozen, 'nothing was written beside the replica')
+  world.source.connect()
+  const again = world.source.find(world.source.id)
+  t.ok(again !== undefined)
+  if (again !== undefined) await engine.sourceConnected(again, AbortSignal.timeout(10_000))
+  t.ok(world.source.off)
+  t.strictSame(world.violations, [])
+})
+
 t.test('a replica that somebody has started by hand after a failure is not touched by retry or remove', async t => {
   await using world = new World()
   world.hypervisor.bootsAfterPolls = Infinity

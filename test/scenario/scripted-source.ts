@@ -58,6 +58,11 @@ export class ScriptedMachine implements ConnectedSources {
     this.#frozenUntilMs = this.clock.now() + ms
   }
 
+  /** A hold never shortens what was asked before. */
+  keepFrozen(ms: number): void {
+    if (this.frozen) this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.clock.now() + ms)
+  }
+
   thaw(): void {
     this.#frozenUntilMs = 0
   }
@@ -204,9 +209,9 @@ class Connection implements SourceServer {
     return { changes: 3, drainMs: 20, frozenAtMs: this.#machine.clock.now(), progress: NO_REPLICATION }
   }
 
-  async hold(signal: AbortSignal): Promise<boolean> {
+  async hold(signal: AbortSignal, forMs = 60_000): Promise<boolean> {
     this.#called('hold', signal)
-    if (this.#machine.frozen) this.#machine.freeze(60_000)
+    this.#machine.keepFrozen(forMs)
     return this.#machine.frozen
   }
 

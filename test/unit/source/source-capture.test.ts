@@ -126,6 +126,20 @@ t.test('a source that holds itself goes on until it is thawed', async t => {
   t.equal(freeze?.holds, holds)
 })
 
+t.test('a source that is asked to stay frozen for so long holds itself until then, and no longer', async t => {
+  await using source = new TestSource()
+  await source.capture.prepare('job-1', ROOTS, [], soon())
+  await source.capture.freeze(40, soon())
+  t.ok(await source.capture.hold(200))
+  const [freeze] = source.freezes
+  await new Promise(resolve => { setTimeout(resolve, 150) })
+  t.ok((freeze?.holds ?? 0) >= 4)
+  await new Promise(resolve => { setTimeout(resolve, 100) })
+  const holds = freeze?.holds
+  await new Promise(resolve => { setTimeout(resolve, 60) })
+  t.equal(freeze?.holds, holds, 'the watchdog thaws it now')
+})
+
 t.test('a frozen source is switched off by the kernel, frozen; when that does not do it, it thaws and is shut down in the ordinary way', async t => {
   await using source = new TestSource()
   await source.capture.prepare('job-1', ROOTS, [], soon())
