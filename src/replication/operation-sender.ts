@@ -10,12 +10,12 @@ const FULL_BYTES = 256 * 1024
 export class OperationSender {
   readonly #stream: OperationStream
   readonly #volume: number
-  readonly #keepsDeleted: () => boolean
+  readonly #keepsDeleted: boolean
   #waiting: OperationBatch[] = []
   #bytes = 0
 
   /** @param keepsDeleted whether names that vanish are left on the replica */
-  constructor(stream: OperationStream, volume: number, keepsDeleted = (): boolean => false) {
+  constructor(stream: OperationStream, volume: number, keepsDeleted = false) {
     this.#keepsDeleted = keepsDeleted
     this.#stream = stream
     this.#volume = volume
@@ -24,7 +24,7 @@ export class OperationSender {
   /** Takes the batch over. @throws {AppError} LINK_LOST */
   async add(batch: OperationBatch | undefined, signal: AbortSignal): Promise<void> {
     if (batch === undefined) return
-    await this.#put(this.#keepsDeleted() ? keptOperations(batch, kind => kind !== 'remove') : batch, signal)
+    await this.#put(this.#keepsDeleted ? keptOperations(batch, kind => kind !== 'remove') : batch, signal)
   }
 
   /** Adds one operation, whatever it is: also a removal that makes room for what comes next. @throws {AppError} LINK_LOST */
@@ -34,7 +34,7 @@ export class OperationSender {
 
   /** Adds an operation that takes away what the source has not. @throws {AppError} LINK_LOST */
   async deletion(operation: FileOperation, signal: AbortSignal): Promise<void> {
-    if (!this.#keepsDeleted()) await this.operation(operation, signal)
+    if (!this.#keepsDeleted) await this.operation(operation, signal)
   }
 
   async #put(batch: OperationBatch, signal: AbortSignal): Promise<void> {

@@ -22,7 +22,7 @@ export interface ReplicatorOptions {
   safe?: SafePoint
   /** called within long cycles, too */
   moved?: () => void
-  /** whether names that vanish are left on the replica; asked again for each of them */
+  /** whether names that vanish are left on the replica; asked again for each part of a cycle */
   keepsDeleted?: (() => boolean) | undefined
   /** a mirror is under way, and `changes` are only what it has passed (tree/mirror-front.ts) */
   besideMirror?: boolean

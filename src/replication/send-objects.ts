@@ -33,6 +33,7 @@ export async function replaceNames(of: VolumeReplication, paths: readonly RelPat
       of.findings.push(inTheWay(path))
       continue
     }
+    await makeRoom(of, path, entry, signal)
     if (await of.moving.place(path, entry, signal)) {
       of.coverage.set(path, 'moved')
       continue
@@ -42,6 +43,14 @@ export async function replaceNames(of: VolumeReplication, paths: readonly RelPat
   }
   await sendPaths(of, plain, signal)
   for (const path of directories) await sendBelow(of, path, signal)
+}
+
+/**
+ * Where deleted names stay, one that was deleted still leads to its object, which may have further names: what takes the name now must not
+ * be written into it. A directory is made of what is there, and keeps what is in it.
+ */
+async function makeRoom(of: VolumeReplication, path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
+  if (of.keepsDeleted && entry.type !== 'directory') await of.sender.operation({ kind: 'remove', path }, signal)
 }
 
 /** Notes what is known of an object that is about to be sent; false when it waits for the settling of links, or for the end of a mirror. */
@@ -73,7 +82,7 @@ export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[]
   }
 }
 
-/** Sends everything below a directory that the replica has empty, then its times. */
+/** Sends everything below a directory that the replica has empty, but for names that were deleted and stay; then its times. */
 async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
   const directories: RelPath[] = []
   for await (const page of of.tree.list(directory, signal)) {
@@ -82,6 +91,7 @@ async function sendBelow(of: VolumeReplication, directory: RelPath, signal: Abor
       const path = childPath(directory, entry.name)
       // the mirror's finding
       if (path === undefined) continue
+      await makeRoom(of, path, entry, signal)
       if (await of.moving.place(path, entry, signal)) {
         of.coverage.set(path, 'moved')
         continue

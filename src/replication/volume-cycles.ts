@@ -111,7 +111,9 @@ export class VolumeCycles {
 
   async #replicate(taken: readonly Change[], moves: readonly Move[], options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { volume, tree, stream, changes: source, clock, rules, keepsDeleted } = this.#of
-    const sender = new OperationSender(stream, volume, keepsDeleted)
+    // one answer for all of it: what goes and what makes room for something new must fit together
+    const keeps = keepsDeleted?.() === true
+    const sender = new OperationSender(stream, volume, keeps)
     const changes = taken.filter(change => !('path' in change && isInLimbo(change.path)))
     const touched = new Set<string>()
     if (!this.#isLimboClean && changes.length > 0) {
@@ -126,7 +128,7 @@ export class VolumeCycles {
       volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
       looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [], begun: [],
-      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, keepsDeleted: keepsDeleted?.() === true, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
+      atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, keepsDeleted: keeps, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
     const began = clock.now()

@@ -95,6 +95,21 @@ void t.test('where deleted names stay, a renamed file or directory has its new n
   t.same(world.findings, [])
 })
 
+void t.test('where deleted names stay, a new file under a name that was another one of an object leaves that object as it was', async t => {
+  const world = await worldOf([directory('d'), file('a', 'old'), link('b', 'a'), link('d/c', 'a')])
+  await replicates(world, [[], [{ kind: 'remove', path: path('b') }, file('b', 'new'), { kind: 'remove', path: path('d') }, directory('d'), file('d/c', 'two')]], [], true)
+  t.same(await describe(world.replica), await describe(world.source.tree))
+  t.same(world.findings, [])
+})
+
+void t.test('where deleted names stay, those in a directory that was made anew stay, too', async t => {
+  const world = await worldOf([directory('d'), file('d/gone'), file('d/stays'), file('d/f')])
+  await replicates(world, [[], [{ kind: 'remove', path: path('d') }, directory('d'), file('d/stays', 'new'), directory('d/f')]], [], true)
+  const replica = await describe(world.replica)
+  t.same(Object.keys(replica).sort(), ['.', 'd', 'd/f', 'd/gone', 'd/stays'])
+  t.match(replica, await describe(world.source.tree))
+})
+
 void t.test('a file that was renamed and changed is moved, and what changed is sent', async t => {
   const world = await worldOf(TREE)
   await replicates(world, [[], [{ kind: 'write', path: path('f'), offset: 8192, data: Buffer.from('changed') }, rename('f', 'h'), { kind: 'write', path: path('h'), offset: 100_000, data: Buffer.from('again') }]])
@@ -126,6 +141,9 @@ void t.test('what a crash left in the limbo goes when replication begins', async
   t.equal(failures[0]?.errno, 'ENOENT')
 })
 
+/** What an object is, whatever names it has. */
+const contentOf = (said: unknown): unknown => typeof said === 'object' ? { ...said, names: [] } : said
+
 /** A full tree, of which any path of the random changes is a part. */
 const RICH = ['a', 'b', 'c', 'd'].flatMap((top, at) => [
   directory(top), at === 2 ? large(`${top}/x`, 'no directory') : directory(`${top}/x`), large(`${top}/y`, `y of ${top}`), large(`${top}/x/q`, `q of ${top}`),
@@ -145,4 +163,19 @@ void t.test('for any tree and any changes between and within cycles the replica 
     }), propertyRuns(1000))
   t.comment(`${String(renames)} renames`)
   t.ok(renames > 0)
+})
+
+/** The same, where some files have several names. */
+const LINKED = [...RICH, link('b/y', 'a/y'), link('d/x/q', 'a/y'), link('c/y', 'd/y')]
+const anyNewFile = fc.constantFrom('a/y', 'b/y', 'c/y', 'd/y', 'd/x/q', 'd/x').map((at): SourceOperation[] => [{ kind: 'remove', path: path(at) }, ...at === 'd/x' ? [directory(at), file('d/x/q', 'new')] : [file(at, 'new')]])
+
+void t.test('where deleted names stay, for any changes between and within cycles the replica has all that the source has, as it is there', async () => {
+  await fc.assert(fc.asyncProperty(
+    fc.array(fc.oneof(anyNewFile, anyStep), { minLength: 1, maxLength: 5 }), fc.array(fc.oneof(anyRename, anyOperation), { maxLength: 10 }),
+    async (steps, meanwhile) => {
+      const world = await worldOf(LINKED)
+      await replicates(world, [[], ...steps], [...meanwhile], true)
+      const [source, replica] = [await describe(world.source.tree), await describe(world.replica)]
+      assert.deepStrictEqual(Object.keys(source).filter(at => JSON.stringify(contentOf(source[at])) !== JSON.stringify(contentOf(replica[at]))), [])
+    }), propertyRuns(500))
 })
