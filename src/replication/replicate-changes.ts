@@ -184,9 +184,11 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
     if (path !== undefined) found.push({ path, object: { inode, linkCount: paths.length } })
     else if (first !== undefined) of.again.push({ kind: 'entry', volume: of.volume, path: first, atMs: of.atMs })
   }
-  await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
-  await sendMetadata(of, found, signal)
-  return { postponed: [], walked: true }
+  const postponed = await sendData(of, found.map(named => ({ kind: 'data', volume: of.volume, ...named, atMs: of.atMs })), found, signal)
+  // with its new times it would look finished
+  const late = new Set(postponed.map(({ path }) => path))
+  await sendMetadata(of, found.filter(({ path }) => !late.has(path)), signal)
+  return { postponed, walked: true }
 }
 
 /**

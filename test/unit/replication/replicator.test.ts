@@ -6,7 +6,7 @@ import { createReplicator } from '../../../src/replication/replicator.ts'
 import { listingEntries } from '../../../src/wire/listing-codec.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, changingMeanwhile, cyclesClock, describe, file, link, metadata, mirroredTrees, path, SIGNAL } from './live-source.ts'
+import { anyOperation, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
@@ -116,4 +116,30 @@ t.test('what changed through a name that is gone is not written into another obj
   const stream = new TreeStream(new Map([[0, replica]]))
   await createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream, report: () => undefined, clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
   assert.deepStrictEqual(await describe(replica), await describe(source.tree))
+})
+
+t.test('a big file that was compared just now, and changed through a name that is gone, is compared later and does not look finished before', async t => {
+  const { source, replica } = await mirroredTrees([file('f', 'old', LARGE_BYTES)])
+  let comparedForMs = 0
+  const stream = new (class extends TreeStream {
+    override async hashes(...asked: Parameters<TreeStream['hashes']>): Promise<Buffer> {
+      comparedForMs += 10_000
+      return await super.hashes(...asked)
+    }
+  })(new Map([[0, replica]]))
+  let compared: unknown
+  const cycles = cyclesClock(3, async () => {
+    if (compared !== undefined) return
+    compared = await describe(replica)
+    await source.tree.apply(encodeOperation({ kind: 'write', path: path('f'), offset: 100_000, data: Buffer.from('new') }), SIGNAL)
+    for (const { inode } of listingEntries(await source.tree.look(path('f'), SIGNAL) ?? assert.fail())) source.changes.mark({ kind: 'object', volume: 0, inode, atMs: 1000 })
+  })
+  const clock: Clock = { ...cycles.clock, now: () => cycles.clock.now() + comparedForMs }
+  const options = { volumes: new Map([[0, source.tree]]), changes: source.changes, stream, report: () => undefined, clock }
+  await source.does(write('f'))
+  await createReplicator(options).run(cycles.signal)
+  t.ok(comparedForMs > 0)
+  t.strictSame(await describe(replica), compared)
+  await createReplicator(options).drain({}, SIGNAL)
+  t.strictSame(await describe(replica), await describe(source.tree))
 })
