@@ -120,7 +120,9 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
   const looked = changes.map((change, i) => ({ change, entry: entries[i] }))
   const small: RelPath[] = []
   const inPlace: InPlace[] = []
-  const rangesOf = rangesByInode(looked)
+  const joined = rangesByInode(looked)
+  // what is also looked for by its inode may have changed anywhere
+  const rangesOf = ({ ranges }: DataChange, { inode, linkCount }: ListingEntry): readonly ChangedRange[] | undefined => of.wanted.has(inode) ? undefined : linkCount > 1 ? joined(inode) : ranges
   const postponed: DataChange[] = []
   for (const { change, entry } of looked) {
     const { path } = change
@@ -130,16 +132,17 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
       metadata.push(change)
       continue
     }
+    const ranges = rangesOf(change, entry)
     if (entry.linkCount > 1) {
       of.links.note(entry.inode, path)
       // several names of it may be marked: one look at the object is enough, and settling looks at those with new names
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
-      inPlace.push({ path, inode: entry.inode, ranges: rangesOf(entry.inode) })
+      inPlace.push({ path, inode: entry.inode, ranges })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
       small.push(path)
       touchParent(of, path)
-    } else if (change.ranges !== undefined || of.pace.may(path)) {
-      inPlace.push({ path, inode: entry.inode, ranges: change.ranges })
+    } else if (ranges !== undefined || of.pace.may(path)) {
+      inPlace.push({ path, inode: entry.inode, ranges })
     } else {
       postponed.push(change)
       continue

@@ -51,6 +51,12 @@ class Replicated {
     this.changes.mark({ kind: 'data', volume: 0, path: at(path), object: { inode, linkCount }, ...(ranges === undefined ? {} : { ranges }), atMs: 1 })
   }
 
+  /** It changed through a name that is gone. */
+  async changedSomewhere(path: string): Promise<void> {
+    const { inode } = await this.#object(path)
+    this.changes.mark({ kind: 'object', volume: 0, inode, atMs: 1 })
+  }
+
   async #object(path: string): Promise<{ inode: bigint, linkCount: number }> {
     const page = await this.source.look(at(path), SIGNAL)
     for (const entry of page === undefined ? [] : listingEntries(page)) return entry
@@ -125,4 +131,17 @@ void t.test('without ranges the whole file is compared', async t => {
   await of.changed('f', undefined)
   t.same((await of.drain()).filter(said => said.startsWith('write')), ['write 409600+4096'])
   t.equal(of.stream.asked, 2 * MIB)
+})
+
+void t.test('a file that also changed elsewhere, through a name that is gone, is compared as a whole', async t => {
+  const of = new Replicated()
+  await of.both(file('f'), file('a'), { kind: 'link', path: at('b'), existing: at('a') })
+  for (const name of ['f', 'a']) {
+    await of.does(write(name, 0, 4096), write(name, 409_600, 4096))
+    await of.changed(name, [{ offset: 409_600, lengthBytes: 4096, sure: true }])
+    await of.changedSomewhere(name)
+  }
+  await of.drain()
+  t.ok(await of.equal('f'))
+  t.ok(await of.equal('b'))
 })
