@@ -37,6 +37,8 @@ export class Cycles {
   #flushAsked = 0
   #steps = 0
   #isScanning = false
+  /** something was refused since the last cycle began, and was not sent again yet: that all is applied says nothing of it */
+  #isToSendAgain = false
   /** when the oldest of the changes that are looked at was made */
   #takenAtMs = Infinity
 
@@ -66,6 +68,8 @@ export class Cycles {
   async #cycle(mayBegin: boolean, options: CycleOptions, signal: AbortSignal): Promise<void> {
     const { changes, stream } = this.#options
     await this.#makeRoom(signal)
+    if (!this.#isToSendAgain && stream.applied === stream.sent) this.#refusals.clear()
+    this.#isToSendAgain = false
     this.#safe.durable(stream.durable)
     this.#safe.taking()
     try {
@@ -88,7 +92,7 @@ export class Cycles {
     this.#safe.sent(stream.sent)
     for (const { sinceMs } of this.#rescans.all) this.#safe.hold(sinceMs)
     if ([...this.#volumes.values()].some(({ links }) => links.open().length > 0)) this.#safe.hold()
-    this.#inFlight.durable(stream.durable)
+    this.#noteDurable()
     await this.#askForFlush(signal)
   }
 
@@ -109,11 +113,17 @@ export class Cycles {
 
   /** Few enough changes are on the way, and what was refused of them is put back. */
   async #makeRoom(signal: AbortSignal): Promise<void> {
-    const { stream } = this.#options
-    this.#inFlight.durable(stream.durable)
+    this.#noteDurable()
     const full = this.#inFlight.waitFor
-    if (full !== undefined) await stream.whenDurable(full, signal)
+    if (full === undefined) return
+    await this.#options.stream.whenDurable(full, signal)
+    this.#noteDurable()
+  }
+
+  /** What is durable is not on the way any more; what was refused of it waits from then on, as old as it is. */
+  #noteDurable(): void {
     this.#retryRefused()
+    this.#inFlight.durable(this.#options.stream.durable)
   }
 
   /** Takes and looks at one part of what is marked. */
@@ -176,8 +186,7 @@ export class Cycles {
   async allDurable(signal: AbortSignal): Promise<void> {
     const { stream } = this.#options
     await stream.whenDurable(stream.sent, signal)
-    this.#inFlight.durable(stream.durable)
-    this.#retryRefused()
+    this.#noteDurable()
     this.#safe.durable(stream.durable)
   }
 
@@ -259,9 +268,8 @@ export class Cycles {
 
   /** What the replica refused is sent whole, and where that is refused too, what is above it: the replica lacks what it builds on. */
   #retryRefused(): Change[] {
-    const { stream } = this.#options
-    const failures = stream.takeFailures()
-    if (failures.length === 0 && stream.applied === stream.sent) this.#refusals.clear()
+    const failures = this.#options.stream.takeFailures()
+    if (failures.length > 0) this.#isToSendAgain = true
     const atMs = this.#inFlight.oldestAtMs ?? this.#options.clock.now()
     const { again, forever, findings } = this.#refusals.see(failures)
     this.#findings.push(...findings)

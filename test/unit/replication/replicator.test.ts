@@ -4,9 +4,11 @@ import fc from 'fast-check'
 import type { Clock } from '../../../src/clock/clock.ts'
 import { createReplicator } from '../../../src/replication/replicator.ts'
 import { listingEntries } from '../../../src/wire/listing-codec.ts'
-import { encodeOperation } from '../../../src/wire/operation-codec.ts'
+import { MemoryTree } from '../../../src/tree/memory-tree.ts'
+import type { ApplyResult } from '../../../src/tree/target-tree.ts'
+import { decodeOperations, encodeOperation, keptOperations, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write } from './live-source.ts'
+import { anyOperation, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, LiveSource, metadata, mirroredTrees, path, SIGNAL, write } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 t.test('for any tree and any changes, taken at once, in parts or given up for a rescan, between any two looks, and runs aborted anywhere, the replica equals the source after the drain', async () => {
@@ -142,4 +144,45 @@ t.test('a big file that was compared just now, and changed through a name that i
   t.strictSame(await describe(replica), compared)
   await createReplicator(options).drain({}, SIGNAL)
   t.strictSame(await describe(replica), await describe(source.tree))
+})
+
+/** A replica that refuses to make a file so many times. */
+class RefusingTree extends MemoryTree {
+  left: number
+  constructor(times: number) {
+    super()
+    this.left = times
+  }
+
+  override async apply(batch: OperationBatch, signal: AbortSignal): Promise<ApplyResult> {
+    const failures = [...decodeOperations(batch)].flatMap(({ kind, path }, index) => kind === 'file' && this.left-- > 0 ? [{ index, kind, path, errno: 'EIO', what: '', partial: false, message: '' }] : [])
+    const result = await super.apply(failures.length === 0 ? batch : keptOperations(batch, kind => kind !== 'file' && kind !== 'metadata'), signal)
+    return { ...result, failures: [...result.failures, ...failures] }
+  }
+}
+
+t.test('what the replica refused within a cycle is not told as safe before it was sent again', async t => {
+  const source = new LiveSource()
+  const replica = new RefusingTree(1)
+  const latencies: number[] = []
+  const cycles = cyclesClock(2, async () => { latencies.push(replicator.progress().recoveryPointLatencyMs) })
+  const clock: Clock = { ...cycles.clock, now: () => cycles.clock.now() + 5000 }
+  const replicator = createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream: new TreeStream(new Map([[0, replica]])), report: () => undefined, clock })
+  await source.refresh()
+  await source.does(file('new'))
+  await replicator.run(cycles.signal)
+  t.ok((latencies[0] ?? 0) >= 5000, `${String(latencies[0])} ms`)
+  t.strictSame(await describe(replica), await describe(source.tree))
+  t.equal(latencies[1], 0)
+})
+
+t.test('a drain ends though the replica goes on refusing a file, and tells it', async t => {
+  const source = new LiveSource()
+  const replica = new RefusingTree(200)
+  const findings: string[] = []
+  await source.refresh()
+  await source.does(file('new'))
+  await createReplicator({ volumes: new Map([[0, source.tree]]), changes: source.changes, stream: new TreeStream(new Map([[0, replica]])), report: (_, found) => findings.push(...found.map(({ code }) => code)), clock: cyclesClock(Infinity).clock }).drain({}, SIGNAL)
+  t.strictSame(findings, ['REPLICA_REFUSED'])
+  t.ok(replica.left > 180, `${String(200 - replica.left)} attempts`)
 })
