@@ -36,8 +36,9 @@ export class Refusals {
   /** What these failures ask for. */
   see(failures: readonly AppliedFailure[]): Refused {
     const refused: Refused = { again: [], forever: [], findings: [] }
-    // a file of many pieces is refused many times: once is enough
-    for (const failure of new Map(failures.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()) this.#one(failure, refused)
+    // a file of many pieces is refused many times: once is enough, and that of an attribute says less than that of the file
+    const ofPaths = failures.toSorted((a, b) => Number(b.partial) - Number(a.partial))
+    for (const failure of new Map(ofPaths.map(one => [`${String(one.volume)}/${one.path}/${String(one.operation === 'link')}`, one])).values()) this.#one(failure, refused)
     return refused
   }
 

@@ -33,3 +33,15 @@ t.test('a name that the replica cannot hold is told at once', async t => {
   const { again, findings, forever } = refusals.see([long])
   t.strictSame([again.length, findings.length, forever.length], [0, 0, 1])
 })
+
+t.test('where a file was refused and then an attribute of it, that of the file counts', t => {
+  const [big, attribute] = [failure({ operation: 'write', errno: 'EFBIG', what: '', partial: false }), failure({})]
+  for (const failures of [[big, attribute], [attribute, big]]) {
+    const { again, findings, forever } = new Refusals().see(failures)
+    t.strictSame(findings.map(({ code }) => code), ['REPLICA_REFUSED'])
+    t.strictSame([again.length, forever.length], [0, 1])
+  }
+  const retried = new Refusals().see([failure({ operation: 'write', errno: 'EIO', what: '', partial: false }), attribute])
+  t.strictSame(retried.again.map(({ attributesOnly }) => attributesOnly), [false])
+  t.end()
+})
