@@ -44,7 +44,7 @@ export class Cycles {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options
-    this.#inFlight = new InFlight(options.clock, options.changes.partSize * PARTS_ON_THE_WAY)
+    this.#inFlight = new InFlight(options.clock, options.changes.partSize * PARTS_ON_THE_WAY, options.latency)
     this.#safe = options.safe ?? new SafePoint(options.changes.startedAtNs, { now: () => options.clock.now() })
     this.#safe.holdSent()
     for (const [volume, tree] of options.volumes) {

@@ -11,7 +11,7 @@ interface Sent { changes: readonly Change[], begun: readonly Change[], sequence:
 export class InFlight {
   readonly #clock: Clock
   readonly #most: number
-  readonly #latency = new LatencyHistogram()
+  readonly #latency: LatencyHistogram
   #sent: Sent[] = []
   #count = 0
   #isTiming = false
@@ -19,9 +19,13 @@ export class InFlight {
   /** changes that became durable since the start */
   applied = 0
 
-  /** @param most changes on the way before the next part waits: bounds what is put back, and kept, when the link is lost */
-  constructor(clock: Clock, most = Infinity) {
+  /**
+   * @param most changes on the way before the next part waits: bounds what is put back, and kept, when the link is lost
+   * @param latency where it counts how long changes took
+   */
+  constructor(clock: Clock, most = Infinity, latency = new LatencyHistogram()) {
     this.#clock = clock
+    this.#latency = latency
     this.#most = most
   }
 

@@ -6,6 +6,7 @@ import type { ReplicationProgress } from '../domain/progress.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { VolumeRules } from '../tree/volume-rules.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
+import type { LatencyHistogram } from './latency.ts'
 import type { SafePoint } from './safe-point.ts'
 
 export interface ReplicatorOptions {
@@ -20,6 +21,8 @@ export interface ReplicatorOptions {
   clock: Clock
   /** up to when everything is durable on the replica, kept by whoever outlives the connection; left out: nobody asks */
   safe?: SafePoint
+  /** how long changes took, kept by whoever outlives the connection; left out: from now on */
+  latency?: LatencyHistogram
   /** called within long cycles, too */
   moved?: () => void
   /** whether names that vanish are left on the replica; asked again for each part of a cycle */

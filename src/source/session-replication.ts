@@ -79,9 +79,9 @@ export class SessionReplication {
   #replicator(): Replicator {
     const { capture: { current: capturing }, stream, clock, keepsDeleted } = this.#options
     if (this.#current?.capturing !== capturing) {
-      const { volumes, rules, changes, safe } = capturing
+      const { volumes, rules, changes, safe, latency } = capturing
       const replicator = createReplicator({
-        volumes, rules, changes, safe, stream, clock, keepsDeleted,
+        volumes, rules, changes, safe, latency, stream, clock, keepsDeleted,
         report: (progress, findings) => {
           this.#barriers.noteSafe(clock.now() - progress.recoveryPointLatencyMs)
           this.#reports?.report(this.withState(progress, capturing.count), findings)

@@ -10,6 +10,7 @@ import { checkRules, type Rule } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { captureLog } from '../logging/logger.ts'
 import type { Frozen } from '../replication/freezer.ts'
+import { LatencyHistogram } from '../replication/latency.ts'
 import { ruledChanges } from '../replication/ruled-changes.ts'
 import { SafePoint } from '../replication/safe-point.ts'
 import { ruledSourceTree } from '../tree/ruled-source-tree.ts'
@@ -50,6 +51,8 @@ export interface Capturing {
   readonly changes: ChangeSource
   /** up to when all is durable on the replica */
   readonly safe: SafePoint
+  /** how long changes took from being made to being durable there */
+  readonly latency: LatencyHistogram
   readonly count: CaptureCount
 }
 
@@ -104,7 +107,7 @@ export class SourceCapture implements AsyncDisposable {
       const safe = new SafePoint(changes.startedAtNs, { now: () => Date.now() })
       const count = new CaptureCount(continued?.kept ?? 0)
       keeper?.watch({ ...captured, epoch: changes.epoch }, { safe, count }, continued !== undefined)
-      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, safe, count, resources: opening.move() }
+      this.#capturing = { jobId, roots, ruleList, rules, paths, volumes, changes, safe, latency: new LatencyHistogram(), count, resources: opening.move() }
       return this.#capturing
     })
   }

@@ -62,3 +62,21 @@ t.test('while it replicates, and only then, the agent knows how far it is behind
   await talk.server.drain({ freeze: false, holdMs: 60_000 }, targets, () => undefined, soon())
   t.same(load.works.slice(1), ['other', 'drain', 'other'], 'a drain is told as such')
 })
+
+t.test('how long changes took is still told after the source connected again', async t => {
+  await using source = new TestSource()
+  const targets: Targets = new Map([[1, new MemoryTree()]])
+  const longest: (number | undefined)[] = []
+  for (const connection of [1, 2]) {
+    await using talk = await converse(source)
+    await talk.server.prepare('job-1', ROOTS, [], soon())
+    if (connection === 1) {
+      await change(source.tree, file('late', 'late'))
+      source.changes.mark({ kind: 'entry', volume: 1, path: at('late'), atMs: Date.now() - 60_000 })
+    }
+    const { progress } = await talk.server.drain({ freeze: false, holdMs: 60_000 }, targets, () => undefined, soon())
+    longest.push(progress.latencyMsMax)
+  }
+  t.ok((longest[0] ?? 0) >= 60_000)
+  t.equal(longest[1], longest[0])
+})
