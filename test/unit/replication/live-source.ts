@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { createMemoryChangeSource, type MemoryChangeSource } from '../../../src/capture/memory-change-source.ts'
 import type { DirectoryName } from '../../../src/capture/memory-origins.ts'
 import type { ChangedObject } from '../../../src/capture/change-source.ts'
+import type { ChangedRange } from '../../../src/capture/changed-range.ts'
 import type { Clock } from '../../../src/clock/clock.ts'
 import type { FileMetadata, FileOperation } from '../../../src/domain/file-operation.ts'
 import { joinRelPath, nameOf, parentOf, parseRelPath, ROOT_PATH, type RelPath } from '../../../src/domain/rel-path.ts'
@@ -15,6 +16,8 @@ import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 export const SIGNAL: AbortSignal = new AbortController().signal
 /** over the size up to which files travel whole */
 export const LARGE_BYTES = 300 * 1024
+/** what a write is marked as: it is short here, and begins with a block, or within one */
+const BLOCK_BYTES = 4096
 
 export const path = (text: string): RelPath => parseRelPath(Buffer.from(text))
 export const metadata = (mode: number, xattr = ''): FileMetadata => ({
@@ -129,7 +132,8 @@ export class LiveSource {
       const itself = after?.type === 'directory' && kind === 'metadata'
       const marked = itself ? { directory: after.inode, name: Buffer.from('#') } : name
       const object = kind === 'entry' || itself || after === undefined ? {} : { object: { inode: after.inode, linkCount: after.linkCount } }
-      this.#mark(kind, marked, object)
+      const ranges = kind === 'data' && operation.kind === 'write' ? { ranges: [{ offset: operation.offset - operation.offset % BLOCK_BYTES, lengthBytes: BLOCK_BYTES, sure: true }] } : {}
+      this.#mark(kind, marked, { ...object, ...ranges })
     }
     this.#tell(operation.kind, before, after, names, gone)
   }
@@ -180,7 +184,7 @@ export class LiveSource {
     this.changes.tell({ kind: 'moved', volume: 0, object: b.inode, isDirectory: b.type === 'directory', from: to, to: at })
   }
 
-  #mark(kind: 'entry' | 'data' | 'metadata', { directory, name }: DirectoryName, object: { object?: { inode: bigint, linkCount: number } }): void {
+  #mark(kind: 'entry' | 'data' | 'metadata', { directory, name }: DirectoryName, object: { object?: { inode: bigint, linkCount: number }, ranges?: readonly ChangedRange[] }): void {
     this.changes.mark({ kind, volume: 0, ...object, path: joinRelPath(path(`@${String(directory)}`), name), atMs: 1000 })
   }
 
