@@ -1,7 +1,7 @@
 /**
  * Freezing the source's file systems, so that what is on them is one point in time. A watchdog in other processes, prepared before anything
- * is frozen, does the freezing and thaws when nobody held for `holdMs` or this process ended in whatever way; should the watchdog be killed,
- * this process thaws at once. Never a state in which the source is frozen and nobody thaws it. While frozen nothing is logged: the log may
+ * is frozen, does the freezing and thaws when nobody held for `holdMs`, another program thawed one, or this process ended in whatever way; should
+ * the watchdog be killed, this process thaws at once. Never a state in which the source is frozen and nobody thaws it. While frozen nothing is logged: the log may
  * lie on what is frozen.
  *
  *   const frozen = await freeze(['/srv', '/'], { holdMs: 30_000 }, signal)   // deepest first, the root last
@@ -20,7 +20,7 @@ export interface Frozen extends AsyncDisposable {
   readonly holdMs: number
   /** aborted when the file systems are thawed; the reason is SOURCE_THAWED when nobody asked for it */
   readonly thawed: AbortSignal
-  /** Starts the watchdog's time again. False when the file systems have thawed: what was read since is no point in time. */
+  /** Starts the watchdog's time again, when the kernel says that all are frozen yet. False when one has thawed: what was read since is no point in time. */
   hold(): Promise<boolean>
   /** Thaws; twice is fine. Disposing thaws too. */
   thaw(): Promise<void>
@@ -38,6 +38,7 @@ export interface FreezeOptions {
 }
 
 const EBUSY = 16
+const EINVAL = 22
 const ETIMEDOUT = 110
 const FREEZE_MS = 15_000
 /** what a watchdog that was let go gets to end */
@@ -58,7 +59,7 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
   await formerEnded(ordered)
   const thawed = new AbortController()
   // only the watchdog keeps its memory locked: V8 ends the process when it cannot give locked pages back, and reading works while frozen
-  const watchdog = Watchdog.start(ordered, { holdMs: options.holdMs, freezeMs, program: options.program }, () => { thawed.abort(new AppError('SOURCE_THAWED', 'nobody held the source frozen, or the watchdog ended')) })
+  const watchdog = Watchdog.start(ordered, { holdMs: options.holdMs, freezeMs, program: options.program }, errno => { thawed.abort(new AppError('SOURCE_THAWED', thawedBecause(errno))) })
   const speak = holdLogs()
   try {
     const ready = await watchdog.ready()
@@ -129,6 +130,11 @@ export function freezingOrder(mounts: readonly Pick<MountEntry, 'device' | 'moun
   return [...byDevice.values()].sort((a, b) => depth(b) - depth(a))
 }
 
+function thawedBecause(errno: number | undefined): string {
+  if (errno === EINVAL) return 'another program thawed the source, as the end of a backup does'
+  return errno === ETIMEDOUT ? 'nobody held the source frozen' : 'the watchdog that held the source frozen has ended'
+}
+
 function refused(ordered: readonly string[], answer: WatchdogAnswer | undefined, freezeMs: number): AppError {
   if (answer === undefined) return new AppError('FREEZE_FAILED', `cannot freeze ${ordered.join(', ')}: the watchdog ended or does not answer`)
   const path = ordered[answer.index] ?? ordered.join(', ')
@@ -153,7 +159,7 @@ class WatchedFreeze implements Frozen {
     this.frozenAtMs = of.frozenAtMs
     const over = (): void => {
       of.speak()
-      if (this.#ended === undefined) captureLog.error('the file systems thawed because nobody held them frozen, or the watchdog ended')
+      if (this.#ended === undefined) captureLog.error({ err: thawed.signal.reason as unknown }, 'the file systems thawed unasked')
     }
     thawed.signal.addEventListener('abort', over, { once: true })
     if (thawed.signal.aborted) over()

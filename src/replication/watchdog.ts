@@ -21,12 +21,12 @@ export class Watchdog {
   readonly gone: Promise<void>
   readonly #native: NativeWatchdog
   readonly #options: WatchdogOptions
-  readonly #onThawed: () => void
+  readonly #onThawed: (errno?: number) => void
   #waiting: ((answer: WatchdogAnswer | undefined) => void)[] = []
   #isGone = false
 
   /** @throws {AppError} TOOL_MISSING */
-  static start(mountPoints: readonly string[], options: WatchdogOptions, onThawed: () => void): Watchdog {
+  static start(mountPoints: readonly string[], options: WatchdogOptions, onThawed: (errno?: number) => void): Watchdog {
     const program = options.program ?? WATCHDOG_PROGRAM
     try {
       return new Watchdog(native.FreezeWatchdog.start(Buffer.from(program), options.holdMs, options.freezeMs, mountPoints.map(path => Buffer.from(path))), options, onThawed)
@@ -35,8 +35,8 @@ export class Watchdog {
     }
   }
 
-  /** @param onThawed called when it has thawed unasked, or is gone */
-  private constructor(watchdog: NativeWatchdog, options: WatchdogOptions, onThawed: () => void) {
+  /** @param onThawed called when it has thawed unasked, with what bin/landfall-thaw says of the errno, or is gone */
+  private constructor(watchdog: NativeWatchdog, options: WatchdogOptions, onThawed: (errno?: number) => void) {
     this.#native = watchdog
     this.#options = options
     this.#onThawed = onThawed
@@ -80,7 +80,7 @@ export class Watchdog {
       for (;;) {
         const message = await this.#native.message()
         const answer = { kind: String.fromCharCode(message[0] ?? 0), index: message.readUInt16LE(1), errno: message.readInt32LE(3) }
-        if (answer.kind === 'E') this.#onThawed()
+        if (answer.kind === 'E') this.#onThawed(answer.errno)
         else this.#waiting.shift()?.(answer)
       }
     } catch {

@@ -8,8 +8,10 @@ const FITHAW: libc::c_ulong = 0xC004_5878;
 const MESSAGE_BYTES: usize = 7;
 
 /// What goes between the processes and to the agent: 7 bytes.
-/// To the guard: F freeze all, T thaw all (but the first `index`, when that comes into a freezing), L end and leave all frozen. From it: f the file system `index` is frozen, and at the end of a freezing
-/// F all are (`errno` milliseconds after the first), x `index` cannot be, t all are thawed because the watch said so. t also answers T.
+/// To the guard: F freeze all, H check that all are frozen yet, T thaw all (but the first `index`, when that comes into a freezing), L end and
+/// leave all frozen. From it: f the file system `index` is frozen, and at the end of a freezing F all are (`errno` milliseconds after the
+/// first), x `index` cannot be, t all are thawed because the watch said so. t also answers T. In a check: c `index` is looked at, and at its
+/// end h all are frozen, g `index` had been thawed by another program, and now all are.
 pub struct Message {
     pub kind: u8,
     pub index: u16,
@@ -96,6 +98,7 @@ fn run(watch: i32, opened: &[i32]) {
     loop {
         match Message::receive(watch).map(|message| message.kind) {
             Some(b'F') => frozen = freeze(watch, opened),
+            Some(b'H') => frozen = check(watch, &opened[..frozen]),
             Some(b'L') => return,
             Some(_) => {
                 thaw(&opened[..frozen]);
@@ -140,6 +143,29 @@ fn freeze(watch: i32, opened: &[i32]) -> usize {
         }
     }
     say(watch, b'F', 0, i32::try_from(began.elapsed().as_millis()).unwrap_or(i32::MAX));
+    opened.len()
+}
+
+/// Whether all are frozen yet; answers how many are. The kernel says that only to who freezes again what is frozen: EBUSY. Another program's
+/// thaw (a backup's end thaws whatever is frozen) counts for ours as well.
+fn check(watch: i32, opened: &[i32]) -> usize {
+    for (index, fd) in opened.iter().enumerate() {
+        say(watch, b'c', index, 0);
+        let errno = loop {
+            // SAFETY: the descriptor is ours; FIFREEZE takes no argument.
+            let refused = unsafe { libc::ioctl(*fd, FIFREEZE, 0) } < 0;
+            match if refused { last_errno() } else { 0 } {
+                libc::EINTR => {}
+                errno => break errno,
+            }
+        };
+        if errno != libc::EBUSY {
+            thaw(opened);
+            say(watch, b'g', index, 0);
+            return 0;
+        }
+    }
+    say(watch, b'h', 0, 0);
     opened.len()
 }
 

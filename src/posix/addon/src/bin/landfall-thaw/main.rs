@@ -9,26 +9,26 @@
 //!
 //! The agent's orders are one byte: F freeze all, H hold (the time starts again), T thaw all, L leave all as it is and end; the end of standard
 //! input means that the agent is gone: thaw and end. Answers are 7 bytes: a letter, an index (u16) and an errno (i32), little-endian.
-//! R ready, N not ready; F frozen (errno: for how many milliseconds the first has been), X not frozen (errno ETIMEDOUT: not within FREEZE_MS), H held, T thawed, L left, and, unasked, E: the time
-//! was over, or the guard was gone, and all is thawed.
+//! R ready, N not ready; F frozen (errno: for how many milliseconds the first has been), X not frozen (errno ETIMEDOUT: not within FREEZE_MS),
+//! H held: all are frozen yet, which the kernel was asked; T thawed, L left, and, unasked, E, and all is thawed: the time was over (errno
+//! ETIMEDOUT), the guard was gone (EPIPE), or another program had thawed one (EINVAL); what was asked meanwhile is answered with X.
 mod guard;
+mod watch;
 
-use guard::{Message, thaw};
+use guard::Message;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
+use watch::Watch;
 
-const INPUT: i32 = 0;
+pub const INPUT: i32 = 0;
 const OUTPUT: i32 = 1;
-/// what the guard gets for a thaw before the watch does it
-const THAW: Duration = Duration::from_secs(3);
-
 pub fn last_errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
 /// An answer that nobody reads any more changes nothing.
-fn answer(kind: u8, index: usize, errno: i32) {
+pub fn answer(kind: u8, index: usize, errno: i32) {
     Message { kind, index: index as u16, errno }.send(OUTPUT);
 }
 
@@ -64,7 +64,7 @@ fn prepare(paths: &[OsString]) -> Result<Vec<i32>, (usize, i32)> {
 }
 
 /// What happened next.
-enum Event {
+pub enum Event {
     Order(u8),
     AgentGone,
     Guard(Message),
@@ -77,7 +77,7 @@ fn readable(poll: &libc::pollfd) -> bool {
 }
 
 /// Waits for an order, a message of the guard, or the time.
-fn next_event(input: Option<i32>, guard: Option<i32>, until: Option<Instant>) -> Event {
+pub fn next_event(input: Option<i32>, guard: Option<i32>, until: Option<Instant>) -> Event {
     loop {
         let wait = match until {
             None => -1,
@@ -115,165 +115,6 @@ fn next_event(input: Option<i32>, guard: Option<i32>, until: Option<Instant>) ->
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// nothing is frozen
-    Idle,
-    Freezing,
-    Frozen,
-}
-
-struct Watch {
-    opened: Vec<i32>,
-    /// the socket to the guard, and its process id, while it lives
-    guard: Option<(i32, i32)>,
-    state: State,
-    /// those the guard says are frozen: the first so many
-    frozen: usize,
-    /// the guard has not said yet how its freezing ended
-    busy: bool,
-    /// which one it is freezing while it is busy
-    late: usize,
-    /// how many were thawed here when the guard was given up
-    thawed: usize,
-    until: Option<Instant>,
-    hold: Duration,
-    freeze: Duration,
-}
-
-impl Watch {
-    fn tell_guard(&self, kind: u8, index: usize) -> bool {
-        self.guard.is_some_and(|(guard, _)| Message { kind, index: index as u16, errno: 0 }.send(guard))
-    }
-
-    /// All that the guard has frozen is thawed when this returns, but for what it is freezing just now: that it thaws itself when it can.
-    fn thaw(&mut self) {
-        let (state, frozen) = (self.state, self.frozen);
-        (self.state, self.frozen, self.until) = (State::Idle, 0, None);
-        match state {
-            State::Idle => {}
-            State::Freezing => {
-                self.thawed = frozen;
-                self.tell_guard(b'T', frozen);
-                thaw(&self.opened[..frozen]);
-            }
-            State::Frozen if self.tell_guard(b'T', 0) && self.guard_has_thawed() => {}
-            State::Frozen => {
-                if let Some((_, pid)) = self.guard {
-                    // a guard that woke up later could undo the next freezing
-                    // SAFETY: takes numbers; the guard is our child and not waited for, so the number is still its.
-                    unsafe { libc::kill(pid, libc::SIGKILL) };
-                }
-                thaw(&self.opened);
-            }
-        }
-    }
-
-    fn guard_has_thawed(&self) -> bool {
-        let until = Instant::now() + THAW;
-        loop {
-            match next_event(None, self.guard.map(|(guard, _)| guard), Some(until)) {
-                Event::Guard(Message { kind: b't', .. }) => return true,
-                Event::Guard(_) => {}
-                _ => return false,
-            }
-        }
-    }
-
-    fn order(&mut self, order: u8) -> bool {
-        match order {
-            b'F' if self.state == State::Idle && !self.busy && self.tell_guard(b'F', 0) => {
-                self.state = State::Freezing;
-                (self.busy, self.late, self.thawed) = (true, 0, 0);
-                self.until = Some(Instant::now() + self.freeze);
-            }
-            b'F' => answer(b'X', 0, libc::EPIPE),
-            b'H' if self.state == State::Frozen => {
-                self.until = Some(Instant::now() + self.hold);
-                answer(b'H', 0, 0);
-            }
-            b'H' => answer(b'X', 0, 0),
-            b'T' => {
-                self.thaw();
-                answer(b'T', 0, 0);
-            }
-            b'L' if self.state == State::Frozen && self.tell_guard(b'L', 0) => {
-                answer(b'L', 0, 0);
-                return false;
-            }
-            b'L' => {
-                self.thaw();
-                answer(b'X', 0, 0);
-            }
-            _ => {}
-        }
-        true
-    }
-
-    fn guard_says(&mut self, message: &Message) {
-        self.busy = message.kind == b'f';
-        self.late = usize::from(message.index) + 1;
-        if self.state != State::Freezing {
-            return;
-        }
-        match message.kind {
-            b'f' => self.frozen = self.late,
-            b'F' => {
-                self.state = State::Frozen;
-                self.until = Some(Instant::now() + self.hold);
-                answer(b'F', 0, message.errno);
-            }
-            b'x' => {
-                // the guard has thawed those before it
-                (self.state, self.frozen, self.until) = (State::Idle, 0, None);
-                answer(b'X', usize::from(message.index), message.errno);
-            }
-            _ => {}
-        }
-    }
-
-    fn over(&mut self, errno: i32) {
-        let (state, index) = (self.state, self.frozen);
-        self.thaw();
-        match state {
-            State::Freezing => answer(b'X', index, errno),
-            State::Frozen => answer(b'E', 0, errno),
-            State::Idle => {}
-        }
-    }
-
-    /// The guard is gone: what it froze last, without being able to say so, is frozen as well.
-    fn guard_gone(&mut self) {
-        self.guard = None;
-        if self.busy {
-            self.busy = false;
-            thaw(&self.opened[self.thawed..(self.late + 1).min(self.opened.len())]);
-        }
-        self.over(libc::EPIPE);
-    }
-
-    fn run(&mut self) {
-        let mut input = Some(INPUT);
-        // a guard that hangs in a freezing may be killed: this process stays to thaw what it leaves behind
-        while input.is_some() || self.busy {
-            match next_event(input, self.guard.map(|(guard, _)| guard), self.until) {
-                Event::Order(order) => {
-                    if !self.order(order) {
-                        return;
-                    }
-                }
-                Event::Guard(message) => self.guard_says(&message),
-                Event::TimeOver => self.over(libc::ETIMEDOUT),
-                Event::GuardGone => self.guard_gone(),
-                Event::AgentGone => {
-                    self.thaw();
-                    input = None;
-                }
-            }
-        }
-    }
-}
-
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
     let mut milliseconds = || arguments.next().and_then(|text| text.to_str().and_then(|text| text.parse::<u64>().ok())).map(Duration::from_millis);
@@ -286,7 +127,7 @@ fn main() {
     match started {
         Ok((opened, guard)) => {
             answer(b'R', 0, 0);
-            Watch { opened, guard: Some(guard), state: State::Idle, frozen: 0, busy: false, late: 0, thawed: 0, until: None, hold, freeze }.run();
+            Watch::new(opened, guard, hold, freeze).run();
         }
         Err((index, errno)) => {
             answer(b'N', index, errno);
