@@ -31,7 +31,7 @@ export interface Frozen extends AsyncDisposable {
 export interface FreezeOptions {
   /** the watchdog thaws when nobody called hold() for so long */
   holdMs: number
-  /** longest time for the freezing itself, before which all is written back; default 15 s */
+  /** longest time for the freezing itself, default 15 s; before it, when nothing is frozen yet, all is written back, which may take 20 times as long */
   freezeMs?: number
   /** the watchdog program; the built one when left out */
   program?: string
@@ -51,7 +51,7 @@ const ending = new Set<Promise<void>>()
  * Freezes the file systems of these mount points, the deepest first, so that the root comes last; FAT cannot be frozen. All or none is frozen afterwards; one that
  * did not answer in time is thawed as soon as it does.
  * @throws {AppError} FREEZE_BUSY when somebody else has frozen one, FREEZE_TIMEOUT when one does not answer, FREEZE_FAILED when a path is no
- * mount point or a file system cannot be frozen; TOOL_MISSING without the watchdog program. Abort is heeded before the freezing, not in it.
+ * mount point or a file system cannot be frozen; TOOL_MISSING without the watchdog program. Abort thaws what is frozen already.
  */
 export async function freeze(mountPoints: readonly string[], options: FreezeOptions, signal: AbortSignal): Promise<Frozen> {
   const ordered = await inFreezingOrder(mountPoints)
@@ -65,7 +65,7 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
     const ready = await watchdog.ready()
     if (ready?.kind !== 'R') throw refused(ordered, ready, freezeMs)
     signal.throwIfAborted()
-    const answer = await watchdog.ask('F')
+    const answer = await unlessAborted(watchdog.ask('F'), signal)
     if (answer === undefined) watchdog.abandon()
     if (answer?.kind !== 'F') throw refused(ordered, answer, freezeMs)
     return new WatchedFreeze(watchdog, { holdMs: options.holdMs, frozenAtMs: Date.now() - answer.errno, speak }, thawed)
@@ -74,6 +74,18 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
     speak()
     if (!isAppError(error, 'FREEZE_TIMEOUT')) await endsWithin(watchdog.gone, ENDING_MS)
     throw error
+  }
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => { reject(signal.reason as Error) }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 
@@ -139,7 +151,7 @@ function refused(ordered: readonly string[], answer: WatchdogAnswer | undefined,
   if (answer === undefined) return new AppError('FREEZE_FAILED', `cannot freeze ${ordered.join(', ')}: the watchdog ended or does not answer`)
   const path = ordered[answer.index] ?? ordered.join(', ')
   if (answer.errno === EBUSY) return new AppError('FREEZE_BUSY', `cannot freeze ${path}: it is frozen already by another program`)
-  if (answer.errno === ETIMEDOUT) return new AppError('FREEZE_TIMEOUT', `cannot freeze ${path}: it did not answer within ${String(freezeMs / 1000)} s; it is thawed as soon as it does`)
+  if (answer.errno === ETIMEDOUT) return new AppError('FREEZE_TIMEOUT', `cannot freeze ${path}: it did not write back, or freeze, in time (${String(freezeMs / 1000)} s for the freezing) and did not answer; it is thawed as soon as it does`)
   return new AppError('FREEZE_FAILED', `cannot freeze ${path}: the kernel refuses it (errno ${String(answer.errno)})`)
 }
 

@@ -13,6 +13,8 @@ export interface WatchdogOptions {
   program?: string | undefined
 }
 
+/** how many times as long as for the freezing the watchdog takes at most for the writing back before it (landfall-thaw/watch.rs) */
+const WRITE_BACK_TIMES = 20
 /** longest time for an answer; the watchdog itself takes at most 3 s for a thaw */
 const ANSWER_MS = 10_000
 
@@ -52,7 +54,7 @@ export class Watchdog {
 
   /** Undefined when it has ended, or does not answer in time. */
   async ask(order: 'F' | 'H' | 'T'): Promise<WatchdogAnswer | undefined> {
-    const answered = this.#answer(order === 'F' ? this.#options.freezeMs + ANSWER_MS : ANSWER_MS)
+    const answered = this.#answer(order === 'F' ? this.#options.freezeMs * (1 + WRITE_BACK_TIMES) + ANSWER_MS : ANSWER_MS)
     this.#native.order(order.charCodeAt(0))
     return await answered
   }

@@ -9,7 +9,7 @@ const MESSAGE_BYTES: usize = 7;
 
 /// What goes between the processes and to the agent: 7 bytes.
 /// To the guard: F freeze all, H check that all are frozen yet, T thaw all (but the first `index`, when that comes into a freezing), L end and
-/// leave all frozen. From it: f the file system `index` is frozen, and at the end of a freezing F all are (`errno` milliseconds after the
+/// leave all frozen. From it: s all is written back and the freezing begins, f the file system `index` is frozen, and at the end of a freezing F all are (`errno` milliseconds after the
 /// first), x `index` cannot be, t all are thawed because the watch said so. t also answers T. In a check: c `index` is looked at, and at its
 /// end h all are frozen, g `index` had been thawed by another program, and now all are.
 pub struct Message {
@@ -126,6 +126,7 @@ fn freeze(watch: i32, opened: &[i32]) -> usize {
         say(watch, b't', 0, 0);
         return 0;
     }
+    say(watch, b's', 0, 0);
     let began = Instant::now();
     for (index, fd) in opened.iter().enumerate() {
         // SAFETY: the descriptor is ours; FIFREEZE takes no argument.

@@ -1,7 +1,7 @@
 //! The watchdog that freezes file systems and thaws them again when nobody says otherwise: processes of their own, so that the death of the
 //! agent at any moment ends in a thaw. All they need is opened and locked in memory before anything is frozen.
 //!
-//!   landfall-thaw HOLD_MS FREEZE_MS MOUNT_POINT...      freezes in that order
+//!   landfall-thaw HOLD_MS FREEZE_MS MOUNT_POINT...      freezes in that order; the writing back before it gets longer (watch.rs)
 //!
 //! Two processes. The guard (guard.rs) freezes: a file system that does not answer hangs it and nothing else, and it thaws what freezes too
 //! late. The watch (this file) hears the agent and keeps the times. Each thaws everything when the other is gone; both hold the agent's end of

@@ -4,6 +4,9 @@ use crate::{Event, INPUT, answer, next_event};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// How many times as long as for the freezing the guard gets for the writing back before it, in which nothing is frozen: a source may have
+/// many gigabytes to write. src/replication/watchdog.ts waits as long.
+const WRITE_BACK_TIMES: u32 = 20;
 /// what the guard gets for a thaw before the watch does it
 const THAW: Duration = Duration::from_secs(3);
 
@@ -99,7 +102,7 @@ impl Watch {
             b'F' if self.state == State::Idle && !self.busy && self.tell_guard(b'F', 0) => {
                 self.state = State::Freezing;
                 (self.busy, self.late, self.thawed) = (true, 0, 0);
-                self.until = Some(Instant::now() + self.freeze);
+                self.until = Some(Instant::now() + self.freeze * WRITE_BACK_TIMES);
             }
             b'F' => answer(b'X', 0, libc::EPIPE),
             b'H' | b'L' if self.state == State::Frozen => {
@@ -128,7 +131,7 @@ impl Watch {
 
     /// Where the guard is.
     fn note(&mut self, message: &Message) {
-        self.busy = matches!(message.kind, b'f' | b'c');
+        self.busy = matches!(message.kind, b's' | b'f' | b'c');
         self.late = usize::from(message.index) + usize::from(message.kind == b'f');
     }
 
@@ -136,6 +139,7 @@ impl Watch {
     fn guard_says(&mut self, message: &Message) -> bool {
         self.note(message);
         match (self.state, message.kind) {
+            (State::Freezing, b's') => self.until = Some(Instant::now() + self.freeze),
             (State::Freezing, b'f') => self.frozen = self.late,
             (State::Freezing, b'F') => {
                 self.state = State::Frozen;
