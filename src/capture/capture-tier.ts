@@ -6,7 +6,7 @@ import type { Workload } from '../domain/workload.ts'
 import { probeFanotify } from './fanotify-change-source.ts'
 
 /** Found by change time: at intervals, and always before the cutover. */
-const NEVER_SEEN = ['changes of inode flags (chattr)']
+const NEVER_SEEN = ['changes of inode flags (chattr)', 'changes of attributes through a handle, as an NFS server makes them']
 /** written.rs says why */
 const UNSEEN_WITH_PAGES = ['a store through mmap into a page that a write has just made dirty, when no other follows']
 const UNSEEN_WITHOUT_PAGES = ['stores through mmap while the file stays mapped', 'direct writes by libaio']

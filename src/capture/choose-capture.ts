@@ -15,7 +15,7 @@ const UNSEEN_BY_INOTIFY = [
   'changes through a name of a file that was removed while it was open', 'changes in directories beyond the budget of watches, until all is compared',
 ]
 
-const WITHOUT_DISK = 'the folder of the queue is not used: when memory is full, subtrees are compared anew'
+const WITHOUT_DISK = 'the folder of the queue is not used: when memory is full, whole volumes are compared anew'
 
 export interface ChosenCaptureOptions extends InotifyOptions {
   /** used by fanotify alone */

@@ -3,7 +3,7 @@ import { tierOf } from '../../../src/capture/capture-tier.ts'
 import { Workload } from '../../../src/domain/workload.ts'
 
 void t.test('with the trace of pages it is the best tier, and only flags are not seen', async t => {
-  t.same(tierOf({ untraced: [] }), { tier: 'A', reason: '', unseen: ['a store through mmap into a page that a write has just made dirty, when no other follows', 'changes of inode flags (chattr)'] })
+  t.same(tierOf({ untraced: [] }), { tier: 'A', reason: '', unseen: ['a store through mmap into a page that a write has just made dirty, when no other follows', 'changes of inode flags (chattr)', 'changes of attributes through a handle, as an NFS server makes them'] })
 })
 
 void t.test('without it the tier says why, each reason once, and what else is not seen', async t => {
