@@ -10,7 +10,7 @@ import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
-import { forEachAtOnce, lookAtAll, metadataOfAll, openSettled, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAtAll, metadataOfAll, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
@@ -19,31 +19,40 @@ const PIECE_BYTES = 256 * 1024
 /** pieces that are held at once */
 const READ_AT_ONCE = 8
 
-/** Sends the file with all its data. What the replica has under its name is overwritten: remove it first where it may be another object. */
-export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<void> {
+/**
+ * Sends the file with all its data. What the replica has under its name is overwritten: remove it first where it may be another object.
+ * False when nothing was sent: it is gone, or cannot be read, which is a finding.
+ */
+export async function sendWholeFile(of: VolumeReplication, path: RelPath, signal: AbortSignal): Promise<boolean> {
   await using file = await openToRead(of, path, signal)
-  if (file === undefined) return
-  await file.clean(0, file.sizeBytes, signal)
-  const before = await file.metadata(signal)
+  if (file === undefined) return false
+  // all that may fail of the whole file comes before anything is sent
+  const known = await orUnreadable(of, path, async () => {
+    await file.clean(0, file.sizeBytes, signal)
+    return { before: await file.metadata(signal), extents: await file.extents(signal) }
+  })
+  if (known === undefined) return false
+  const { before, extents } = known
   for (const operation of decodeOperations(before)) {
     if (operation.kind !== 'metadata') continue
     await of.sender.operation({ kind: 'file', path, sizeBytes: file.sizeBytes, complete: false, metadata: operation.metadata, extents: [] }, signal)
   }
-  await sendPieces(of, (await file.extents(signal)).map(extent => ({ ...extent, file, path })), signal)
-  await of.sender.add(await endOf(of, before, file, signal), signal)
+  await sendPieces(of, extents.map(extent => ({ ...extent, file, path })), signal)
+  await of.sender.add(await endOf(of, path, before, file, signal), signal)
+  return true
 }
 
-/** The metadata as it is now; beside a mirror, which may be interrupted, with the times from before the file was read. */
-async function endOf(of: VolumeReplication, before: OperationBatch | undefined, file: SourceFile, signal: AbortSignal): Promise<OperationBatch> {
-  return of.besideMirror && before !== undefined ? await metadataToEnd(before, file, signal) : await file.metadata(signal)
+/** The metadata as it is now, if it can be read; beside a mirror, which may be interrupted, with the times from before the file was read. */
+async function endOf(of: VolumeReplication, path: RelPath, before: OperationBatch | undefined, file: SourceFile, signal: AbortSignal): Promise<OperationBatch | undefined> {
+  return await orUnreadable(of, path, async () => of.besideMirror && before !== undefined ? metadataToEnd(before, file, signal) : file.metadata(signal))
 }
 
 /** As endOf, of several: most are still what their paths name, and seen with one call. */
-async function endsOf(of: VolumeReplication, files: readonly { path: RelPath, inode: bigint, file: SourceFile, before: OperationBatch | undefined }[], signal: AbortSignal): Promise<OperationBatch[]> {
+async function endsOf(of: VolumeReplication, files: readonly { path: RelPath, inode: bigint, file: SourceFile, before: OperationBatch | undefined }[], signal: AbortSignal): Promise<(OperationBatch | undefined)[]> {
   const seen = of.besideMirror ? [] : await metadataOfAll(of.tree, files.map(({ path }) => path), signal)
-  return await forEachAtOnce([...files.entries()], async ([at, { inode, file, before }]) => {
+  return await forEachAtOnce([...files.entries()], async ([at, { path, inode, file, before }]) => {
     const one = seen[at]
-    return one?.inode === inode && one.batch !== undefined ? one.batch : await endOf(of, before, file, signal)
+    return one?.inode === inode && one.batch !== undefined ? one.batch : await endOf(of, path, before, file, signal)
   })
 }
 
@@ -57,7 +66,8 @@ export interface InPlace {
 
 /**
  * Makes the replica's files equal in place: size, holes, the blocks that differ, metadata; content only in the ranges where they are given.
- * Their other names on the replica see it too. False for a file of which nothing was sent, because path does not name the object any more.
+ * Their other names on the replica see it too. False for a file of which nothing was sent, because path does not name the object any more;
+ * of one that cannot be opened nothing is sent either, but that is a finding, and to look again at once would be in vain.
  */
 export async function updateFiles(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
   const done: boolean[] = []
@@ -87,16 +97,22 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
   const asked = files.map(({ path, inode, ranges = [EVERYWHERE] }) => ({ path, inode, ranges }))
   const paths = files.map(({ path }) => path)
   const before = of.besideMirror ? await metadataOfAll(of.tree, paths, signal) : undefined
-  const opened = (await openSettled(of, asked, signal)).map(one => (one === undefined ? undefined : { ...one, file: open.use(one.file) }))
+  const opened = (await of.tree.openSettled(asked, signal)).map(one => (isAppError(one) ? one : { ...one, file: open.use(one.file) }))
   const found = await lookAtAll(of.tree, paths, signal)
   // those that are still what they were taken for
   const named = asked.map((one, at) => {
     const settled = opened[at]
     const seen = before?.[at]
-    const isNamed = found[at]?.inode === one.inode && (before === undefined || (seen?.inode === one.inode && seen.batch !== undefined))
-    return settled !== undefined && isNamed ? { ...one, ...settled, before: seen?.batch } : undefined
+    if (found[at]?.inode !== one.inode) return undefined
+    if (isAppError(settled, 'SOURCE_UNREADABLE')) return settled
+    if (settled === undefined || isAppError(settled) || (before !== undefined && (seen?.inode !== one.inode || seen.batch === undefined))) return undefined
+    return { ...one, ...settled, before: seen?.batch }
   })
-  const sent = named.filter(one => one !== undefined)
+  const sent = named.flatMap(one => one === undefined || isAppError(one) ? [] : [one])
+  for (const [at, one] of named.entries()) {
+    const path = paths[at]
+    if (path !== undefined && isAppError(one)) of.findings.push(unreadable(path, one.message))
+  }
   const sure: Piece[] = []
   const compared: Piece[] = []
   for (const { path, ranges, file, extents } of sent) {

@@ -67,19 +67,22 @@ function take(of: VolumeReplication, path: RelPath, entry: ListingEntry): boolea
   return true
 }
 
-/** Sends what is at the paths: directories without what is in them, files with their data. */
-export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+/** Sends what is at the paths: directories without what is in them, files with their data. False when nothing was sent. */
+export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<boolean> {
+  let sent = false
   for (let rest = paths; rest.length > 0;) {
     const result = await of.tree.read(rest, { smallFileBytes: SMALL_FILE_BYTES, maxBatchBytes: MAX_BATCH_BYTES, clean: true }, signal)
     await of.sender.add(result.batch, signal)
+    sent ||= result.batch.length > 0
     of.findings.push(...result.findings.filter(finding => finding.code !== VANISHED))
     for (const index of result.large) {
       const path = rest[index]
-      if (path !== undefined) await sendWholeFile(of, path, signal)
+      if (path !== undefined && await sendWholeFile(of, path, signal)) sent = true
     }
     if (result.taken === 0) throw new AppError('INTERNAL', 'a source tree has read nothing of what it was asked for')
     rest = rest.slice(result.taken)
   }
+  return sent
 }
 
 /** Sends everything below a directory that the replica has empty, but for names that were deleted and stay; then its times. */

@@ -73,12 +73,13 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
   of.begun.push(...entries.filter((_, at) => names[at] !== trusted))
   if (trusted !== undefined) of.begun.push({ kind: entry.type === 'file' ? 'data' : 'metadata', volume: of.volume, path: trusted, object: { inode, linkCount: entry.linkCount }, atMs: of.atMs })
   const done = trusted === undefined ? await sendAnew(of, first, inode, entry, signal) : await renew(of, trusted, inode, entry, signal)
-  if (!done) {
+  if (done === 'other') {
     of.again.push(...entries)
     return
   }
   of.looked.path(first)
-  for (const path of names) {
+  // of what cannot be read the replica may have nothing to link to
+  for (const path of done === 'unreadable' ? [] : names) {
     if (keyOf(path) === keyOf(first)) continue
     of.looked.whole(path)
     await of.sender.operation({ kind: 'link', path, existing: first }, signal)
@@ -88,22 +89,26 @@ async function settle(of: VolumeReplication, inode: bigint, { names, entry, late
   of.seen.add(inode)
 }
 
+/** `other`: the name is another object's now, or nobody's; `unreadable`: the replica has nothing of it, which is a finding. */
+type Settled = 'done' | 'other' | 'unreadable'
+
 /** Makes the object that the replica has equal: it may have changed through a name that was not one object with this one there. */
-async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
-  if (entry.type === 'file') return updateFile(of, path, inode, undefined, signal)
+async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<Settled> {
+  if (entry.type === 'file') return await updateFile(of, path, inode, undefined, signal) ? 'done' : 'other'
   const metadata = await of.tree.readMetadata(path, signal)
-  if (!await stillNames(of, path, inode, signal)) return false
+  if (!await stillNames(of, path, inode, signal)) return 'other'
   await of.sender.add(metadata, signal)
-  return true
+  return 'done'
 }
 
 /** Sends the object whole under this name. */
-async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<boolean> {
+async function sendAnew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<Settled> {
   touchParent(of, path)
   of.looked.whole(path)
   of.looked.anew(inode)
   await of.sender.operation({ kind: 'remove', path }, signal)
-  if (entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES) await sendWholeFile(of, path, signal)
-  else await sendPaths(of, [path], signal)
-  return stillNames(of, path, inode, signal)
+  const isLarge = entry.type === 'file' && entry.sizeBytes > SMALL_FILE_BYTES
+  const sent = isLarge ? await sendWholeFile(of, path, signal) : await sendPaths(of, [path], signal)
+  if (!await stillNames(of, path, inode, signal)) return 'other'
+  return sent ? 'done' : 'unreadable'
 }

@@ -4,7 +4,7 @@ import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { OrphanWalk } from '../tree/orphan-walk.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
-import type { DataRange, SeenMetadata, SettledFile, SourceFile, SourceTree } from '../tree/source-tree.ts'
+import type { SeenMetadata, SourceFile, SourceTree } from '../tree/source-tree.ts'
 import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { LinkGroups } from './link-groups.ts'
@@ -119,17 +119,6 @@ export async function* metadataInParts(tree: SourceTree, paths: readonly RelPath
     yield part
     at += part.length
   }
-}
-
-/** As openToRead, of several, each cleaned in its ranges. */
-export async function openSettled(of: VolumeReplication, files: readonly { path: RelPath, ranges: readonly DataRange[] }[], signal: AbortSignal): Promise<(SettledFile | undefined)[]> {
-  const opened = await of.tree.openSettled(files, signal)
-  return opened.map((one, at) => {
-    if (!isAppError(one)) return one
-    const { path } = files[at] ?? {}
-    if (path !== undefined && one.code !== 'SOURCE_MISSING') of.findings.push(unreadable(path, one.message))
-    return undefined
-  })
 }
 
 /** Opens a file; dispose to close (a frozen tree puts the closing off). Undefined for one that is gone, or cannot be opened, which is a finding. */
