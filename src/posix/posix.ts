@@ -47,6 +47,13 @@ export async function call<T>(work: Promise<T>, attempted: () => string, codeFor
 
 export const unreadable = (errno: string): ErrorCode => (GONE.has(errno) ? 'SOURCE_MISSING' : 'SOURCE_UNREADABLE')
 
+const LACK: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+
+/** Whether it failed for want of descriptors or memory, which says nothing about what was asked for. */
+export function isLack(error: AppError): boolean {
+  return LACK.has(errnoOf(error.cause))
+}
+
 /** The code for an errno that writing to the replica gave. */
 export function replicaCode(errno: string): 'REPLICA_FULL' | 'REPLICA_READ_ONLY' | 'REPLICA_WRITE' {
   if (FULL.has(errno)) return 'REPLICA_FULL'

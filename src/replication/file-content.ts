@@ -10,7 +10,7 @@ import { metadataToEnd } from '../tree/metadata-to-end.ts'
 import type { DataRange, SourceFile } from '../tree/source-tree.ts'
 import { decodeOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import { askedAtOnce, sortOut } from './content-plan.ts'
-import { forEachAtOnce, lookAtAll, metadataOfAll, openToRead, unreadable, type VolumeReplication } from './volume-replication.ts'
+import { forEachAtOnce, lookAtAll, metadataOfAll, openToRead, orUnreadable, unlessError, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** the unit in which page caches and databases write, and the hash of it 16 bytes */
 const BLOCK_BYTES = 4096
@@ -51,7 +51,7 @@ async function endOf(of: VolumeReplication, path: RelPath, before: OperationBatc
 async function endsOf(of: VolumeReplication, files: readonly { path: RelPath, inode: bigint, file: SourceFile, before: OperationBatch | undefined }[], signal: AbortSignal): Promise<(OperationBatch | undefined)[]> {
   const seen = of.besideMirror ? [] : await metadataOfAll(of.tree, files.map(({ path }) => path), signal)
   return await forEachAtOnce([...files.entries()], async ([at, { path, inode, file, before }]) => {
-    const one = seen[at]
+    const one = unlessError(seen[at])
     return one?.inode === inode && one.batch !== undefined ? one.batch : await endOf(of, path, before, file, signal)
   })
 }
@@ -103,8 +103,10 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
   const named = asked.map((one, at) => {
     const settled = opened[at]
     const seen = before?.[at]
+    if (isAppError(found[at])) return found[at]
     if (found[at]?.inode !== one.inode) return undefined
     if (isAppError(settled, 'SOURCE_UNREADABLE')) return settled
+    if (isAppError(seen)) return seen
     if (settled === undefined || isAppError(settled) || (before !== undefined && (seen?.inode !== one.inode || seen.batch === undefined))) return undefined
     return { ...one, ...settled, before: seen?.batch }
   })
@@ -214,14 +216,4 @@ async function readPieces(of: VolumeReplication, pieces: readonly Piece[], signa
   }
   const read = await Promise.all(pieces.map(async piece => await orUnreadable(of, piece.path, async () => await piece.file.readWrites([piece], signal))))
   return read.filter(batch => batch !== undefined)
-}
-
-async function orUnreadable<T>(of: VolumeReplication, path: RelPath, read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read()
-  } catch (error) {
-    if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
-    of.findings.push(unreadable(path, error.message))
-    return undefined
-  }
 }

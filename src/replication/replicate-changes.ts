@@ -6,6 +6,7 @@
 import type { Change, Move, ObjectIdentity } from '../capture/change-source.ts'
 import { joinRanges, type ChangedRange } from '../capture/changed-range.ts'
 import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
+import { isAppError, type AppError } from '../errors/app-error.ts'
 import type { SeenMetadata } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationBatch } from '../wire/operation-codec.ts'
@@ -14,7 +15,7 @@ import type { Placed } from './moving.ts'
 import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
 import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
 import { leadsThereToo, settleLinks } from './settle-links.ts'
-import { lookAtAll, metadataInParts, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, metadataInParts, touchParent, unlessError, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
 type EntryChange = Extract<PathChange, { kind: 'entry' }>
@@ -66,7 +67,7 @@ export async function replicateChanges(of: VolumeReplication, changes: readonly 
 /** Of the moves those whose object has another name now: what nobody claims goes with the limbo, and where deleted things stay only a rename takes a name away. */
 async function thoseThatCome(of: VolumeReplication, moves: readonly Move[], entries: readonly EntryChange[], signal: AbortSignal): Promise<Move[]> {
   if (moves.length === 0) return []
-  const found = await lookAtAll(of.tree, entries.map(({ path }) => path), signal)
+  const found = (await lookAtAll(of.tree, entries.map(({ path }) => path), signal)).map(unlessError)
   const inodes = new Set(found.map(entry => entry?.inode))
   return moves.filter(({ inode, from }) => inodes.has(inode) && !found.some((entry, at) => entry?.inode === inode && entries[at]?.path.equals(from) === true))
 }
@@ -117,7 +118,10 @@ function directoryKey(path: RelPath): string {
 /** Sends changed data; answers what must wait, and adds to `metadata` what turned out to have no data. */
 async function sendData(of: VolumeReplication, changes: readonly DataChange[], metadata: NamedObject[], signal: AbortSignal): Promise<DataChange[]> {
   const entries = await lookAtAll(of.tree, changes.map(({ path }) => path), signal)
-  const looked = changes.map((change, i) => ({ change, entry: entries[i] }))
+  const looked = changes.flatMap((change, i) => {
+    const entry = readableAt(of, change.path, entries[i])
+    return entry === UNREADABLE ? [] : [{ change, entry }]
+  })
   const small: RelPath[] = []
   const inPlace: InPlace[] = []
   const joined = rangesByInode(looked)
@@ -205,6 +209,15 @@ function isTheObject<Found extends { inode: bigint }>(of: VolumeReplication, { o
   return false
 }
 
+/** What was found; what cannot be looked at is told, and is nothing to look for: another look would see no more. */
+function readableAt<Found>(of: VolumeReplication, path: RelPath, found: Found | AppError | undefined): Found | typeof UNREADABLE | undefined {
+  if (!isAppError(found)) return found
+  of.findings.push(unreadable(path, found.message))
+  return UNREADABLE
+}
+
+const UNREADABLE = 'unreadable'
+
 function lookForObject(of: VolumeReplication, inode: bigint): void {
   of.again.push({ kind: 'object', volume: of.volume, inode, atMs: of.atMs })
 }
@@ -219,10 +232,11 @@ async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[]
   }
 }
 
-function metadataOf(of: VolumeReplication, named: NamedObject, seen: SeenMetadata | undefined): OperationBatch | undefined {
+function metadataOf(of: VolumeReplication, named: NamedObject, found: SeenMetadata | AppError | undefined): OperationBatch | undefined {
   const { path } = named
   of.looked.path(path)
-  if (!isTheObject(of, named, seen)) return undefined
+  const seen = readableAt(of, path, found)
+  if (seen === UNREADABLE || !isTheObject(of, named, seen)) return undefined
   if (of.besideMirror && !seen.isDirectory) {
     // with the new times a mirror that goes on after an interruption would take it for equal, though its data may have changed just now
     of.again.push({ kind: 'metadata', volume: of.volume, path, ...named.object === undefined ? {} : { object: named.object }, atMs: of.atMs })

@@ -3,13 +3,17 @@
  * by comparing the names and attributes of the whole volume with the replica's, which finds what was removed.
  */
 import type { Change, ChangedObject, ChangeSource } from '../capture/change-source.ts'
+import type { Finding } from '../domain/finding.ts'
 import { childPath, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { VolumeRules } from '../tree/volume-rules.ts'
 import { asListingPage, listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import { LinkedNames } from './linked-names.ts'
+import { listUnlessBroken } from './volume-replication.ts'
 
+/** of an entry that the source could not look at */
+const UNKNOWN_INODE = 0n
 /** Entries looked at, and changes found, that are handed over at once: a chunk is looked at between two cycles. */
 const CHUNK = 2000
 const MAX_FOUND = 500
@@ -33,6 +37,7 @@ export interface Compared {
   atMs: number
   /** what changed before is known to be on the replica (ns) */
   sinceNs: bigint
+  found: (findings: readonly Finding[]) => void
 }
 
 /**
@@ -48,7 +53,8 @@ function mayHaveMoved(entry: ListingEntry, sinceNs: bigint): boolean {
 /**
  * Walks the volume and the replica together. A name that only one of them has, that stands for another type, or that shares its object with
  * other names than on the source is a changed entry; a record that differs is changed data or metadata. What is equal gives nothing. A
- * chunk may be empty: something was looked at.
+ * chunk may be empty: something was looked at. Of a directory that cannot be listed to its end the replica keeps what it has: nobody knows
+ * what of it was removed.
  */
 export async function* differences(of: Compared, signal: AbortSignal): AsyncGenerator<readonly Change[], void, void> {
   const { volume, atMs } = of
@@ -59,12 +65,22 @@ export async function* differences(of: Compared, signal: AbortSignal): AsyncGene
   for (let next = directories.pop(); next !== undefined; next = directories.pop()) {
     const { directory, moved } = next
     const replica = await namesOnReplica(of, directory, signal)
-    for await (const page of of.tree.list(directory, signal)) {
+    const broken = (finding: Finding): void => {
+      of.found([finding])
+      replica.clear()
+    }
+    for await (const page of listUnlessBroken(of.tree, directory, broken, signal)) {
       for (const entry of listingEntries(page)) {
         const path = childPath(directory, entry.name)
         // the mirror's finding
         if (path === undefined) continue
         looked++
+        if (entry.inode === UNKNOWN_INODE) {
+          // looking at its name tells why, or what it is by then
+          replica.delete(entry.name.toString('latin1'))
+          found.push({ kind: 'entry', volume, path, atMs })
+          continue
+        }
         const theirs = replica.get(entry.name.toString('latin1'))
         replica.delete(entry.name.toString('latin1'))
         const kind = difference(path, entry, theirs, linked, moved)

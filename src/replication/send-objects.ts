@@ -1,10 +1,11 @@
 /** Whole objects as they are now: those that are named, and everything below a directory that is new to the replica. */
+import type { Finding } from '../domain/finding.ts'
 import { childPath, type RelPath } from '../domain/rel-path.ts'
-import { AppError } from '../errors/app-error.ts'
-import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
+import { listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { sendWholeFile } from './file-content.ts'
 import { inTheWay } from '../tree/in-the-way.ts'
-import { lookAtAll, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { listUnlessBroken, lookAtAll, orUnreadable, touchParent, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 /** Files up to this size travel whole with their metadata in one operation: cheaper than to ask what the replica has. */
 export const SMALL_FILE_BYTES = 256 * 1024
@@ -14,12 +15,13 @@ const VANISHED = 'FILE_VANISHED'
 
 /**
  * Gives the replica what these paths name now, whatever it had there before: another object may stand behind the name. None lies below
- * another. What the replica has elsewhere is moved. Objects with several names wait for the settling of links.
+ * another. What the replica has elsewhere is moved. Objects with several names wait for the settling of links. What cannot be looked at is
+ * told, and what the replica has there stays.
  */
-export async function replaceNames(of: VolumeReplication, paths: readonly RelPath[], signal: AbortSignal): Promise<void> {
+export async function replaceNames(of: VolumeReplication, named: readonly RelPath[], signal: AbortSignal): Promise<void> {
   const plain: RelPath[] = []
   const directories: RelPath[] = []
-  const looked = await lookAtAll(of.tree, paths, signal)
+  const { paths, looked } = await lookable(of, named, signal)
   // what the replica has goes first: else a `file` operation would go into the object that is there, and into its other names
   const staying = await of.removal.names(paths, async () => { await of.sender.applied(signal) }, signal)
   for (const [at, path] of paths.entries()) {
@@ -51,6 +53,24 @@ export async function replaceNames(of: VolumeReplication, paths: readonly RelPat
  */
 async function makeRoom(of: VolumeReplication, path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
   if (of.keepsDeleted && entry.type !== 'directory') await of.sender.operation({ kind: 'remove', path }, signal)
+}
+
+/** Those of the paths that can be looked at, and what is there. */
+async function lookable(of: VolumeReplication, named: readonly RelPath[], signal: AbortSignal): Promise<{ paths: RelPath[], looked: (ListingEntry | undefined)[] }> {
+  const found = await lookAtAll(of.tree, named, signal)
+  const paths: RelPath[] = []
+  const looked: (ListingEntry | undefined)[] = []
+  for (const [at, path] of named.entries()) {
+    const entry = found[at]
+    if (isAppError(entry)) {
+      of.findings.push(unreadable(path, entry.message))
+      of.unknown.push(path)
+      continue
+    }
+    paths.push(path)
+    looked.push(entry)
+  }
+  return { paths, looked }
 }
 
 /** Notes what is known of an object that is about to be sent; false when it waits for the settling of links, or for the end of a mirror. */
@@ -85,26 +105,32 @@ export async function sendPaths(of: VolumeReplication, paths: readonly RelPath[]
   return sent
 }
 
-/** Sends everything below a directory that the replica has empty, but for names that were deleted and stay; then its times. */
+/** Sends everything below a directory that the replica has empty, but for names that were deleted and stay, as far as it can be listed; then its times. */
 async function sendBelow(of: VolumeReplication, directory: RelPath, signal: AbortSignal): Promise<void> {
   const directories: RelPath[] = []
-  for await (const page of of.tree.list(directory, signal)) {
-    const paths: RelPath[] = []
-    for (const entry of listingEntries(page)) {
-      const path = childPath(directory, entry.name)
-      // the mirror's finding
-      if (path === undefined) continue
-      await makeRoom(of, path, entry, signal)
-      if (await of.moving.place(path, entry, signal)) {
-        of.coverage.set(path, 'moved')
-        continue
-      }
-      if (!take(of, path, entry)) continue
-      paths.push(path)
-      if (entry.type === 'directory') directories.push(path)
-    }
-    await sendPaths(of, paths, signal)
-  }
+  const broken = (finding: Finding): void => { of.findings.push(finding) }
+  for await (const page of listUnlessBroken(of.tree, directory, broken, signal)) directories.push(...await sendPage(of, directory, page, signal))
   for (const path of directories) await sendBelow(of, path, signal)
-  await of.sender.add(await of.tree.readMetadata(directory, signal), signal)
+  await of.sender.add(await orUnreadable(of, directory, async () => of.tree.readMetadata(directory, signal)), signal)
+}
+
+/** Sends what a page lists; answers the directories in it, which the replica has empty. */
+async function sendPage(of: VolumeReplication, directory: RelPath, page: ListingPage, signal: AbortSignal): Promise<RelPath[]> {
+  const directories: RelPath[] = []
+  const paths: RelPath[] = []
+  for (const entry of listingEntries(page)) {
+    const path = childPath(directory, entry.name)
+    // the mirror's finding
+    if (path === undefined) continue
+    await makeRoom(of, path, entry, signal)
+    if (await of.moving.place(path, entry, signal)) {
+      of.coverage.set(path, 'moved')
+      continue
+    }
+    if (!take(of, path, entry)) continue
+    paths.push(path)
+    if (entry.type === 'directory') directories.push(path)
+  }
+  await sendPaths(of, paths, signal)
+  return directories
 }

@@ -5,7 +5,7 @@ import type { ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile, updateFile } from './file-content.ts'
 import { isBelowOneOf, keyOf } from './path-key.ts'
 import { SMALL_FILE_BYTES, sendPaths } from './send-objects.ts'
-import { lookAtAll, stillNames, touchParent, type VolumeReplication } from './volume-replication.ts'
+import { lookAtAll, orUnreadable, stillNames, touchParent, unlessError, type VolumeReplication } from './volume-replication.ts'
 
 interface Group { names: RelPath[], entry: ListingEntry | undefined }
 
@@ -13,7 +13,7 @@ interface Group { names: RelPath[], entry: ListingEntry | undefined }
 async function verified(of: VolumeReplication, inode: bigint, signal: AbortSignal): Promise<Group> {
   const names = of.links.namesOf(inode)
   const looked = await lookAtAll(of.tree, names, signal)
-  const leading = names.map((path, i) => ({ path, entry: looked[i] })).filter(({ entry }) => entry?.inode === inode && entry.type !== 'directory')
+  const leading = names.map((path, i) => ({ path, entry: unlessError(looked[i]) })).filter(({ entry }) => entry?.inode === inode && entry.type !== 'directory')
   return { names: leading.map(({ path }) => path), entry: leading.at(-1)?.entry }
 }
 
@@ -95,7 +95,7 @@ type Settled = 'done' | 'other' | 'unreadable'
 /** Makes the object that the replica has equal: it may have changed through a name that was not one object with this one there. */
 async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<Settled> {
   if (entry.type === 'file') return await updateFile(of, path, inode, undefined, signal) ? 'done' : 'other'
-  const metadata = await of.tree.readMetadata(path, signal)
+  const metadata = await orUnreadable(of, path, async () => of.tree.readMetadata(path, signal))
   if (!await stillNames(of, path, inode, signal)) return 'other'
   await of.sender.add(metadata, signal)
   return 'done'

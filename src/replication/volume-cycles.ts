@@ -31,7 +31,6 @@ export interface VolumeCyclesOptions extends VolumeRescanOptions {
   sent: (changes: readonly Change[], begun: readonly Change[]) => void
   /** these are to be looked at again */
   putBack: (changes: readonly Change[]) => void
-  found: (findings: readonly Finding[]) => void
 }
 
 /** A big file is compared, and a volume walked for names, for at most this share of the time (one in so many). */
@@ -127,7 +126,7 @@ export class VolumeCycles {
     const of: VolumeReplication = {
       volume, tree, stream, changes: source, links: this.links, sender, touched, seen: new Set(),
       wanted: new Set(changes.flatMap(change => change.kind === 'object' ? [change.inode] : [])),
-      looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, again: [], begun: [],
+      looked: this.#looked, before: this.#before, moving: new Moving({ rules, sender, links: this.links }), coverage: new Coverage(), findings, unknown: [], again: [], begun: [],
       atMs: changes.reduce((oldest, { atMs }) => Math.min(oldest, atMs), clock.now()), frozen: options.frozen, keepsDeleted: keeps, mayWalk: options.thorough || clock.now() >= this.#walkAtMs, pace: this.#pace(options.thorough), besideMirror: this.#of.besideMirror,
       removal: new OrphanWalk({ volume, stream, rules, orphans: 'remove', send: async (operation, inner) => { await sender.deletion(operation, inner) } }),
     }
@@ -142,6 +141,7 @@ export class VolumeCycles {
     } finally {
       // also when it ends half way
       this.#of.found(findings)
+      for (const path of of.unknown) this.refuse(path)
       this.#of.putBack(of.again)
     }
     const { postponed, walked } = done

@@ -4,8 +4,9 @@ import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { OrphanWalk } from '../tree/orphan-walk.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
+import { isLack } from '../posix/posix.ts'
 import type { SeenMetadata, SourceFile, SourceTree } from '../tree/source-tree.ts'
-import { listingEntries, type ListingEntry } from '../wire/listing-codec.ts'
+import type { ListingEntry, ListingPage } from '../wire/listing-codec.ts'
 import type { OperationStream } from '../wire/operation-stream.ts'
 import type { LinkGroups } from './link-groups.ts'
 import type { Looked } from './looked.ts'
@@ -35,6 +36,8 @@ export interface VolumeReplication {
   /** of these, and of those with several names, whose content was sent in this cycle */
   readonly seen: Set<bigint>
   readonly findings: Finding[]
+  /** names that cannot be looked at: what the replica has there stays, and nobody knows what that is */
+  readonly unknown: RelPath[]
   /** what could not be done now and is to be looked at in the next cycle */
   readonly again: Change[]
   /** what is changed on the replica because of a change elsewhere: it is on the way with that, and comes again with it */
@@ -65,30 +68,28 @@ export function touchParent(of: VolumeReplication, path: RelPath): void {
   of.touched.add(keyOf(parentOf(path)))
 }
 
-/** What is at path now. */
-export async function lookAt(tree: SourceTree, path: RelPath, signal: AbortSignal): Promise<ListingEntry | undefined> {
-  const page = await tree.look(path, signal)
-  if (page === undefined) return undefined
-  for (const entry of listingEntries(page)) return entry
-  return undefined
-}
-
 /**
  * Whether path still names the object. What was read by path in between is the object's then; else another object's, which must not be
  * written over it: on the replica the object may have further names. (Should the name have come back meanwhile, its entry is marked.)
  */
 export async function stillNames(of: VolumeReplication, path: RelPath, inode: bigint, signal: AbortSignal): Promise<boolean> {
-  return (await lookAt(of.tree, path, signal))?.inode === inode
+  const [now] = await lookAtAll(of.tree, [path], signal)
+  return unlessError(now)?.inode === inode
 }
 
 /** Names that are looked at with one call. */
 const LOOKED_AT_ONCE = 1024
 
-/** What is at each of the paths now; records lack flags and extended attributes. */
-export async function lookAtAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
-  const found: (ListingEntry | undefined)[] = []
+/** What is at each of the paths now; records lack flags and extended attributes. An error where it cannot be looked at. */
+export async function lookAtAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | AppError | undefined)[]> {
+  const found: (ListingEntry | AppError | undefined)[] = []
   for (let at = 0; at < paths.length; at += LOOKED_AT_ONCE) for (const entry of await tree.lookAll(paths.slice(at, at + LOOKED_AT_ONCE), signal)) found.push(entry)
   return found
+}
+
+/** What was found, for whom what cannot be looked at is as nothing. */
+export function unlessError<Found>(found: Found | AppError | undefined): Found | undefined {
+  return isAppError(found) ? undefined : found
 }
 
 /** Calls under way at once: as many as libuv's pool takes, and as many waiting. */
@@ -101,9 +102,9 @@ export async function forEachAtOnce<Item, Answer>(items: readonly Item[], one: (
   return answers
 }
 
-/** The metadata of all the paths. */
-export async function metadataOfAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
-  const seen: (SeenMetadata | undefined)[] = []
+/** The metadata of all the paths; an error where it cannot be read. */
+export async function metadataOfAll(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | AppError | undefined)[]> {
+  const seen: (SeenMetadata | AppError | undefined)[] = []
   for await (const part of metadataInParts(tree, paths, signal)) seen.push(...part)
   return seen
 }
@@ -112,12 +113,27 @@ export async function metadataOfAll(tree: SourceTree, paths: readonly RelPath[],
 const METADATA_AT_ONCE = 1024
 
 /** The same in parts, in order, so that not all of it is held at once. */
-export async function* metadataInParts(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): AsyncGenerator<readonly (SeenMetadata | undefined)[], void, void> {
+export async function* metadataInParts(tree: SourceTree, paths: readonly RelPath[], signal: AbortSignal): AsyncGenerator<readonly (SeenMetadata | AppError | undefined)[], void, void> {
   for (let at = 0; at < paths.length;) {
     const part = await tree.readMetadataAll(paths.slice(at, at + METADATA_AT_ONCE), signal)
     if (part.length === 0) throw new AppError('INTERNAL', 'a source tree has read the metadata of none of the names that it was given')
     yield part
     at += part.length
+  }
+}
+
+/** Whether the error tells of what was read; one for want of descriptors or memory must not pass for that. */
+function isUnreadable(error: unknown): error is AppError {
+  return isAppError(error, 'SOURCE_UNREADABLE') && !isLack(error)
+}
+
+/** The pages of a directory of the source as far as it can be listed; `broken` is told when that is not to its end. */
+export async function* listUnlessBroken(tree: SourceTree, directory: RelPath, broken: (finding: Finding) => void, signal: AbortSignal): AsyncGenerator<ListingPage, void, void> {
+  try {
+    yield* tree.list(directory, signal)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    broken(unreadable(directory, error.message))
   }
 }
 
@@ -127,7 +143,18 @@ export async function openToRead(of: VolumeReplication, path: RelPath, signal: A
     return await of.tree.openFile(path, signal)
   } catch (error) {
     if (isAppError(error, 'SOURCE_MISSING')) return undefined
-    if (!isAppError(error, 'SOURCE_UNREADABLE')) throw error
+    if (!isUnreadable(error)) throw error
+    of.findings.push(unreadable(path, error.message))
+    return undefined
+  }
+}
+
+/** Runs what reads the source; undefined when that cannot be done, which is a finding about path. */
+export async function orUnreadable<T>(of: Pick<VolumeReplication, 'findings'>, path: RelPath, read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
     of.findings.push(unreadable(path, error.message))
     return undefined
   }

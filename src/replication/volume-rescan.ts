@@ -10,6 +10,7 @@ import { degradationsOf } from '../capture/change-set.ts'
 import type { Change, ChangeSource } from '../capture/change-source.ts'
 import type { Clock } from '../clock/clock.ts'
 import type { Degradation } from '../domain/degradation.ts'
+import type { Finding } from '../domain/finding.ts'
 import { parentOf } from '../domain/rel-path.ts'
 import type { SourceTree } from '../tree/source-tree.ts'
 import type { VolumeRules } from '../tree/volume-rules.ts'
@@ -26,6 +27,7 @@ export interface VolumeRescanOptions {
   changes: ChangeSource
   stream: OperationStream
   clock: Clock
+  found: (findings: readonly Finding[]) => void
 }
 
 /** Objects and names that are remembered as handed over; past it they are handed over twice. */
@@ -91,10 +93,10 @@ export class VolumeRescan {
   }
 
   async* #walk({ volume, sinceMs, atMs }: Rescan, frozen: boolean, signal: AbortSignal): AsyncGenerator<readonly Change[], void, void> {
-    const { tree, stream, rules, changes } = this.#of
+    const { tree, stream, rules, changes, found } = this.#of
     const sinceNs = BigInt(Math.floor(sinceMs)) * 1_000_000n - MARGIN_NS
     const handedOver = new HandedOver()
-    for await (const chunk of differences({ volume, tree, stream, rules, atMs, sinceNs }, signal)) {
+    for await (const chunk of differences({ volume, tree, stream, rules, atMs, sinceNs, found }, signal)) {
       for (const change of chunk) handedOver.add(change)
       yield chunk
     }

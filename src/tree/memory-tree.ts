@@ -75,8 +75,8 @@ export class MemoryTree implements SourceTree, TargetTree {
     return node === undefined ? undefined : encodeListing([listed(nameOf(path), node)])
   }
 
-  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> { return await lookEach(this, paths, signal) }
-  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> { return await readMetadataOfEach(this, paths, signal) }
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | AppError | undefined)[]> { return await lookEach(this, paths, signal) }
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | AppError | undefined)[]> { return await readMetadataOfEach(this, paths, signal) }
 
   async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
     signal.throwIfAborted()

@@ -1,13 +1,14 @@
 /** SourceTree of a directory of this machine, read through the addon. */
 import type { Finding } from '../domain/finding.ts'
 import { childPath, display, type RelPath } from '../domain/rel-path.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
 import { lookAll, readMetadataAll } from '../posix/looks.ts'
 import * as posix from '../posix/posix.ts'
 import { openSettled } from '../posix/settled.ts'
 import { outgoingBodies } from '../wire/body-pool.ts'
 import { asListingPage, ListingEntry, listingEntries, type ListingPage } from '../wire/listing-codec.ts'
 import { asOperationBatch, type OperationBatch } from '../wire/operation-codec.ts'
+import { lookEach, readMetadataOfEach } from './look-each.ts'
 import { unreadFinding } from './unread.ts'
 import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SettledFile, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
 
@@ -51,16 +52,18 @@ class PosixSourceTree implements SourceTree {
     return page === undefined ? undefined : asListingPage(page)
   }
 
-  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | AppError | undefined)[]> {
     signal.throwIfAborted()
-    const { page, present } = await lookAll(this.#tree, paths)
-    let next = 0
-    return paths.map((_, i) => {
-      if (present[i] !== 1) return undefined
-      const start = next + 4
-      next = start + page.readUInt32LE(next)
-      return new ListingEntry(page, start, next)
-    })
+    return await orEach(async () => {
+      const { page, present } = await lookAll(this.#tree, paths)
+      let next = 0
+      return paths.map((_, i) => {
+        if (present[i] !== 1) return undefined
+        const start = next + 4
+        next = start + page.readUInt32LE(next)
+        return new ListingEntry(page, start, next)
+      })
+    }, async () => lookEach(this, paths, signal))
   }
 
   async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
@@ -108,9 +111,12 @@ class PosixSourceTree implements SourceTree {
     return batch === undefined ? undefined : asOperationBatch(batch)
   }
 
-  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | AppError | undefined)[]> {
     signal.throwIfAborted()
-    return (await readMetadataAll(this.#tree, paths)).map(seen => seen === undefined ? undefined : { ...seen, batch: seen.batch === undefined ? undefined : asOperationBatch(seen.batch) })
+    return await orEach(async () => {
+      const all = await readMetadataAll(this.#tree, paths)
+      return all.map(seen => seen === undefined ? undefined : { ...seen, batch: seen.batch === undefined ? undefined : asOperationBatch(seen.batch) })
+    }, async () => readMetadataOfEach(this, paths, signal))
   }
 
   async keepOpen(keep: boolean): Promise<void> {
@@ -121,6 +127,16 @@ class PosixSourceTree implements SourceTree {
     posix.closeTree(this.#tree)
     return Promise.resolve()
   }
+}
+
+/** What one call for all gives; when one of the paths makes it fail, a call for each tells which. */
+async function orEach<Found>(all: () => Promise<Found[]>, each: () => Promise<(Found | AppError)[]>): Promise<(Found | AppError)[]> {
+  try {
+    return await all()
+  } catch (error) {
+    if (!isAppError(error, 'SOURCE_UNREADABLE') || posix.isLack(error)) throw error
+  }
+  return await each()
 }
 
 /** Undefined where it cannot be addressed: the caller tells of that. */

@@ -3,7 +3,7 @@
  * What a directory holds that no rule can touch is passed on as it is, so that rules cost nothing there.
  */
 import { display, parentOf, type RelPath } from '../domain/rel-path.ts'
-import { AppError } from '../errors/app-error.ts'
+import { AppError, isAppError } from '../errors/app-error.ts'
 import { encodeListing, keptEntries, listingEntries, type ListingEntry, type ListingPage } from '../wire/listing-codec.ts'
 import { encodeOperations, keptOperations, type OperationBatch } from '../wire/operation-codec.ts'
 import type { DataRange, DigestedDirectory, DirectoriesRead, DirectoryPage, ReadOptions, ReadResult, SeenMetadata, SettledFile, SourceFile, SourceTree, WholeDirectory } from './source-tree.ts'
@@ -56,9 +56,9 @@ class RuledSourceTree implements SourceTree {
     return page
   }
 
-  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | undefined)[]> {
+  async lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(ListingEntry | AppError | undefined)[]> {
     const found = await this.#tree.lookAll(paths, signal)
-    return found.map((entry, i) => this.#ifSeen(paths[i], entry, entry?.type === 'directory'))
+    return found.map((entry, i) => this.#ifSeen(paths[i], entry, found => found.type === 'directory'))
   }
 
   async read(paths: readonly RelPath[], options: ReadOptions, signal: AbortSignal): Promise<ReadResult> {
@@ -97,9 +97,9 @@ class RuledSourceTree implements SourceTree {
     return await this.#tree.readMetadata(path, signal)
   }
 
-  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | undefined)[]> {
+  async readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<(SeenMetadata | AppError | undefined)[]> {
     const found = await this.#tree.readMetadataAll(paths, signal)
-    return found.map((seen, i) => this.#ifSeen(paths[i], seen, seen?.isDirectory === true))
+    return found.map((seen, i) => this.#ifSeen(paths[i], seen, found => found.isDirectory))
   }
 
   async keepOpen(keep: boolean): Promise<void> {
@@ -110,8 +110,11 @@ class RuledSourceTree implements SourceTree {
     await this.#tree[Symbol.asyncDispose]()
   }
 
-  #ifSeen<Found>(path: RelPath | undefined, found: Found | undefined, isDirectory: boolean): Found | undefined {
-    return path === undefined || (path.length > 0 && !this.#isSeen(path, isDirectory)) ? undefined : found
+  #ifSeen<Found>(path: RelPath | undefined, found: Found | AppError | undefined, isDirectory: (found: Found) => boolean): Found | AppError | undefined {
+    if (path === undefined || found === undefined || path.length === 0) return found
+    // what cannot be looked at may be either
+    if (isAppError(found)) return this.#isSeen(path, false) || this.#isSeen(path, true) ? found : undefined
+    return this.#isSeen(path, isDirectory(found)) ? found : undefined
   }
 
   #isSeen(path: RelPath, isDirectory: boolean): boolean {

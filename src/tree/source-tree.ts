@@ -77,8 +77,11 @@ export interface SourceTree extends AsyncDisposable {
   digest(directories: readonly RelPath[], signal: AbortSignal): Promise<readonly DigestedDirectory[]>
   /** A page with the one entry at path, or undefined when there is nothing (any more). The root has the empty name. */
   look(path: RelPath, signal: AbortSignal): Promise<ListingPage | undefined>
-  /** As `look` of each of the paths, in one call; records lack flags and extended attributes. @throws {AppError} SOURCE_UNREADABLE */
-  lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (ListingEntry | undefined)[]>
+  /**
+   * As `look` of each of the paths, in one call; records lack flags and extended attributes. What cannot be looked at is its error
+   * SOURCE_UNREADABLE. @throws {AppError} SOURCE_UNREADABLE when descriptors or memory do not suffice
+   */
+  lookAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (ListingEntry | AppError | undefined)[]>
   /**
    * Operations that create what is at the paths as it is now: `directory`, `file` with its data when at most smallFileBytes, `symlink`,
    * `node`. Hard links are the caller's business. Cheapest when those of one directory stand together. Stops after about maxBatchBytes; call
@@ -101,10 +104,10 @@ export interface SourceTree extends AsyncDisposable {
   /** Operation `metadata` for path as it is now, or undefined when it is gone. @throws {AppError} SOURCE_UNREADABLE */
   readMetadata(path: RelPath, signal: AbortSignal): Promise<OperationBatch | undefined>
   /**
-   * What each of the paths leads to and its metadata, in one call, for the first of the paths, at least one; undefined where there is nothing.
-   * @throws {AppError} SOURCE_UNREADABLE
+   * What each of the paths leads to and its metadata, in one call, for the first of the paths, at least one; undefined where there is nothing,
+   * and its error SOURCE_UNREADABLE where that cannot be read. @throws {AppError} SOURCE_UNREADABLE when descriptors or memory do not suffice
    */
-  readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (SeenMetadata | undefined)[]>
+  readMetadataAll(paths: readonly RelPath[], signal: AbortSignal): Promise<readonly (SeenMetadata | AppError | undefined)[]>
   /**
    * With true, nothing that the tree has opened is closed from now on: on a frozen file system the last close of a file can block until
    * it is thawed (capture.md). With false, what was put off is closed. The caller sees to a limit of descriptors that suffices.
