@@ -29,8 +29,16 @@ export async function pairVolumes(sourceDirectory: string, volumes: readonly Ima
   })
 }
 
-/** @param changedOnPurpose absolute paths of the files that the cutover changed */
+let before: Promise<unknown> = Promise.resolve()
+
+/** One after the other: clones that were migrated at once have file systems with the same identifiers. @param changedOnPurpose absolute paths of the files that the cutover changed */
 export async function compareImages(run: RunDirectory, pairs: Awaited<ReturnType<typeof pairVolumes>>, changedOnPurpose: readonly string[]): Promise<Comparison> {
+  const mine = before.then(async () => await compareOne(run, pairs, changedOnPurpose))
+  before = mine.catch(() => undefined) // its own caller hears of a failure
+  return await mine
+}
+
+async function compareOne(run: RunDirectory, pairs: Awaited<ReturnType<typeof pairVolumes>>, changedOnPurpose: readonly string[]): Promise<Comparison> {
   const result = await emptyComparison()
   for (const { volume, source, replica } of pairs) {
     // the kernel takes two devices with one btrfs for the same: the source's copy gets another identifier
