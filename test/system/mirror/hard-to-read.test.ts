@@ -1,39 +1,19 @@
 /** A source of which not everything can be read or addressed: that is told, everything else is copied, and the replica loses nothing. */
-import { execFileSync } from 'node:child_process'
 import { closeSync, ftruncateSync, lstatSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { imageOf, run, spoil, spoilAttributes, unmounted } from '../../zoo/damaged-volume.ts'
 import { MOUNT_SKIP, mountLoop, type LoopFileSystem, type LoopType } from '../../zoo/loop-file-system.ts'
 import { inShort, mirrorBetween } from '../../zoo/mirror-between.ts'
 import { differences } from '../../zoo/zoo.ts'
 
-const run = (tool: string, ...args: string[]): string => execFileSync(tool, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 const dropCaches = (): void => { writeFileSync('/proc/sys/vm/drop_caches', '3') }
 
 function mounted(t: Test, type: LoopType, sizeMiB?: number, format?: readonly string[]): LoopFileSystem {
   const volume = mountLoop(type, sizeMiB, undefined, format)
   t.teardown(() => { volume[Symbol.dispose]() })
   return volume
-}
-
-const imageOf = (volume: LoopFileSystem): string => join(dirname(volume.path), 'image')
-
-/** Overwrites some bytes of an unmounted image. */
-function spoil(image: string, offset: number, bytes: number): void {
-  const fd = openSync(image, 'r+')
-  writeSync(fd, randomBytes(bytes), 0, bytes, offset)
-  closeSync(fd)
-}
-
-/** Does something to the image while it is not mounted. */
-function unmounted(volume: LoopFileSystem, work: (image: string) => void): void {
-  run('umount', volume.path)
-  try {
-    work(imageOf(volume))
-  } finally {
-    run('mount', '-o', 'loop', imageOf(volume), volume.path)
-  }
 }
 
 for (const [size, sizeBytes] of [['small', 65_536], ['large', 3 << 20]] as const) {
@@ -125,8 +105,7 @@ t.test('objects whose attributes cannot be read are told, and the mirror goes on
   t.same((await mirrorBetween(source.path, replica.path)).all, [])
   for (const path of ['directory/inside', 'directory/new', 'other', 'zzz']) writeFileSync(join(source.path, path), `${path} now`)
   unmounted(source, image => {
-    const blockBytes = Number(/Block size:\s+(\d+)/.exec(run('dumpe2fs', '-h', image))?.[1])
-    for (const path of ['file', 'directory']) spoil(image, Number(/File ACL: ([1-9]\d*)/.exec(run('debugfs', '-R', `stat /${path}`, image))?.[1]) * blockBytes, 32)
+    spoilAttributes(image, ['file', 'directory'])
   })
   const { all } = await mirrorBetween(source.path, replica.path)
   t.same([...new Set(inShort(all))], ['FILE_UNREADABLE directory', 'FILE_UNREADABLE file'])
