@@ -35,7 +35,7 @@ impl Ends {
     fn take(&mut self, message: [u8; MESSAGE_BYTES]) {
         let errno = i32::from_le_bytes([message[3], message[4], message[5], message[6]]);
         // given up, it may freeze yet
-        if matches!(message[0], b'T' | b'E' | b'L') || (message[0] == b'X' && errno != libc::ETIMEDOUT) {
+        if matches!(message[0], b'T' | b'E') || (message[0] == b'X' && errno != libc::ETIMEDOUT) {
             self.answers = false;
         }
         match self.waiting.pop_front() {
@@ -156,7 +156,7 @@ impl FreezeWatchdog {
         Ok(())
     }
 
-    /// Lets the watchdog go, which thaws unless it was told to leave. The end of its messages says when it is gone.
+    /// Lets the watchdog go, which thaws. The end of its messages says when it is gone.
     #[napi]
     pub fn end(&self) {
         lock(&self.ends).input = None;

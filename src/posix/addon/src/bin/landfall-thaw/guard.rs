@@ -8,8 +8,8 @@ const FITHAW: libc::c_ulong = 0xC004_5878;
 const MESSAGE_BYTES: usize = 7;
 
 /// What goes between the processes and to the agent: 7 bytes.
-/// To the guard: F freeze all, H check that all are frozen yet, T thaw all (but the first `index`, when that comes into a freezing), L end and
-/// leave all frozen. From it: s all is written back and the freezing begins, f the file system `index` is frozen, and at the end of a freezing F all are (`errno` milliseconds after the
+/// To the guard: F freeze all, H check that all are frozen yet, T thaw all (but the first `index`, when that comes into a freezing).
+/// From it: s all is written back and the freezing begins, f the file system `index` is frozen, and at the end of a freezing F all are (`errno` milliseconds after the
 /// first), x `index` cannot be, t all are thawed because the watch said so. t also answers T. In a check: c `index` is looked at, and at its
 /// end h all are frozen, g `index` had been thawed by another program, and now all are.
 pub struct Message {
@@ -99,7 +99,6 @@ fn run(watch: i32, opened: &[i32]) {
         match Message::receive(watch).map(|message| message.kind) {
             Some(b'F') => frozen = freeze(watch, opened),
             Some(b'H') => frozen = check(watch, &opened[..frozen]),
-            Some(b'L') => return,
             Some(_) => {
                 thaw(&opened[..frozen]);
                 frozen = 0;

@@ -7,10 +7,10 @@
 //! late. The watch (this file) hears the agent and keeps the times. Each thaws everything when the other is gone; both hold the agent's end of
 //! the answers open, so its end means that neither is left and the agent must thaw.
 //!
-//! The agent's orders are one byte: F freeze all, H hold (the time starts again), T thaw all, L leave all as it is and end; the end of standard
+//! The agent's orders are one byte: F freeze all, H hold (the time starts again), T thaw all; the end of standard
 //! input means that the agent is gone: thaw and end. Answers are 7 bytes: a letter, an index (u16) and an errno (i32), little-endian.
 //! R ready, N not ready; F frozen (errno: for how many milliseconds the first has been), X not frozen (errno ETIMEDOUT: not within FREEZE_MS),
-//! H held: all are frozen yet, which the kernel was asked; T thawed, L left, and, unasked, E, and all is thawed: the time was over (errno
+//! H held: all are frozen yet, which the kernel was asked; T thawed, and, unasked, E, and all is thawed: the time was over (errno
 //! ETIMEDOUT), the guard was gone (EPIPE), or another program had thawed one (EINVAL); what was asked meanwhile is answered with X.
 mod guard;
 mod watch;

@@ -1,7 +1,6 @@
 //! The watch: hears the agent and the guard, and keeps the times.
 use crate::guard::{Message, thaw};
 use crate::{Event, INPUT, answer, next_event};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How many times as long as for the freezing the guard gets for the writing back before it, in which nothing is frozen: a source may have
@@ -31,8 +30,8 @@ pub struct Watch {
     late: usize,
     /// how many were thawed here when the guard was given up
     thawed: usize,
-    /// orders (H, L) that are answered when the guard has checked: each by a check that began after it
-    asked: VecDeque<u8>,
+    /// holds that are answered when the guard has checked: each by a check that began after it
+    asked: usize,
     until: Option<Instant>,
     hold: Duration,
     freeze: Duration,
@@ -40,7 +39,7 @@ pub struct Watch {
 
 impl Watch {
     pub fn new(opened: Vec<i32>, guard: (i32, i32), hold: Duration, freeze: Duration) -> Self {
-        Watch { opened, guard: Some(guard), state: State::Idle, frozen: 0, busy: false, late: 0, thawed: 0, asked: VecDeque::new(), until: None, hold, freeze }
+        Watch { opened, guard: Some(guard), state: State::Idle, frozen: 0, busy: false, late: 0, thawed: 0, asked: 0, until: None, hold, freeze }
     }
 
     fn tell_guard(&self, kind: u8, index: usize) -> bool {
@@ -78,7 +77,7 @@ impl Watch {
 
     /// What was asked and not answered yet: it is not frozen.
     fn refuse(&mut self) {
-        for _ in self.asked.drain(..) {
+        for _ in 0..std::mem::take(&mut self.asked) {
             answer(b'X', 0, 0);
         }
     }
@@ -105,8 +104,8 @@ impl Watch {
                 self.until = Some(Instant::now() + self.freeze * WRITE_BACK_TIMES);
             }
             b'F' => answer(b'X', 0, libc::EPIPE),
-            b'H' | b'L' if self.state == State::Frozen => {
-                self.asked.push_back(order);
+            b'H' if self.state == State::Frozen => {
+                self.asked += 1;
                 self.check();
             }
             b'H' => answer(b'X', 0, 0),
@@ -114,17 +113,13 @@ impl Watch {
                 self.thaw();
                 answer(b'T', 0, 0);
             }
-            b'L' => {
-                self.thaw();
-                answer(b'X', 0, 0);
-            }
             _ => {}
         }
     }
 
     /// Lets the guard check, for the first that was asked. A guard that is gone is another event's.
     fn check(&mut self) {
-        if !self.busy && !self.asked.is_empty() && self.tell_guard(b'H', 0) {
+        if !self.busy && self.asked > 0 && self.tell_guard(b'H', 0) {
             (self.busy, self.late) = (true, 0);
         }
     }
@@ -135,8 +130,7 @@ impl Watch {
         self.late = usize::from(message.index) + usize::from(message.kind == b'f');
     }
 
-    /// False when everything is left frozen.
-    fn guard_says(&mut self, message: &Message) -> bool {
+    fn guard_says(&mut self, message: &Message) {
         self.note(message);
         match (self.state, message.kind) {
             (State::Freezing, b's') => self.until = Some(Instant::now() + self.freeze),
@@ -151,7 +145,7 @@ impl Watch {
                 (self.state, self.frozen, self.until) = (State::Idle, 0, None);
                 answer(b'X', usize::from(message.index), message.errno);
             }
-            (State::Frozen, b'h') => return self.checked(),
+            (State::Frozen, b'h') => self.checked(),
             (State::Frozen, b'g') => {
                 // the guard has thawed all
                 (self.state, self.frozen, self.until) = (State::Idle, 0, None);
@@ -160,28 +154,16 @@ impl Watch {
             }
             _ => {}
         }
-        true
     }
 
-    /// All are frozen yet. False when they are left so.
-    fn checked(&mut self) -> bool {
-        match self.asked.pop_front() {
-            Some(b'L') if self.tell_guard(b'L', 0) => {
-                answer(b'L', 0, 0);
-                return false;
-            }
-            Some(b'L') => {
-                self.thaw();
-                answer(b'X', 0, 0);
-            }
-            Some(_) => {
-                self.until = Some(Instant::now() + self.hold);
-                answer(b'H', 0, 0);
-            }
-            None => {}
+    /// All are frozen yet.
+    fn checked(&mut self) {
+        if self.asked > 0 {
+            self.asked -= 1;
+            self.until = Some(Instant::now() + self.hold);
+            answer(b'H', 0, 0);
         }
         self.check();
-        true
     }
 
     fn over(&mut self, errno: i32) {
@@ -204,18 +186,14 @@ impl Watch {
         self.over(libc::EPIPE);
     }
 
-    /// Until the agent is gone and nothing is frozen, or it is told to leave.
+    /// Until the agent is gone and nothing is frozen.
     pub fn run(&mut self) {
         let mut input = Some(INPUT);
         // a guard that hangs in a freezing may be killed: this process stays to thaw what it leaves behind
         while input.is_some() || self.busy {
             match next_event(input, self.guard.map(|(guard, _)| guard), self.until) {
                 Event::Order(order) => self.order(order),
-                Event::Guard(message) => {
-                    if !self.guard_says(&message) {
-                        return;
-                    }
-                }
+                Event::Guard(message) => self.guard_says(&message),
                 Event::TimeOver => self.over(libc::ETIMEDOUT),
                 Event::GuardGone => self.guard_gone(),
                 Event::AgentGone => {
