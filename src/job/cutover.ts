@@ -40,8 +40,9 @@ export async function cutover(seams: CutoverSeams, job: JobHandle, signal: Abort
   try {
     hold = await switchOver(seams, job, signal)
   } catch (error) {
-    if (job.record.cutoverSteps.includes('powering-on')) throw await giveUpReplica(seams, job, error)
-    return await undo(seams, job, error, signal)
+    if (!job.record.cutoverSteps.includes('powering-on')) return await undo(seams, job, error, signal)
+    signal.throwIfAborted() // an appliance that is shut down goes on when it is started again
+    throw await giveUpReplica(seams, job, error)
   }
   await proveBoot(seams, job, hold, signal)
   return await finishSource(seams, job, signal)
@@ -166,6 +167,7 @@ async function goOnBehindPowerOn(seams: CutoverSeams, job: JobHandle, signal: Ab
       await powerOn(job, hypervisor, job.record.built?.vmId ?? '', { hold, bootMs: seams.times.bootMs }, signal)
     }
   } catch (error) {
+    signal.throwIfAborted()
     if (job.record.cutoverSteps.includes('powering-on') && (begun || await mayRun(seams, job, signal))) throw await giveUpReplica(seams, job, error)
     return await undo(seams, job, error, signal)
   }
