@@ -24,8 +24,10 @@ for i in range(count): os.mknod(('%06d' % i).ljust(255, 'n'), 0o100640)
 `, source.path, String(CROWD))
   const first = await mirrorBetween(source.path, replica.path)
   t.same(first.all, [])
-  // with their directory; lost+found is left alone
-  t.match(first, { filesFound: CROWD + 2, filesDone: CROWD + 1, filesSkipped: 1 })
+  // with their directory and lost+found, which is equal where both file systems were made in the same second
+  t.match(first, { filesFound: CROWD + 2 })
+  t.equal(first.filesDone + first.filesSkipped, CROWD + 2)
+  t.ok(first.filesDone > CROWD)
   // at both ends of the order, and where the second window begins
   for (const i of [1, CROWD >> 1, CROWD - 1]) {
     writeFileSync(at(i), 'changed')
