@@ -1,4 +1,5 @@
 /** One connection per VMware server for all jobs, so that their changes of the appliance's VM wait for each other. */
+import { unlessAborted } from '../clock/unless-aborted.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 
 export class SharedHypervisors implements AsyncDisposable {
@@ -15,7 +16,7 @@ export class SharedHypervisors implements AsyncDisposable {
   async open(vmwareId: string, signal: AbortSignal): Promise<Hypervisor> {
     signal.throwIfAborted()
     const opening = this.#open.get(vmwareId) ?? this.#begin(vmwareId)
-    const hypervisor = await raced(opening, signal)
+    const hypervisor = await unlessAborted(opening, signal)
     return new Proxy(hypervisor, {
       get: (target, key) => {
         if (key === Symbol.asyncDispose) return async () => { await Promise.resolve() }
@@ -47,17 +48,5 @@ export class SharedHypervisors implements AsyncDisposable {
       if (this.#open.get(vmwareId) === opening) this.#open.delete(vmwareId)
       throw error
     }
-  }
-}
-
-/** What `work` answers, unless the signal is aborted before. */
-async function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const done = new AbortController()
-  try {
-    return await Promise.race([work, new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => { reject(signal.reason as Error) }, { once: true, signal: done.signal })
-    })])
-  } finally {
-    done.abort()
   }
 }

@@ -9,6 +9,7 @@
  *   await frozen.thaw()
  */
 import { realpath } from 'node:fs/promises'
+import { unlessAborted } from '../clock/unless-aborted.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { captureLog, holdLogs } from '../logging/logger.ts'
 import { mountAt, type MountEntry } from '../posix/mount-table.ts'
@@ -74,18 +75,6 @@ export async function freeze(mountPoints: readonly string[], options: FreezeOpti
     speak()
     if (!isAppError(error, 'FREEZE_TIMEOUT')) await endsWithin(watchdog.gone, ENDING_MS)
     throw error
-  }
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = (): void => { reject(signal.reason as Error) }
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }
 
