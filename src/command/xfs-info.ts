@@ -20,6 +20,9 @@ const FEATURES = [
   ['ascii-ci', 'naming'], ['lazy-count', 'log'],
 ] as const
 
+/** Those that mkfs.xfs of the appliance can switch on or off, or that it always has. */
+export const XFS_FEATURES: ReadonlySet<string> = new Set(FEATURES.map(([key]) => key))
+
 /** key of the record, section, key of the tool */
 const PROPERTIES = [
   ['agcount', 'meta-data', 'agcount'], ['agsize', 'meta-data', 'agsize'], ['sectsz', 'meta-data', 'sectsz'], ['blocks', 'data', 'blocks'],
@@ -30,7 +33,7 @@ const PROPERTIES = [
 
 /** Where features are printed: an unknown key that is 1 there is one that came after this list. Those of the realtime section need such a section. */
 const FEATURE_SECTIONS = ['meta-data', 'data', 'naming', 'log'] as const
-const NO_FEATURES: ReadonlySet<string> = new Set([...FEATURES.map(([key]) => key), ...PROPERTIES.map(([, , name]) => name), 'isize', 'bsize'])
+const NO_FEATURES: ReadonlySet<string> = new Set([...XFS_FEATURES, ...PROPERTIES.map(([, , name]) => name), 'isize', 'bsize'])
 
 /**
  * Reads the geometry of the XFS mounted at `mountPoint`.

@@ -9,6 +9,7 @@ import { makeExt, makeSwap, makeXfs, type ExtOptions, type SwapOptions, type Xfs
 import type { Runner } from '../command/runner.ts'
 import { tuneExt, type ExtTuning } from '../command/tune2fs.ts'
 import { listSignatures } from '../command/wipefs.ts'
+import { XFS_FEATURES } from '../command/xfs-info.ts'
 import type { FileSystem, Volume } from '../domain/volume.ts'
 import { AppError } from '../errors/app-error.ts'
 import { deviceSizeBytes } from './block-devices.ts'
@@ -37,11 +38,6 @@ export const EXT_FEATURES: ReadonlySet<string> = new Set([
   '64bit', 'casefold', 'dir_index', 'dir_nlink', 'ea_inode', 'ext_attr', 'extent', 'extents', 'extra_isize', 'fast_commit', 'filetype', 'flex_bg', 'has_journal',
   'huge_file', 'inline_data', 'large_dir', 'large_file', 'meta_bg', 'metadata_csum', 'metadata_csum_seed', 'mmp', 'orphan_file', 'project', 'quota',
   'resize_inode', 'sparse_super', 'sparse_super2', 'stable_inodes', 'uninit_bg', 'verity',
-])
-
-/** Features of XFS that mkfs.xfs of the appliance can switch on or off, or that it always has. */
-const XFS_FEATURES: ReadonlySet<string> = new Set([
-  'crc', 'finobt', 'sparse', 'rmapbt', 'reflink', 'bigtime', 'inobtcount', 'nrext64', 'attr', 'projid32bit', 'ftype', 'ascii-ci', 'lazy-count',
 ])
 
 /** Why the replica's appliance cannot make this file system, or undefined when it can. Pure; validation asks it before a job starts. */
