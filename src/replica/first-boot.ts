@@ -4,6 +4,7 @@ import { HOST_TELLER } from '../posix/host-teller.ts'
 import { firstBootInitScript, firstBootProgram, firstBootUnit } from './first-boot-script.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import type { ReplicaFiles } from './replica-files.ts'
+import { hasSystemd } from './service-places.ts'
 
 const DIRECTORY = '/var/lib/landfall-first-boot'
 const UNIT = 'landfall-first-boot.service'
@@ -17,7 +18,7 @@ const LINK = 'S99landfall-first-boot'
 export const INSTALL_FIRST_BOOT: FixUp = {
   id: 'C28', title: 'install what proves the first boot', required: true,
   fix: async ({ files, plan, options }: AssembledReplica) => {
-    const systemd = await files.kind('/lib/systemd/systemd') === 'file' || await files.kind('/usr/lib/systemd/systemd') === 'file'
+    const systemd = await hasSystemd(files)
     const links = systemd ? [] : await runLevelLinks(files)
     if (!systemd && links.length === 0) throw fixUpFailed('the replica has neither systemd nor run levels (/etc/rc3.d); its first boot could not be proved')
     const script = options.postFailover
