@@ -18,7 +18,7 @@ export async function keepScreenshot(
     return { takenAtUtc: new Date(clock.now()).toISOString(), bytes: image.length }
   } catch (error) {
     log.warn({ err: error, jobId: job.record.id, vmId }, 'no screenshot could be kept')
-    if (!signal.aborted) await job.note('no-screenshot', `no screenshot of the VM could be kept: ${error instanceof Error ? error.message : String(error)}`)
+    if (!signal.aborted) await job.note('no-screenshot', `no screenshot of the VM could be kept: ${error instanceof Error ? error.message : String(error)}`).catch(() => undefined) // the log has it
     return undefined
   }
 }

@@ -51,7 +51,7 @@ export async function giveUpReplica(seams: ProofSeams, job: JobHandle, cause: un
   const { vmName = '' } = job.record.plan ?? {}
   const vmId = job.record.built?.vmId ?? ''
   // two servers that serve have no time for it
-  const screenshot = isAppError(cause, 'SOURCE_THAWED') ? undefined : await keepScreenshot(seams, job, 'cutover', vmId, AbortSignal.timeout(POWER_OFF_MS)).catch(() => undefined)
+  const screenshot = isAppError(cause, 'SOURCE_THAWED') ? undefined : await keepScreenshot(seams, job, 'cutover', vmId, AbortSignal.timeout(POWER_OFF_MS))
   const off = await switchedOff(seams, job, vmId, hold) ? 'The replica was switched off' : `The VM ${vmName} could not be switched off: do that now, by hand`
   await thawSource(seams, job)
   const nowUtc = new Date(seams.clock.now()).toISOString()
