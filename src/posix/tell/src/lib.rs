@@ -75,7 +75,6 @@ pub fn tell(host: &mut impl Host, parts: &[&[u8]]) -> Result<(), Refusal> {
     if version.ebx != MAGIC || version.eax == u32::MAX {
         return Err(Refusal::NoHost);
     }
-    let mut refusal = Refusal::NotTaken;
     for _ in 0..TRIES {
         let mut channel = Channel::open(host)?;
         let result = channel.exchange(parts);
@@ -83,11 +82,11 @@ pub fn tell(host: &mut impl Host, parts: &[&[u8]]) -> Result<(), Refusal> {
         match result {
             Ok(true) => return Ok(()),
             Ok(false) => return Err(Refusal::NotDone),
-            Err(status) if status & CHECKPOINT != 0 => refusal = Refusal::NotTaken,
-            Err(_) => return Err(Refusal::NotTaken),
+            Err(status) if status & CHECKPOINT != 0 => {}
+            Err(_) => break,
         }
     }
-    Err(refusal)
+    Err(Refusal::NotTaken)
 }
 
 impl<'a, H: Host> Channel<'a, H> {
