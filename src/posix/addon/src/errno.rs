@@ -19,6 +19,15 @@ pub fn check(answer: i32) -> Result<i32> {
     if answer < 0 { Err(Errno::last()) } else { Ok(answer) }
 }
 
+/// What was found; none where there is nothing any more. Any other failure says nothing of the object.
+pub fn unless_gone<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno(libc::ESTALE | libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// The descriptor that a call has just made, which nobody else knows yet; -1 on failure.
 pub fn owned(answer: impl Into<libc::c_long>) -> Result<OwnedFd> {
     let answer = answer.into();

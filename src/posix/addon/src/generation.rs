@@ -12,8 +12,8 @@ use crate::join::{Claimed, Joining, end_of_record, join};
 use crate::moves;
 use crate::mutex::lock;
 use crate::pending::Pending;
-use crate::rescans::DISK_LOST;
-use crate::taken::{place_now, record_rescans, resolve};
+use crate::rescans::{DISK_LOST, Unplaced};
+use crate::taken::{place_now, record_rescans};
 use crate::wall_clock::now_ms;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -89,7 +89,7 @@ impl Generation {
         let mut records = Vec::new();
         let mut marks: Vec<_> = self.taken.marks.iter().collect();
         marks.sort_unstable_by(|(a, _), (b, _)| (a.file_system, &a.directory, &a.name).cmp(&(b.file_system, &b.directory, &b.name)));
-        resolve(&watch.volumes, marks.into_iter(), &mut records, &mut self.late);
+        watch.resolve(marks.into_iter(), &mut records, &mut self.late);
         records.append(&mut self.late);
         let ranges = self.join(watch, &mut records, usize::MAX);
         record_rescans(&mut records, &watch.volumes, &self.taken.rescans);
@@ -103,7 +103,7 @@ impl Generation {
             self.refill(watch);
         }
         let part = self.waiting.split_off(self.waiting.len().saturating_sub(most));
-        resolve(&watch.volumes, part.iter().rev().map(|(key, mark)| (key, mark)), &mut records, &mut self.late);
+        watch.resolve(part.iter().rev().map(|(key, mark)| (key, mark)), &mut records, &mut self.late);
         self.bytes -= part.iter().map(|(key, mark)| bytes_of(key, mark)).sum::<usize>().min(self.bytes);
         let room = most - part.len();
         if self.waiting.is_empty() {
@@ -147,9 +147,11 @@ impl Generation {
         let mut sizes = lock(&watch.sizes);
         let mut joining = Joining { volumes: &watch.volumes, trace, pages: &mut self.pages, sizes: &mut sizes };
         let mut ranges = join(&mut joining, records, &mut self.claimed);
+        let mut unplaced = Unplaced::default();
         if nameless > 0 {
-            joining.nameless(nameless, records, &mut ranges);
+            joining.nameless(nameless, records, &mut ranges, &mut unplaced);
         }
+        watch.rescan(unplaced);
         self.claimed.retain(|_, known| known.is_some());
         ranges
     }

@@ -1,7 +1,7 @@
 //! inotify(7) over whole volumes, where fanotify cannot be had: one watch for each directory, within a budget. Marks are names in watched
 //! directories. A directory is watched first and listed then, so that nothing comes into it unseen; those beyond the budget are counted.
 //! JavaScript's face is inotify_watch.rs.
-use crate::errno::{Errno, Result, check, owned};
+use crate::errno::{Errno, Result, check, owned, unless_gone};
 use crate::event_fd::EventFd;
 use crate::mutex::lock;
 use crate::name_marks::Marks;
@@ -26,8 +26,6 @@ struct State {
     /// directories without a watch, with all that is below them, since the last walk over everything
     uncovered: usize,
     max_watches: usize,
-    /// when the queue was last seen empty: nothing older can have been lost
-    empty_at_ms: f64,
 }
 
 pub struct Watch {
@@ -51,8 +49,8 @@ pub struct Waiting {
 /// What became of the watching of one directory.
 enum Watching {
     At(Wd),
-    /// over the budget, or over the kernel's
-    Full,
+    /// over the budget, or the kernel's, or it cannot be opened
+    Missed,
     /// gone, or no directory
     Gone,
 }
@@ -70,8 +68,9 @@ impl Watch {
         let inotify = owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
         let stop = EventFd::new()?;
         let roots = roots.iter().map(|root| open_root(root)).collect::<Result<Vec<_>>>()?;
-        let marks = Marks::new(limit_bytes);
-        let state = State { watched: Watched::default(), marks, uncovered: 0, max_watches, empty_at_ms: now_ms() };
+        let mut marks = Marks::new(limit_bytes);
+        marks.reading_since(now_ms());
+        let state = State { watched: Watched::default(), marks, uncovered: 0, max_watches };
         let watch = Watch { inotify, stop, roots, buffer: Mutex::new(vec![0; BUFFER_BYTES]), state: Mutex::new(state) };
         {
             let mut state = lock(&watch.state);
@@ -90,21 +89,30 @@ impl Watch {
         })
     }
 
-    /// Opens what `name` is in a watched directory now, when it is a directory on the same mount.
-    fn open_child(&self, state: &State, parent: Wd, name: &[u8]) -> Option<OwnedFd> {
-        let (volume, mut path) = state.watched.place(parent)?;
+    /// Opens what `name` is in a watched directory now; none when it is no directory on the same mount, or that has no place any more.
+    fn open_child(&self, state: &State, parent: Wd, name: &[u8]) -> Result<Option<OwnedFd>> {
+        let Some((volume, mut path)) = state.watched.place(parent) else { return Ok(None) };
         if !path.is_empty() && !name.is_empty() {
             path.push(b'/');
         }
         path.extend_from_slice(name);
-        open_below(self.roots.get(volume)?.as_raw_fd(), &path, OPEN_DIRECTORY).ok()
+        let Some(root) = self.roots.get(volume) else { return Ok(None) };
+        match unless_gone(open_below(root.as_raw_fd(), &path, OPEN_DIRECTORY)) {
+            // a link, or another mount
+            Err(Errno(libc::ELOOP | libc::EXDEV)) => Ok(None),
+            other => other,
+        }
     }
 
     /// Watches the directory that has this place now.
     fn watch_child(&self, state: &mut State, parent: Wd, name: &[u8]) -> (Watching, bool) {
-        let Some(directory) = self.open_child(state, parent, name) else {
-            state.watched.vacate(parent, name);
-            return (Watching::Gone, false);
+        let directory = match self.open_child(state, parent, name) {
+            Ok(Some(directory)) => directory,
+            Ok(None) => {
+                state.watched.vacate(parent, name);
+                return (Watching::Gone, false);
+            }
+            Err(_) => return (Watching::Missed, false),
         };
         let full = state.watched.count() >= state.max_watches;
         match self.add(&directory) {
@@ -113,12 +121,12 @@ impl Watch {
                 if new && full {
                     state.watched.forget(wd);
                     self.remove(wd);
-                    return (Watching::Full, false);
+                    return (Watching::Missed, false);
                 }
                 (Watching::At(wd), new)
             }
-            Err(Errno(libc::ENOSPC | libc::ENOMEM | libc::EACCES)) => (Watching::Full, false),
-            Err(_) => (Watching::Gone, false),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ESTALE)) => (Watching::Gone, false),
+            Err(_) => (Watching::Missed, false),
         }
     }
 
@@ -134,7 +142,14 @@ impl Watch {
             let mut guard = lock(&self.state);
             let state = &mut *guard;
             // it was watched before it is listed here
-            let Some(directory) = self.open_child(state, parent, b"") else { continue };
+            let directory = match self.open_child(state, parent, b"") {
+                Ok(Some(directory)) => directory,
+                Ok(None) => continue,
+                Err(_) => {
+                    state.uncovered += 1;
+                    continue;
+                }
+            };
             let mut names = Vec::new();
             if read_directory(directory.as_raw_fd(), |name| names.push(name.to_vec())).is_err() {
                 state.uncovered += 1;
@@ -145,12 +160,17 @@ impl Watch {
                 if mark {
                     state.marks.mark(parent, &name, true, false, now);
                 }
-                if !stat(directory.as_raw_fd(), &name).is_ok_and(|found| file_type(&found) == libc::S_IFDIR) {
-                    continue;
+                match unless_gone(stat(directory.as_raw_fd(), &name)) {
+                    Ok(Some(found)) if file_type(&found) == libc::S_IFDIR => {}
+                    Ok(_) => continue,
+                    Err(_) => {
+                        state.uncovered += 1;
+                        continue;
+                    }
                 }
                 match self.watch_child(state, parent, &name) {
                     (Watching::At(wd), _) => left.push_back(wd),
-                    (Watching::Full, _) => state.uncovered += 1,
+                    (Watching::Missed, _) => state.uncovered += 1,
                     (Watching::Gone, _) => {}
                 }
             }
@@ -186,7 +206,7 @@ impl Watch {
                 match Errno::last().0 {
                     libc::EAGAIN => {
                         let mut state = lock(&self.state);
-                        state.empty_at_ms = asked_ms;
+                        state.marks.reading_since(asked_ms);
                         for wd in state.watched.placeless() {
                             state.watched.forget(wd);
                             self.remove(wd);
@@ -221,8 +241,7 @@ impl Watch {
             let mut guard = lock(&self.state);
             let state = &mut *guard;
             if mask & (libc::IN_Q_OVERFLOW | libc::IN_UNMOUNT) != 0 {
-                let since = state.empty_at_ms;
-                state.marks.lost(since, now);
+                state.marks.lost(now);
                 return;
             }
             if mask & libc::IN_IGNORED != 0 {
@@ -233,7 +252,7 @@ impl Watch {
                 // whatever happened: where is it now
                 match self.watch_child(state, wd, name) {
                     (Watching::At(child), true) => fresh = Some(child),
-                    (Watching::Full, _) => state.uncovered += 1,
+                    (Watching::Missed, _) => state.uncovered += 1,
                     _ => {}
                 }
             }
@@ -269,9 +288,7 @@ impl Watch {
     pub fn run(&self) {
         while self.stop.wait_for(self.inotify.as_raw_fd()) {
             if self.read_queue().is_err() {
-                let mut state = lock(&self.state);
-                let since = state.empty_at_ms;
-                state.marks.lost(since, now_ms());
+                lock(&self.state).marks.lost(now_ms());
                 return;
             }
         }

@@ -3,11 +3,12 @@
 //! The lowest bit of `from` is set where the range was surely stored to; else it is to be compared. A file of the marks that is not among
 //! them: nothing is known about its ranges.
 use crate::dirty_pages::{FileKey, FilePages, TakenPages};
-use crate::errno::{Errno, Result};
+use crate::errno::{Errno, Result, unless_gone};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use crate::inode_handle::handle_of_inode;
 use crate::ranges::RangeSet;
+use crate::rescans::Unplaced;
 use crate::taken::{KIND_DATA, KIND_ENTRY, KIND_METADATA, KIND_OBJECT, PATH_MAX_BYTES, below, record};
 use crate::trace::Trace;
 use crate::trace_events::Family;
@@ -137,14 +138,21 @@ impl Joining<'_> {
     }
 
     /// Adds some of the files of which fanotify told nothing: stored to through mmap, or directly by libaio.
-    pub fn nameless(&mut self, most: usize, records: &mut Vec<u8>, ranges: &mut Vec<u8>) {
+    pub fn nameless(&mut self, most: usize, records: &mut Vec<u8>, ranges: &mut Vec<u8>, unplaced: &mut Unplaced) {
         let bases: Vec<_> = self.volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
         for (key, pages) in self.pages.some(most) {
             let Some(family) = self.trace.follows(key.0).map(|of| of.family) else { continue };
             let Some(first) = self.volumes.iter().find(|volume| volume.file_system == key.0) else { continue };
-            // gone: its removal is marked in its directory
-            let Ok(found) = found(family, first, key.1) else { continue };
             let at_ms = pages.at_ms;
+            let found = match unless_gone(found(family, first, key.1)) {
+                Ok(Some(found)) => found,
+                // gone: its removal is marked in its directory
+                Ok(None) => continue,
+                Err(_) => {
+                    unplaced.note(key.0, at_ms);
+                    continue;
+                }
+            };
             let grown = self.sizes.grown_from(key, found.size);
             let known = grown.and_then(|from| self.known(pages, None, from, found.size));
             for (index, volume) in self.volumes.iter().enumerate().filter(|(_, volume)| volume.file_system == key.0) {

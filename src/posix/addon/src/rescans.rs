@@ -52,6 +52,24 @@ impl Rescans {
     }
 }
 
+/// What was marked, and the kernel did neither say where it is nor that it is gone: file systems, and when.
+#[derive(Default)]
+pub struct Unplaced(Vec<(u16, f64)>);
+
+/// How long an event may have waited before it was marked, at the most.
+const WAITED_MS: f64 = 60_000.0;
+
+impl Unplaced {
+    pub fn note(&mut self, file_system: u16, at_ms: f64) {
+        self.0.push((file_system, at_ms));
+    }
+
+    /// All that changed about then is to be looked at, each through `rescan`: file system, since when, why.
+    pub fn rescan(self, mut rescan: impl FnMut(usize, f64, u8)) {
+        self.0.into_iter().for_each(|(file_system, at_ms)| rescan(usize::from(file_system), at_ms - WAITED_MS, EVENTS_LOST));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +81,14 @@ mod tests {
         rescans.add(1, 3.0, 12.0, FULL);
         assert_eq!((rescans.of(0), rescans.of(1)), (None, Some(Rescan { since_ms: 3.0, at_ms: 10.0, why: EVENTS_LOST | FULL })));
         assert_eq!((rescans.count(), rescans.len(), rescans.oldest_ms()), (1, 2, Some(10.0)));
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_looked_for_from_before_it_was_marked() {
+        let mut unplaced = Unplaced::default();
+        unplaced.note(1, 100_000.0);
+        let mut asked = Vec::new();
+        unplaced.rescan(|file_system, since_ms, why| asked.push((file_system, since_ms, why)));
+        assert_eq!(asked, vec![(1, 40_000.0, EVENTS_LOST)]);
     }
 }

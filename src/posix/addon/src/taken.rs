@@ -3,10 +3,11 @@
 //!   | u64: inode of the object that changed (0: not known), or since when to rescan (ms) | u32: its link count; of an entry: 1 when data
 //!   of what has the name changed, too; of a rescan: why (rescans.rs)
 use crate::dirty_set::{DATA, ENTRY, Key, Mark};
+use crate::errno::{Errno, Result, unless_gone};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
 use crate::identity::{identity, split_device};
-use crate::rescans::Rescans;
+use crate::rescans::{Rescans, Unplaced};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -39,20 +40,21 @@ enum Living {
 
 /// Where an object is that still has a name; none when it is gone or outside the volume. The kernel mostly remembers one name of an
 /// object in use; what it says is believed only when that name leads to the object again.
-fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Option<Living> {
-    let fd = open_handle(volume.root.as_raw_fd(), handle, libc::O_PATH | libc::O_NOFOLLOW).ok()?;
-    let status = status(fd.as_raw_fd()).ok()?;
+fn living(volume: &Volume, base: &[u8], handle: &[u8]) -> Result<Option<Living>> {
+    let opened = open_handle(volume.root.as_raw_fd(), handle, libc::O_PATH | libc::O_NOFOLLOW);
+    let Some(fd) = unless_gone(opened)? else { return Ok(None) };
+    let status = status(fd.as_raw_fd())?;
     if status.st_nlink == 0 {
-        return None;
+        return Ok(None);
     }
     let (inode, links) = (identity(volume.device, split_device(status.st_dev), status.st_ino), status.st_nlink as u32);
-    let unknown = Some(Living::Nameless(inode, links));
+    let unknown = Ok(Some(Living::Nameless(inode, links)));
     let Ok(path) = path_of(fd.as_raw_fd()) else { return unknown };
     let Ok(name) = CString::new(path.as_slice()) else { return unknown };
     if !handle_of(libc::AT_FDCWD, &name).is_ok_and(|now| *now == *handle) {
         return unknown;
     }
-    below(base, &path).map(|path| Living::At(path, inode, links))
+    Ok(below(base, &path).map(|path| Living::At(path, inode, links)))
 }
 
 /// Inode and link count of what has the name, when it is the object of the handle.
@@ -74,13 +76,24 @@ pub fn below(base: &[u8], path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// One object of the marks, by itself.
-fn record_object(out: &mut Vec<u8>, volumes: &[Volume], bases: &[Option<Vec<u8>>], index: usize, handle: &[u8], at_ms: f64) {
-    let Some(base) = bases[index].as_deref() else { return };
-    match living(&volumes[index], base, handle) {
-        Some(Living::At(path, inode, links)) if path.len() <= PATH_MAX_BYTES => record(out, KIND_DATA, index, at_ms, &path, inode, links),
-        Some(Living::Nameless(inode, links)) => record(out, KIND_OBJECT, index, at_ms, &[], inode, links),
-        _ => {}
+/// Where records go.
+pub struct Records<'a> {
+    pub out: &'a mut Vec<u8>,
+    /// of objects that are elsewhere by now
+    pub late: &'a mut Vec<u8>,
+    pub unplaced: &'a mut Unplaced,
+}
+
+impl Records<'_> {
+    /// One object of the marks, by itself.
+    fn object(&mut self, volumes: &[Volume], bases: &[Option<Vec<u8>>], index: usize, handle: &[u8], at_ms: f64) {
+        let volume = &volumes[index];
+        match bases[index].as_deref().ok_or(Errno(libc::ENOENT)).and_then(|base| living(volume, base, handle)) {
+            Ok(Some(Living::At(path, inode, links))) if path.len() <= PATH_MAX_BYTES => record(self.late, KIND_DATA, index, at_ms, &path, inode, links),
+            Ok(Some(Living::Nameless(inode, links))) => record(self.late, KIND_OBJECT, index, at_ms, &[], inode, links),
+            Ok(_) => {}
+            Err(_) => self.unplaced.note(volume.file_system, at_ms),
+        }
     }
 }
 
@@ -90,6 +103,27 @@ enum Place {
     Below(OwnedFd, Vec<u8>),
     Outside,
     Gone,
+    /// the kernel did not say
+    Unknown,
+}
+
+fn place_of(volume: &Volume, base: &[u8], directory: &[u8]) -> Place {
+    let fd = match unless_gone(open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY)) {
+        Ok(Some(fd)) => fd,
+        Ok(None) => return Place::Gone,
+        Err(_) => return Place::Unknown,
+    };
+    match status(fd.as_raw_fd()) {
+        Ok(status) if status.st_nlink == 0 => return Place::Gone,
+        Ok(_) => {}
+        Err(_) => return Place::Unknown,
+    }
+    match path_of(fd.as_raw_fd()) {
+        Ok(path) => below(base, &path).map_or(Place::Outside, |path| Place::Below(fd, path)),
+        // longer than the kernel tells: longer than can be addressed
+        Err(Errno(libc::ENAMETOOLONG)) => Place::Outside,
+        Err(_) => Place::Unknown,
+    }
 }
 
 /// Where the directories of the marks are, each opened once per volume of its file system.
@@ -110,7 +144,7 @@ impl Places<'_> {
         }
         let base = self.bases[volume].as_deref();
         let opened = &self.volumes[volume];
-        self.found.entry(key).or_insert_with(|| base.map_or(Place::Outside, |base| place_of(opened, base, directory)))
+        self.found.entry(key).or_insert_with(|| base.map_or(Place::Unknown, |base| place_of(opened, base, directory)))
     }
 }
 
@@ -135,23 +169,28 @@ pub fn place_now(volumes: &[Volume], file_system: u16, directory: &[u8]) -> Opti
 }
 
 /// Marks as records; neighbours must lie together, so that few directories are open at once. A mark whose directory is gone or outside the
-/// volume is dropped (the removal is marked in the parent), but not the object it was of. Objects that are elsewhere by now go to `late`.
-pub fn resolve<'a>(volumes: &[Volume], marks: impl Iterator<Item = (&'a Key, &'a Mark)> + Clone, out: &mut Vec<u8>, late: &mut Vec<u8>) {
+/// volume is dropped (the removal is marked in the parent), but not the object it was of. What cannot be
+/// placed is noted.
+pub fn resolve<'a>(volumes: &[Volume], marks: impl Iterator<Item = (&'a Key, &'a Mark)> + Clone, records: &mut Records) {
     let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
     let mut places = Places { volumes, bases: &bases, found: HashMap::new() };
     for (index, volume) in volumes.iter().enumerate() {
         for (key, mark) in marks.clone().filter(|(key, _)| key.file_system == volume.file_system) {
             if key.name.is_empty() {
-                record_object(late, volumes, &bases, index, &key.directory, mark.at_ms);
+                records.object(volumes, &bases, index, &key.directory, mark.at_ms);
                 continue;
             }
             let (directory, place) = match places.find(index, &key.directory) {
                 Place::Below(directory, place) => (directory, place),
                 Place::Outside => continue,
+                Place::Unknown => {
+                    records.unplaced.note(key.file_system, mark.at_ms);
+                    continue;
+                }
                 Place::Gone => {
                     // its removal is marked in the parent, but the object may have names elsewhere
                     if let Some(target) = &mark.target {
-                        record_object(late, volumes, &bases, index, target, mark.at_ms);
+                        records.object(volumes, &bases, index, target, mark.at_ms);
                     }
                     continue;
                 }
@@ -176,14 +215,14 @@ pub fn resolve<'a>(volumes: &[Volume], marks: impl Iterator<Item = (&'a Key, &'a
                 named = found.is_some();
                 object = found.unwrap_or(object);
                 if !named {
-                    record_object(late, volumes, &bases, index, target, mark.at_ms);
+                    records.object(volumes, &bases, index, target, mark.at_ms);
                 }
             }
             if mark.kinds & ENTRY != 0 {
-                record(out, KIND_ENTRY, index, mark.at_ms, &path, object.0, u32::from(mark.kinds & DATA != 0));
+                record(records.out, KIND_ENTRY, index, mark.at_ms, &path, object.0, u32::from(mark.kinds & DATA != 0));
             } else if named {
                 let kind = if mark.kinds & DATA != 0 { KIND_DATA } else { KIND_METADATA };
-                record(out, kind, index, mark.at_ms, &path, object.0, object.1);
+                record(records.out, kind, index, mark.at_ms, &path, object.0, object.1);
             }
         }
     }
@@ -201,16 +240,5 @@ mod tests {
         assert_eq!(below(b"/", b"/ab/c").as_deref(), Some(b"ab/c".as_slice()));
         assert_eq!(below(b"/", b"/").as_deref(), Some(b"".as_slice()));
         assert_eq!(below(b"/a", b"(unreachable)/a"), None);
-    }
-}
-
-fn place_of(volume: &Volume, base: &[u8], directory: &[u8]) -> Place {
-    let Ok(fd) = open_handle(volume.root.as_raw_fd(), directory, libc::O_PATH | libc::O_DIRECTORY) else { return Place::Gone };
-    if status(fd.as_raw_fd()).is_ok_and(|status| status.st_nlink == 0) {
-        return Place::Gone;
-    }
-    match path_of(fd.as_raw_fd()).ok().and_then(|path| below(base, &path)) {
-        Some(path) => Place::Below(fd, path),
-        None => Place::Outside,
     }
 }

@@ -1,4 +1,5 @@
 //! A watch with a trace of pages beside its marks.
+use crate::dirty_set::{Key, Mark};
 use crate::dirty_pages::TakenPages;
 use crate::errno::Result;
 use crate::fanotify::Watch;
@@ -6,8 +7,8 @@ use crate::generation::{Generation, Part};
 use crate::mutex::lock;
 use crate::pending::Pending;
 use crate::prompt::Prompt;
-use crate::rescans::{FULL, Rescans, TRACE_LOST};
-use crate::taken::{record_rescans, resolve};
+use crate::rescans::{FULL, Rescans, TRACE_LOST, Unplaced};
+use crate::taken::{Records, record_rescans, resolve};
 use crate::trace::TakenTrace;
 use crate::wall_clock::now_ms;
 use std::os::fd::AsRawFd;
@@ -95,11 +96,24 @@ impl Watch {
         }
         let marks = set.copy();
         drop(set);
-        let mut late = Vec::new();
-        resolve(&self.volumes, marks.marks.iter(), &mut records, &mut late);
+        let (mut late, mut unplaced, mut rescans) = (Vec::new(), Unplaced::default(), marks.rescans);
+        resolve(&self.volumes, marks.marks.iter(), &mut Records { out: &mut records, late: &mut late, unplaced: &mut unplaced });
+        unplaced.rescan(|index, since_ms, why| rescans.add(index, since_ms, now_ms(), why));
         records.append(&mut late);
-        record_rescans(&mut records, &self.volumes, &marks.rescans);
+        record_rescans(&mut records, &self.volumes, &rescans);
         Ok(records)
+    }
+
+    /// As `taken::resolve`; what cannot be placed is looked for later.
+    pub fn resolve<'a>(&self, marks: impl Iterator<Item = (&'a Key, &'a Mark)> + Clone, out: &mut Vec<u8>, late: &mut Vec<u8>) {
+        let mut unplaced = Unplaced::default();
+        resolve(&self.volumes, marks, &mut Records { out, late, unplaced: &mut unplaced });
+        self.rescan(unplaced);
+    }
+
+    /// What is taken next has rescans for it.
+    pub fn rescan(&self, unplaced: Unplaced) {
+        unplaced.rescan(|index, since_ms, why| lock(&self.set).rescan(index, since_ms, now_ms(), why));
     }
 
     /// Why ranges are not known, of all volumes or of some.
