@@ -14,7 +14,7 @@ export interface MemoryInventory {
   vmNames?: readonly string[]
 }
 
-interface MemoryDisk { path: string, sizeBytes: number, format: DiskFormat, holder: string | undefined }
+interface MemoryDisk { path: string, sizeBytes: number, format: DiskFormat, holder: string | undefined, parent?: string }
 interface MemoryVm { id: string, name: string, jobId: string, disks: readonly string[], power: PowerState, boot?: BootProof, screen?: Buffer }
 
 const TIB = 2 ** 40
@@ -73,17 +73,24 @@ export class MemoryHypervisor implements Hypervisor {
     return { path, sizeBytes: found.sizeBytes, uuid: '' }
   }
 
+  async attachChild(parent: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
+    const { sizeBytes } = await this.copyDisk(parent, path, signal)
+    this.#disks.set(path, { path, sizeBytes, format: 'thin', holder: undefined, parent: parent.path })
+    return await this.attachDisk({ path, sizeBytes, uuid: '' }, signal)
+  }
+
   async attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk> {
     signal.throwIfAborted()
     const found = this.#disks.get(disk.path)
     if (found === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot attach the disk ${disk.path}: the file does not exist`)
+    if ([...this.#disks.values()].some(d => d.parent === disk.path && d.holder !== undefined)) throw new AppError('VSPHERE_BUSY', `cannot attach the disk ${disk.path}: it has a child that is in use`)
     if (found.holder === undefined) {
       const attached = [...this.#disks.values()].filter(d => d.holder === APPLIANCE).length
       if (attached >= APPLIANCE_SLOTS) throw new AppError('VSPHERE_STATE', `cannot attach the disk ${disk.path}: all SCSI slots of the appliance are taken`)
       found.holder = APPLIANCE
     }
     if (found.holder !== APPLIANCE) throw new AppError('VSPHERE_BUSY', `cannot attach the disk ${disk.path}: it is attached to the VM ${this.#vms.get(found.holder)?.name ?? ''}`)
-    return { path: found.path, sizeBytes: found.sizeBytes, uuid: createHash('sha256').update(found.path).digest('hex').slice(0, 32) }
+    return { path: found.path, sizeBytes: found.sizeBytes, uuid: createHash('sha256').update(found.parent ?? found.path).digest('hex').slice(0, 32) }
   }
 
   async detachDisks(disks: readonly VirtualDisk[], signal: AbortSignal): Promise<void> {

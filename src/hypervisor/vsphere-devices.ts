@@ -10,16 +10,20 @@ const MAX_CONTROLLERS = 4
 // What devices have that our type table does not know arrives as text; only disks, SCSI controllers and adapters matter here.
 const Text = z.string().optional().catch(undefined)
 const Count = z.coerce.number().optional().catch(undefined)
+interface Parent { fileName: string, parent?: Parent | undefined }
+const Parent: z.ZodType<Parent> = z.lazy(() => z.object({ fileName: z.string(), parent: Parent.optional().catch(undefined) }))
 const Device = z.object({
   key: z.coerce.number(), controllerKey: Count, unitNumber: Count, busNumber: Count, scsiCtlrUnitNumber: Count, capacityInKB: Count, capacityInBytes: Count,
   macAddress: Text,
-  backing: z.object({ fileName: Text, uuid: Text }).optional().catch(undefined),
+  backing: z.object({ fileName: Text, uuid: Text, parent: Parent.optional().catch(undefined) }).optional().catch(undefined),
 })
 
 export interface Controller { readonly key: number, readonly busNumber: number, readonly paravirtual: boolean, readonly ownUnit: number }
 export interface AttachedDisk {
   readonly key: number
   readonly path: string
+  /** of the disks that this one is a child of, in whatever generation; the nearest first */
+  readonly parents: readonly string[]
   readonly controllerKey: number
   readonly unitNumber: number
   /** 32 lower-case hex digits, '' when the server told none */
@@ -54,12 +58,16 @@ export function readDevices(property: unknown): Devices {
       controllers.push({ key: d.key, busNumber: d.busNumber ?? 0, paravirtual: isA(type, 'ParaVirtualSCSIController'), ownUnit: d.scsiCtlrUnitNumber ?? RESERVED_UNIT })
     } else if (type === 'VirtualDisk' && d.backing?.fileName !== undefined) {
       disks.push({
-        key: d.key, path: d.backing.fileName, controllerKey: d.controllerKey ?? -1, unitNumber: d.unitNumber ?? -1,
+        key: d.key, path: d.backing.fileName, parents: [...lineage(d.backing.parent)], controllerKey: d.controllerKey ?? -1, unitNumber: d.unitNumber ?? -1,
         uuid: plainUuid(d.backing.uuid ?? ''), sizeBytes: Math.max(d.capacityInBytes ?? 0, (d.capacityInKB ?? 0) * 1024),
       })
     } else if (d.macAddress !== undefined) macAddresses.push(d.macAddress.toLowerCase())
   }
   return { controllers, disks, macAddresses, usedUnits }
+}
+
+function* lineage(parent: Parent | undefined): Generator<string> {
+  for (let one = parent; one !== undefined; one = one.parent) yield one.fileName
 }
 
 /** A UUID as 32 lower-case hex digits, from "6000C29x-…" or "60 00 C2 9x …"; '' when it is none. */

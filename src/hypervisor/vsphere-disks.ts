@@ -80,29 +80,50 @@ export async function attachDisk(work: DiskWork, disk: VirtualDisk): Promise<Vir
   if (await diskSize(session, site, store, parseDatastorePath(disk.path), signal) === undefined) {
     throw new AppError('VSPHERE_NOT_FOUND', `cannot ${doing}: the file does not exist`)
   }
+  return await hotAdd(work, disk, doing)
+}
+
+/** See Hypervisor.attachChild. As attachDisk. */
+export async function attachChild(work: DiskWork, parent: VirtualDisk, path: string): Promise<VirtualDisk> {
+  const { session, site, signal } = work
+  const doing = `make ${path}, a child of ${parent.path}, and attach it to ${site.vmName}`
+  const [from, to] = [parseDatastorePath(parent.path), parseDatastorePath(path)]
+  const store = await readDatastore(session, site, from.datastore, signal)
+  await refuseHeld(session, store, parent.path, doing, signal)
+  if (await diskSize(session, site, store, from, signal) === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot ${doing}: ${parent.path} does not exist`)
+  const toStore = from.datastore === to.datastore ? store : await readDatastore(session, site, to.datastore, signal)
+  if (await diskSize(session, site, toStore, to, signal) !== undefined) throw new AppError('VSPHERE_EXISTS', `cannot ${doing}: there is a disk`)
+  await makeFolder(session, site, to, signal)
+  return await hotAdd(work, { path, sizeBytes: parent.sizeBytes, uuid: '' }, doing, parent)
+}
+
+async function hotAdd(work: DiskWork, disk: VirtualDisk, doing: string, parent?: VirtualDisk): Promise<VirtualDisk> {
+  const { session, site, signal } = work
   return await withPatience(work, PASSING, async () => {
     const devices = await readVmDevices(session, site.vm, doing, signal)
     const slot = freeSlot(devices)
     if (slot === undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: all SCSI slots of the appliance are taken (4 controllers with 15 disks each)`)
-    await runTask(session, 'ReconfigVM_Task', site.vm, { spec: attachSpec(disk, slot) }, { signal, doing })
+    await runTask(session, 'ReconfigVM_Task', site.vm, { spec: attachSpec(disk, slot, parent) }, { signal, doing })
     const [found] = await attachedDisks(work, [disk])
     if (found === undefined) throw new AppError('VSPHERE_STATE', `cannot ${doing}: the server reports success, and the disk is not among the devices`)
     return described(disk, found, doing)
   })
 }
 
-/** The change that adds the disk at the slot, and the controller before it when the slot is on a new one. */
-export function attachSpec(disk: VirtualDisk, slot: Slot): VimObject {
+/** The change that adds the disk at the slot, as a new child when it has a parent, and the controller before it when the slot is on a new one. */
+export function attachSpec(disk: VirtualDisk, slot: Slot, parent?: VirtualDisk): VimObject {
   const isNew = 'newBus' in slot
   const controller = isNew
     ? [vim('VirtualDeviceConfigSpec', { operation: 'add', device: vim('ParaVirtualSCSIController', { key: NEW_CONTROLLER, busNumber: slot.newBus, sharedBus: 'noSharing' }) })]
     : []
-  // Independent: snapshots that a backup makes of the appliance must not fork the replica's disks.
-  const backing = vim('VirtualDiskFlatVer2BackingInfo', { fileName: disk.path, diskMode: 'independent_persistent' })
+  // Independent: snapshots that a backup makes of the appliance must not fork the replica's disks. A child cannot be: it is one half of such a fork.
+  const backing = vim('VirtualDiskFlatVer2BackingInfo', parent === undefined
+    ? { fileName: disk.path, diskMode: 'independent_persistent' }
+    : { fileName: disk.path, diskMode: 'persistent', parent: vim('VirtualDiskFlatVer2BackingInfo', { fileName: parent.path, diskMode: 'persistent' }) })
   const device = vim('VirtualDisk', {
     key: NEW_DISK, backing, controllerKey: isNew ? NEW_CONTROLLER : slot.controllerKey, unitNumber: slot.unitNumber, capacityInKB: disk.sizeBytes / 1024,
   })
-  return vim('VirtualMachineConfigSpec', { deviceChange: [...controller, vim('VirtualDeviceConfigSpec', { operation: 'add', device })] })
+  return vim('VirtualMachineConfigSpec', { deviceChange: [...controller, vim('VirtualDeviceConfigSpec', { operation: 'add', ...parent === undefined ? {} : { fileOperation: 'create' }, device })] })
 }
 
 /** The change that removes these disks from a VM and keeps their files. */
@@ -134,7 +155,7 @@ export async function deleteDisk(work: DiskWork, disk: VirtualDisk): Promise<voi
   const store = await readDatastore(session, site, place.datastore, signal)
   await refuseHeld(session, store, disk.path, doing, signal)
   const name = place.file.replace(/\.vmdk$/, '')
-  const isOurs = (file: string): boolean => file.startsWith(name) && /^(-flat|-ctk|-s\d+|-f\d+)?\.vmdk$/.test(file.slice(name.length))
+  const isOurs = (file: string): boolean => file.startsWith(name) && /^(-flat|-ctk|-delta|-sesparse|-s\d+|-f\d+)?\.vmdk$/.test(file.slice(name.length))
   await deleteWithFolder(session, site, store, place, isOurs, signal, async () => {
     await withPatience(work, [], async () => {
       try {
@@ -146,7 +167,7 @@ export async function deleteDisk(work: DiskWork, disk: VirtualDisk): Promise<voi
   })
 }
 
-/** Throws VSPHERE_BUSY when the disk belongs to a VM. The server's own lock tells it only while that VM runs. */
+/** Throws VSPHERE_BUSY when the disk, or a child of it, belongs to a VM. The server's own lock tells it only while that VM runs. */
 export async function refuseHeld(session: VsphereSession, store: SiteDatastore, path: string, doing: string, signal: AbortSignal): Promise<void> {
   const paths = ['name', 'config.hardware.device']
   const vms = await readObjects(session, store.vms, paths, { signal, doing }).catch(async (error: unknown) => {
@@ -154,8 +175,8 @@ export async function refuseHeld(session: VsphereSession, store: SiteDatastore, 
     if (!isAppError(error, 'VSPHERE_NOT_FOUND')) throw error
     return await readThoseLeft(session, store.vms, paths, { signal, doing })
   })
-  const holder = vms.find(vm => readDevices(vm.properties.get('config.hardware.device')).disks.some(d => samePath(d.path, path)))
-  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: ${path} is attached to the VM ${shownName(text(holder, 'name'))}`)
+  const holder = vms.find(vm => readDevices(vm.properties.get('config.hardware.device')).disks.some(d => [d.path, ...d.parents].some(held => samePath(held, path))))
+  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: ${path}, or a child of it, is attached to the VM ${shownName(text(holder, 'name'))}`)
 }
 
 /** The devices of a VM as they are now. */

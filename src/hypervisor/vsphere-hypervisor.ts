@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../clock/clock.ts'
 import type { BootProof } from '../domain/replica.ts'
 import type { DiskFormat, Places, VirtualDisk } from '../domain/target.ts'
 import type { Hypervisor, NewVm, PowerState } from './hypervisor.ts'
-import { attachDisk, copyDisk, createDisk, deleteDisk, detachDisks, type DiskWork, type VmWork } from './vsphere-disks.ts'
+import { attachChild, attachDisk, copyDisk, createDisk, deleteDisk, detachDisks, type DiskWork, type VmWork } from './vsphere-disks.ts'
 import { isAppError } from '../errors/app-error.ts'
 import { findAppliance, locate, readPlaces } from './vsphere-inventory.ts'
 import type { Ref } from './vsphere-object.ts'
@@ -45,6 +45,10 @@ class VsphereHypervisor implements Hypervisor {
 
   async copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
     return await copyDisk(await this.#work(signal), disk, path)
+  }
+
+  async attachChild(parent: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
+    return await this.#changeAppliance(signal, async work => await attachChild(work, parent, path))
   }
 
   async attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk> {

@@ -53,6 +53,7 @@ export const TYPES = {
   VirtualDeviceFileBackingInfo: { base: 'VirtualDeviceBackingInfo', fields: { fileName: 'string', datastore: 'ref?', backingObjectId: 'string?' } },
   VirtualDiskFlatVer2BackingInfo: { base: 'VirtualDeviceFileBackingInfo', fields: {
     diskMode: 'string', split: 'boolean?', writeThrough: 'boolean?', thinProvisioned: 'boolean?', eagerlyScrub: 'boolean?', uuid: 'string?', contentId: 'string?', changeId: 'string?',
+    parent: 'VirtualDiskFlatVer2BackingInfo?',
   } },
   VirtualDeviceDeviceBackingInfo: { base: 'VirtualDeviceBackingInfo', fields: { deviceName: 'string', useAutoDetect: 'boolean?' } },
   VirtualEthernetCardNetworkBackingInfo: { base: 'VirtualDeviceDeviceBackingInfo', fields: { network: 'ref?', inPassthroughMode: 'boolean?' } },

@@ -122,6 +122,23 @@ export function hypervisorContract(name: string, open: (t: Test) => Promise<Open
       await t.rejects(hypervisor.copyDisk({ ...disk, path: '[big] copied/none.vmdk' }, '[big] copied-test/b.vmdk', soon()), { code: 'VSPHERE_NOT_FOUND' })
     })
 
+    test('a child of a disk that is attached to nothing comes to the appliance, and the disk itself is its own again when the child is gone', async (t, hypervisor) => {
+      const [disk] = await attachedDisks(hypervisor, 1, 'parent')
+      if (disk === undefined) throw new Error('no disk')
+      const path = '[big] parent-test/a.vmdk'
+      await t.rejects(hypervisor.attachChild(disk, path, soon()), { code: 'VSPHERE_BUSY' })
+      await hypervisor.detachDisks([disk], soon())
+      await t.rejects(hypervisor.attachChild({ ...disk, path: '[big] parent/none.vmdk' }, path, soon()), { code: 'VSPHERE_NOT_FOUND' })
+      const child = await hypervisor.attachChild(disk, path, soon())
+      t.match(child, { path, sizeBytes: disk.sizeBytes, uuid: /^[0-9a-f]{32}$/ })
+      t.strictSame(await hypervisor.attachDisk({ ...child, uuid: '' }, soon()), child, 'it is there')
+      await t.rejects(hypervisor.attachDisk(disk, soon()), { code: 'VSPHERE_BUSY' }, 'nobody writes to what a child reads')
+      await hypervisor.detachDisks([child], soon())
+      await t.rejects(hypervisor.attachChild(disk, path, soon()), { code: 'VSPHERE_EXISTS' })
+      await hypervisor.deleteDisk(child, soon())
+      t.equal((await hypervisor.attachDisk(disk, soon())).uuid, disk.uuid, 'the parent is as it was')
+    })
+
     test('a VM is built around the disks, powered off, and found again by its job', async (t, hypervisor) => {
       const disks = await attachedDisks(hypervisor, 3, 'replica')
       await hypervisor.detachDisks(disks, soon())

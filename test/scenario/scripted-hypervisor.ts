@@ -13,7 +13,7 @@ function uuidOf(path: string): string {
 }
 
 export class ScriptedHypervisor implements Hypervisor {
-  readonly disks = new Map<string, { disk: VirtualDisk, holder: string }>()
+  readonly disks = new Map<string, { disk: VirtualDisk, holder: string, parent?: string }>()
   readonly vms = new Map<string, Vm>()
   readonly calls: string[] = []
   /** polls of a running VM before it reports; never, when it does not boot */
@@ -47,6 +47,10 @@ export class ScriptedHypervisor implements Hypervisor {
 
   async copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
     this.#called('copy-disk', signal)
+    return this.#copied(disk, path)
+  }
+
+  #copied(disk: VirtualDisk, path: string): VirtualDisk {
     const known = this.disks.get(disk.path)
     if (known?.holder !== '') throw new AppError('VSPHERE_BUSY', `${disk.path} hangs on ${known?.holder ?? 'nothing'}`)
     if (this.disks.has(path)) throw new AppError('VSPHERE_EXISTS', `there is ${path}`)
@@ -56,13 +60,23 @@ export class ScriptedHypervisor implements Hypervisor {
     return copy
   }
 
+  async attachChild(parent: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk> {
+    this.#called('attach-child', signal)
+    const child = this.#copied(parent, path)
+    this.disks.set(path, { disk: child, holder: '', parent: parent.path })
+    return await this.attachDisk(child, signal)
+  }
+
   async attachDisk(disk: VirtualDisk, signal: AbortSignal): Promise<VirtualDisk> {
     this.#called('attach-disk', signal)
     const known = this.disks.get(disk.path)
     if (known === undefined) throw new AppError('VSPHERE_NOT_FOUND', `there is no ${disk.path}`)
     if (known.holder !== '' && known.holder !== 'appliance') throw new AppError('VSPHERE_BUSY', `${disk.path} hangs on ${known.holder}`)
+    // a host lets it be attached, and the child is worth nothing from then on
+    const child = [...this.disks.values()].find(d => d.parent === disk.path)
+    if (child !== undefined) throw new AppError('VSPHERE_BUSY', `${disk.path} has the child ${child.disk.path}`)
     const uuid = uuidOf(disk.path)
-    this.disks.set(disk.path, { disk: { ...disk, uuid }, holder: 'appliance' })
+    this.disks.set(disk.path, { ...known, disk: { ...disk, uuid }, holder: 'appliance' })
     this.#volumes.attach(uuid)
     return { ...disk, uuid }
   }

@@ -48,7 +48,13 @@ t.test('the appliance takes 59 disks beside its own', async t => {
 
 t.test('disks are read with plain UUIDs and the larger of the two sizes', async t => {
   const { disks } = at(device('VirtualDisk', { key: 1, controllerKey: 2, unitNumber: 3, capacityInKB: 8, capacityInBytes: 8192, backing: { fileName: '[a] x.vmdk', uuid: '6000C29A-1b2c-3d4e-5f60-718293a4b5c6' } }))
-  t.strictSame(disks, [{ key: 1, path: '[a] x.vmdk', controllerKey: 2, unitNumber: 3, uuid: '6000c29a1b2c3d4e5f60718293a4b5c6', sizeBytes: 8192 }])
+  t.strictSame(disks, [{ key: 1, path: '[a] x.vmdk', parents: [], controllerKey: 2, unitNumber: 3, uuid: '6000c29a1b2c3d4e5f60718293a4b5c6', sizeBytes: 8192 }])
+})
+
+t.test('the disks that a child reads from are told, the nearest first', async t => {
+  const { disks } = at(device('VirtualDisk', { key: 1, backing: { fileName: '[a] x-2.vmdk', parent: { fileName: '[a] x-1.vmdk', diskMode: 'persistent', parent: { fileName: '[a] x.vmdk' } } } }),
+    device('VirtualDisk', { key: 2, backing: { fileName: '[a] y.vmdk', parent: { fileName: { attributes: {} } } } }))
+  t.strictSame(disks.map(d => [d.path, d.parents]), [['[a] x-2.vmdk', ['[a] x-1.vmdk', '[a] x.vmdk']], ['[a] y.vmdk', []]])
 })
 
 t.test('devices that the table does not know do not disturb', async t => {

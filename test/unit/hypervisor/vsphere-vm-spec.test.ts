@@ -53,7 +53,7 @@ const SENT: readonly [Parameters<typeof request>[0], Record<string, unknown>][] 
   ['CreateVM_Task', request('CreateVM_Task', ref('Folder', 'f'), { config: vmSpec({ plan, disks: [disk(0), disk(1)], jobId: 'job-1' }, NETWORKS), pool: ref('ResourcePool', 'p'), host: ref('HostSystem', 'h') })],
   ['CreateVM_Task', request('CreateVM_Task', ref('Folder', 'f'), { config: vmSpec({ plan: uefi, disks: [disk(0)], jobId: 'job-1' }, NETWORKS), pool: ref('ResourcePool', 'p') })],
   ['ReconfigVM_Task', request('ReconfigVM_Task', machine, { spec: attachSpec(disk(0), { newBus: 1, unitNumber: 0 }) })],
-  ['ReconfigVM_Task', request('ReconfigVM_Task', machine, { spec: detachSpec([{ key: 2000, path: '', controllerKey: 1000, unitNumber: 0, uuid: '', sizeBytes: 1024 }]) })],
+  ['ReconfigVM_Task', request('ReconfigVM_Task', machine, { spec: detachSpec([{ key: 2000, path: '', parents: [], controllerKey: 1000, unitNumber: 0, uuid: '', sizeBytes: 1024 }]) })],
   ['CreateVirtualDisk_Task', request('CreateVirtualDisk_Task', ref('VirtualDiskManager', 'v'), { name: '[a] b', datacenter: ref('Datacenter', 'd'), spec: vim('FileBackedVirtualDiskSpec', { capacityKb: 1, adapterType: 'a', diskType: 't' }) })],
   ['SearchDatastore_Task', request('SearchDatastore_Task', ref('HostDatastoreBrowser', 'b'), { datastorePath: '[a]', searchSpec: vim('HostDatastoreBrowserSearchSpec', {
     matchPattern: ['*'], details: vim('FileQueryFlags', { modification: false, fileSize: true, fileType: true, fileOwner: false }),
