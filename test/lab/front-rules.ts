@@ -1,5 +1,5 @@
 /**
- * What a real host refuses and vcsim does not: a disk locked by another running VM, a slot that is taken or does not exist, a datastore that is
+ * What a real host refuses and vcsim does not: a disk locked by another running VM, which may have a child of it, a slot that is taken or does not exist, a datastore that is
  * full, a VM name that is taken. Each becomes a failing task, as on vCenter.
  */
 import { blocksOf, escapeXml, textOf, type Call } from './front-xml.ts'
@@ -40,9 +40,9 @@ export async function refusalOf(call: Call, vms: readonly LabVm[], vcsim: Vcsim)
   }
 }
 
-/** The running VM that holds the disk, apart from `except`. */
+/** The running VM that holds the disk, or a child of it, apart from `except`. */
 function holderOf(fileName: string, vms: readonly LabVm[], except: string | undefined): LabVm | undefined {
-  return vms.find(vm => vm.on && vm.id !== except && vm.disks.some(d => d.fileName === fileName))
+  return vms.find(vm => vm.on && vm.id !== except && vm.disks.some(d => d.fileName === fileName || d.parent === fileName))
 }
 
 function locked(fileName: string, holder: LabVm): Refusal {

@@ -9,10 +9,10 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { LabCertificate } from './certificate.ts'
 import type { Follower } from './follower.ts'
 import { refusalOf, type Refusal } from './front-rules.ts'
-import { createDiskCall, envelope, escapeXml, failingTaskCall, parseCall, soapFault, taskStateCall, textOf, type Call } from './front-xml.ts'
+import { blocksOf, createDiskCall, envelope, escapeXml, failingTaskCall, parseCall, soapFault, taskStateCall, textOf, type Call } from './front-xml.ts'
 import { waitUntil } from './process-identity.ts'
 import { tool } from './tool.ts'
-import { capacityOf, materialise, type Vcsim } from './vcsim.ts'
+import { capacityOf, materialise, type LabVm, type Vcsim } from './vcsim.ts'
 
 export type Fault = 'task' | 'call'
 
@@ -61,6 +61,7 @@ export async function startFront(
   const rules: FrontRule[] = []
   const calls: string[] = []
   const failing = new Map<string, Refusal>()
+  const parents = new Map<string, string>() // by their children
 
   async function forward(request: IncomingMessage, body: string): Promise<Answer> {
     const headers = without(request.headers, 'content-length', 'transfer-encoding', 'accept-encoding')
@@ -91,10 +92,37 @@ export async function startFront(
   /** vcsim copies the descriptor with the name of the other's data in it, and every hole as zeros: the disk is made anew here, and gets a copy of the data */
   async function copyDisk(request: IncomingMessage, call: Call): Promise<Answer> {
     const [from, to] = [textOf(call.xml, 'sourceName') ?? '', textOf(call.xml, 'destName') ?? '']
+    const answer = await copied(request, from, to)
+    return { ...answer, body: answer.body.replaceAll('CreateVirtualDisk_Task', call.method) }
+  }
+
+  async function copied(request: IncomingMessage, from: string, to: string): Promise<Answer> {
     const answer = await forward(request, createDiskCall(datacenter, to, await capacityOf(vcsim.fileOf(from))))
     await barrier(request, answer)
     await tool('cp', ['--sparse=always', '--', await materialise(vcsim.fileOf(from)), await materialise(vcsim.fileOf(to))], { timeoutMs: COPY_TIMEOUT_MS })
-    return { ...answer, body: answer.body.replaceAll('CreateVirtualDisk_Task', call.method) }
+    parents.delete(to) // a child that was there before
+    return answer
+  }
+
+  /** vcsim makes an empty disk of a child: here it gets what the parent has, and then is attached as a disk that is there */
+  async function attachChild(request: IncomingMessage, body: string, call: Call): Promise<Answer> {
+    const [parent, child] = [textOf(blocksOf(call.xml, 'parent')[0] ?? '', 'fileName') ?? '', textOf(call.xml, 'fileName') ?? '']
+    await copied(request, parent, child)
+    parents.set(child, parent)
+    return await forward(request, body.replace(/<(\w+:)?fileOperation>create<[^>]*>/, ''))
+  }
+
+  async function obey(request: IncomingMessage, body: string, call: Call): Promise<Answer> {
+    if (call.method === 'CopyVirtualDisk_Task') return await copyDisk(request, call)
+    if (call.method === 'ReconfigVM_Task' && call.xml.includes('<parent')) return await attachChild(request, body, call)
+    return await forward(request, body)
+  }
+
+  function withParents(vm: LabVm): LabVm {
+    return { ...vm, disks: vm.disks.map((disk) => {
+      const parent = parents.get(disk.fileName)
+      return parent === undefined ? disk : { ...disk, parent }
+    }) }
   }
 
   async function soap(request: IncomingMessage, response: ServerResponse, body: string): Promise<void> {
@@ -107,8 +135,8 @@ export async function startFront(
     if (rule?.reset === true) { response.destroy(); return }
     if (rule?.status !== undefined) { send(response, rule.status, { 'content-type': 'text/html' }, `<html><body>${String(rule.status)}</body></html>`); return }
     if (rule?.refuse?.as === 'call') { send(response, 500, XML, soapFault(rule.refuse.fault, rule.refuse.message, rule.refuse.detail)); return }
-    const refusal = rule?.refuse ?? await refusalOf(call, follower.vms, vcsim)
-    let answer = refusal !== undefined ? await refuseTask(request, call.method, refusal) : call.method === 'CopyVirtualDisk_Task' ? await copyDisk(request, call) : await forward(request, body)
+    const refusal = rule?.refuse ?? await refusalOf(call, follower.vms.map(withParents), vcsim)
+    let answer = refusal === undefined ? await obey(request, body, call) : await refuseTask(request, call.method, refusal)
     if (refusal === undefined && call.method.endsWith('_Task') && answer.status === 200) {
       try {
         await barrier(request, answer)

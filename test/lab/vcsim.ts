@@ -13,7 +13,7 @@ export const USER = 'administrator'
 
 export interface LabDatastore { name: string, capacityGib: number }
 
-export interface LabDisk { key: number, fileName: string, uuid: string, controllerKey: number, unit: number }
+export interface LabDisk { key: number, fileName: string, uuid: string, controllerKey: number, unit: number, /** what it is a child of; the front knows it */ parent?: string }
 export interface LabVm { id: string, name: string, on: boolean, disks: LabDisk[], extraConfig: ReadonlyMap<string, string> }
 export interface LabHardware { adapters: { macAddress: string, model: 'vmxnet3' | 'e1000e' | 'e1000' }[], controller: 'pvscsi' | 'lsilogic', firmware: 'bios' | 'uefi', memoryMib: number, cpus: number }
 

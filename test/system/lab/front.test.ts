@@ -1,6 +1,9 @@
-import { mkdir, readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
+import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { Hypervisor } from '../../../src/hypervisor/hypervisor.ts'
+import { openVsphereHypervisor } from '../../../src/hypervisor/vsphere-hypervisor.ts'
 import { makeCertificate } from '../../lab/certificate.ts'
 import { startFollower, type Follower } from '../../lab/follower.ts'
 import { createLoopDiskPlug, type LoopDiskPlug } from '../../lab/loop-disk-plug.ts'
@@ -15,7 +18,7 @@ import { APPLIANCE_VM, startVcsim, USER } from '../../lab/vcsim.ts'
 
 const PASSWORD = 'Lab-pass-1'
 
-interface Setup { run: RunDirectory, front: Front, follower: Follower, plug: LoopDiskPlug, govc: (...args: string[]) => Promise<string> }
+interface Setup { run: RunDirectory, front: Front, follower: Follower, plug: LoopDiskPlug, hypervisor: Hypervisor, govc: (...args: string[]) => Promise<string> }
 
 async function open(t: Test): Promise<Setup> {
   const run = await createRunDirectory()
@@ -30,7 +33,14 @@ async function open(t: Test): Promise<Setup> {
     await follower[Symbol.asyncDispose]()
   })
   const env = { GOVC_URL: `https://127.0.0.1:${String(front.port)}/sdk`, GOVC_USERNAME: USER, GOVC_PASSWORD: PASSWORD, GOVC_TLS_CA_CERTS: certificate.certificateFile, GOVC_PERSIST_SESSION: 'false' }
-  return { run, front, follower, plug, govc: async (...args) => (await tool(GOVC, args, { env })).stdout }
+  const target = { host: '127.0.0.1', port: front.port, user: USER, password: PASSWORD, thumbprint: new X509Certificate(certificate.certificate).fingerprint256, applianceVm: APPLIANCE_VM }
+  const hypervisor = await openVsphereHypervisor(target, AbortSignal.timeout(60_000))
+  t.teardown(async () => { await hypervisor[Symbol.asyncDispose]() })
+  return { run, front, follower, plug, hypervisor, govc: async (...args) => (await tool(GOVC, args, { env })).stdout }
+}
+
+async function overwrite(device: string, text: string): Promise<void> {
+  await writeFile(device, text, { flag: 'r+', flush: true })
 }
 
 const attach = (vm: string, disk: string): string[] => ['vm.disk.attach', '-vm', vm, '-ds', 'large', '-disk', disk, '-link=false']
@@ -73,6 +83,31 @@ t.test('what a real host refuses is refused', async (t) => {
   await t.rejects(govc(...attach('replica', 'c.vmdk')), /Failed to lock the file/, 'a disk in use by another VM')
   await t.rejects(govc('datastore.disk.create', '-ds', 'small', '-d', 'eagerZeroedThick', '-size', '2G', 'd.vmdk'), /Insufficient disk space/, 'a datastore that is too small')
   await t.rejects(govc('vm.create', '-on=false', '-ds', 'small', '-net', 'Servers', 'replica'), /already exists/, 'a VM name that is taken')
+})
+
+t.test('a child shows what its parent holds, keeps what is written to it, and its parent is locked for as long as a running VM has it', async (t) => {
+  const { plug, govc, hypervisor } = await open(t)
+  const signal = AbortSignal.timeout(60_000)
+  const only = async (): Promise<string> => await realpath(join(plug.devices, (await readdir(plug.devices))[0] ?? ''))
+  const parent = await hypervisor.attachDisk(await hypervisor.createDisk('[large] own/a.vmdk', 2 ** 20, 'thin', signal), signal)
+  await overwrite(await only(), 'parent')
+  await hypervisor.detachDisks([parent], signal)
+  const child = await hypervisor.attachChild(parent, '[large] own-test/a.vmdk', signal)
+  t.equal((await readFile(await only(), 'latin1')).slice(0, 6), 'parent')
+  await overwrite(await only(), 'child ')
+  await hypervisor.detachDisks([child], signal)
+  await govc('vm.create', '-on=false', '-ds', 'large', '-net', 'Servers', '-disk.controller', 'pvscsi', 'test')
+  await govc(...attach('test', 'own-test/a.vmdk'))
+  await govc('vm.power', '-on', 'test')
+  await t.rejects(govc(...attach(APPLIANCE_VM, 'own/a.vmdk')), /Failed to lock the file/)
+  await govc('vm.power', '-off', 'test')
+  await govc('device.remove', '-vm', 'test', '-keep', 'disk-202-0')
+  t.equal((await hypervisor.attachDisk(child, signal)).sizeBytes, 2 ** 20)
+  t.equal((await readFile(await only(), 'latin1')).slice(0, 6), 'child ')
+  await hypervisor.detachDisks([child], signal)
+  await hypervisor.deleteDisk(child, signal)
+  await hypervisor.attachDisk(parent, signal)
+  t.equal((await readFile(await only(), 'latin1')).slice(0, 6), 'parent')
 })
 
 t.test('it breaks as it is told, so often as it is told', async (t) => {
