@@ -4,6 +4,7 @@ import { JobStreamEvent } from '../domain/api.ts'
 import { CreateJob, EditJob, JobAction, JobEventRecord, JobView, targetDataState, type Job } from '../domain/job.ts'
 import { AddUserTask } from '../domain/user-task.ts'
 import { ScreenshotOf } from '../domain/replica.ts'
+import { KeepMs, TestDisks } from '../domain/test-cutover.ts'
 import { checkRules } from '../domain/rule.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { JobEngine } from '../job/job-engine.ts'
@@ -15,7 +16,10 @@ import { endpoint, fileEndpoint, streamEndpoint, type Endpoint, type StreamEvent
 export interface JobParts { engine: JobEngine, sources: SourceStore, vmware: VmwareStore, passphrases: PassphraseStore, connected: ConnectedSources }
 
 const History = z.object({ after: z.coerce.number().int().min(0).default(0), limit: z.coerce.number().int().min(1).max(1000).default(100) })
-const ActionQuery = z.object({ keepDisks: z.enum(['true', 'false']).default('false'), network: z.string().min(1).max(255).optional() })
+const ActionQuery = z.object({
+  keepDisks: z.enum(['true', 'false']).default('false'),
+  network: z.string().min(1).max(255).optional(), testDisks: TestDisks.optional(), keepMs: KeepMs.optional(),
+})
 const ScreenshotQuery = z.object({ of: ScreenshotOf.default('cutover') })
 const LastEventId = z.coerce.number().int().min(0)
 
@@ -50,7 +54,7 @@ export function jobEndpoints(parts: JobParts): Endpoint[] {
       async ({ parameter, query }) => {
         const action = JobAction.safeParse(parameter('action'))
         if (!action.success) throw new AppError('REQUEST_INVALID', `there is no action ${parameter('action')}; there are ${JobAction.options.join(', ')}`)
-        return await viewOf(parts, await engine.act(parameter('job'), action.data, { keepDisks: query.keepDisks === 'true', network: query.network }))
+        return await viewOf(parts, await engine.act(parameter('job'), action.data, { ...query, keepDisks: query.keepDisks === 'true' }))
       }),
 
     endpoint({ id: 'job.history', method: 'get', path: '/jobs/{job}/history', summary: 'What happened to a job, behind an event', access: 'monitor', status: 200, query: History, answer: z.array(JobEventRecord) },

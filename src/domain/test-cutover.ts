@@ -1,20 +1,32 @@
 /**
- * A test cutover: a VM from throw-away copies of the replica's disks on a network of its own, proved as a cutover is, while replication goes on. The source
- * is not asked for anything. It stays until it is undone.
+ * A test cutover: a VM from throw-away disks on a network of its own, proved as a cutover is. The source is not asked for anything. It stays until it is undone.
  */
 import { z } from 'zod'
 import { BootProof, FixUpReport, Screenshot } from './replica.ts'
 import { VirtualDisk } from './target.ts'
 
+/**
+ * What the VM starts from. copies: whole copies, beside which replication goes on; children: made at once and without room, they read from the replica's disks, to which nothing
+ * can be written while there is one: changes wait at the source until the test is undone.
+ */
+export const TestDisks = z.enum(['copies', 'children'])
+export type TestDisks = z.infer<typeof TestDisks>
+
+/** How long a test may be told to stay, in milliseconds: a minute to four weeks. */
+export const KeepMs = z.coerce.number().int().min(60_000).max(28 * 86_400_000)
+
 export const TestCutover = z.object({
   /**
-   * wanted: it waits for its turn; making: changes wait at the source while the disks are copied; booting: replication goes on, the proof is waited for; proved; failed: see
+   * wanted: it waits for its turn; making: changes wait at the source while its disks are made; booting: the proof is waited for; proved; failed: see
    * `message`, what is left of it waits to be undone; undoing; undone: nothing of it is left
    */
   state: z.enum(['wanted', 'making', 'booting', 'proved', 'failed', 'undoing', 'undone']),
   network: z.string(),
   vmName: z.string(),
-  /** copies that exist, or may exist */
+  kind: TestDisks.default('copies'),
+  /** it is undone by itself so long after it has proved its boot, or has failed; milliseconds */
+  keepMs: z.number().int().min(1).optional(),
+  /** copies or children that exist, or may exist */
   disks: z.array(VirtualDisk),
   /** a VM was, or was about to be, made */
   hasVm: z.boolean(),
@@ -33,6 +45,11 @@ export const TestCutover = z.object({
 export type TestCutover = z.infer<typeof TestCutover>
 
 /** Whether there is something to undo, or soon will be. Pure. */
-export function isTested(test: TestCutover | undefined): boolean {
+export function isTested(test: TestCutover | undefined): test is TestCutover {
   return test !== undefined && test.state !== 'undone' && !(test.state === 'failed' && test.disks.length === 0 && !test.hasVm)
+}
+
+/** Whether its disks read from those of the replica, to which nothing may be written then. Pure. */
+export function needsReplicaAsItIs(test: TestCutover | undefined): boolean {
+  return isTested(test) && test.kind === 'children' && test.state !== 'wanted'
 }

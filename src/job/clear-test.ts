@@ -1,6 +1,6 @@
 /** Takes a test cutover away, wherever it was broken off; and its record. */
 import type { ReplicaPlan } from '../domain/replica.ts'
-import { isTested, type TestCutover } from '../domain/test-cutover.ts'
+import { isTested, needsReplicaAsItIs, type TestCutover } from '../domain/test-cutover.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { JobHandle, Seams } from './step.ts'
@@ -9,7 +9,7 @@ type ClearSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock'
 
 export const UNDO = 'Undo it with: landfall job test-cutover NAME --undo'
 
-/** Where the copies are mounted and what marks the VM as of the test. */
+/** Where the test's disks are mounted and what marks the VM as of the test. */
 export function testId(jobId: string): string {
   return `${jobId}-test`
 }
@@ -23,19 +23,27 @@ export function testPlan(plan: ReplicaPlan, { network, vmName }: Pick<TestCutove
   }
 }
 
-/** What was interrupted while its copies were, or may have been, in the appliance is taken away, before the disks of the replica come there. Nothing otherwise. */
+/** What was interrupted while its disks were, or may have been, in the appliance is taken away, before the disks of the replica come there. Nothing otherwise. */
 export async function abandonTest(seams: ClearSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
   const state = job.record.testCutover?.state
   if (state === 'making') await clearTest(seams, job, signal, 'failed', 'it was interrupted in the middle')
   if (state === 'undoing') await clearTest(seams, job, signal, 'undone')
 }
 
-/** Nothing of the test is left: VM, mounts, copies. What cannot be taken away is told, stays in the record, and can be tried again. Nothing when there is no test. */
+/** A test that reads from the disks of the replica ends before anything is written to them. @throws {AppError} VSPHERE_STATE when it cannot be undone */
+export async function endTestThatReads(seams: ClearSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+  if (!needsReplicaAsItIs(job.record.testCutover)) return
+  await job.note('test-cutover', 'the test cutover is undone: it reads from the disks of the replica, which are written to again')
+  await clearTest(seams, job, signal, 'undone')
+  if (needsReplicaAsItIs(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover?.message ?? 'the test cutover could not be undone')
+}
+
+/** Nothing of the test is left: VM, mounts, disks. What cannot be taken away is told, stays in the record, and can be tried again. Nothing when there is no test. */
 export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal, outcome: 'undone' | 'failed', message?: string): Promise<void> {
   const { volumes, replica, clock, log } = seams
   if (outcome === 'failed') await job.note('test-cutover', `the test cutover failed: ${message ?? ''}. Replication goes on, nothing else was touched.`)
   const test = job.record.testCutover
-  if (!isTested(test) || test === undefined) return
+  if (!isTested(test)) return
   const jobId = testId(job.record.id)
   try {
     await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
@@ -55,7 +63,7 @@ export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' 
     return
   }
   await end(job, { state: outcome, ...message === undefined ? {} : { message } }, clock)
-  if (outcome === 'undone') await job.note('test-cutover', 'the test cutover was undone: its VM and the copies of the disks are gone')
+  if (outcome === 'undone') await job.note('test-cutover', 'the test cutover was undone: its VM and its disks are gone')
 }
 
 /** The VM of a test that was killed between making it and writing its id down. Making it again finds it. */

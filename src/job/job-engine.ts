@@ -13,7 +13,7 @@ import type { SourceServer } from '../source/source-server.ts'
 import { finishOwed } from './finish-source.ts'
 import { ACTIVE_STATES, eventOfAction, pauses, type JobEvent } from './job-state.ts'
 import { OpenJob } from './open-job.ts'
-import { testOrder, undoOrder } from './order-test-cutover.ts'
+import { testOrder, undoOrder, type TestOptions } from './order-test-cutover.ts'
 import type { JobChange, Seams, Step } from './step.ts'
 import { Wakers } from './wakers.ts'
 
@@ -21,8 +21,8 @@ export type JobNotice = { event: 'job', job: Job } | { event: 'history', record:
 
 type EngineParts = Pick<Seams, 'store' | 'clock' | 'log'>
 
-/** What an action takes along: whether a removal keeps the disks, and where a test cutover goes. */
-export interface ActOptions { keepDisks?: boolean, network?: string | undefined }
+/** What an action takes along: whether a removal keeps the disks, and how a test cutover is made. */
+export interface ActOptions extends TestOptions { keepDisks?: boolean }
 
 interface Run { abort: AbortController, done: Promise<void> }
 
@@ -96,7 +96,7 @@ export class JobEngine implements AsyncDisposable {
     }
     if (action === 'test-cutover' || action === 'undo-test-cutover') {
       const nowUtc = new Date(this.#parts.clock.now()).toISOString()
-      await job.order(record => (action === 'test-cutover' ? testOrder(record, options.network, nowUtc) : undoOrder(record)))
+      await job.order(record => (action === 'test-cutover' ? testOrder(record, options, nowUtc) : undoOrder(record)))
       await job.note('test-cutover', action === 'test-cutover' ? `a test cutover to the network ${options.network ?? ''} was asked for` : 'the test cutover is to be undone')
       return job.record
     }

@@ -7,7 +7,7 @@ import type { ReplicaPlan } from '../domain/replica.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
-import { abandonTest } from './clear-test.ts'
+import { abandonTest, endTestThatReads } from './clear-test.ts'
 import { retrying } from './retrying.ts'
 import type { JobHandle, Seams } from './step.ts'
 
@@ -30,7 +30,10 @@ export async function mountReplica(
   seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
 ): Promise<readonly MountedVolume[]> {
   const { plan } = planned(job)
-  if (job.record.state !== 'protecting') await abandonTest(seams, job, signal) // that state follows its test itself
+  if (job.record.state !== 'protecting') { // that state follows its test itself
+    await abandonTest(seams, job, signal)
+    await endTestThatReads(seams, job, signal)
+  }
   const build = async (): Promise<readonly MountedVolume[]> => await seams.replica.build(
     { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes, passphrase: async () => await passphraseOf(seams, job) },
     async built => { await job.update({ built }) }, signal)

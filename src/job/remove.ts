@@ -20,7 +20,7 @@ export async function remove(
   const { record } = job
   await job.update({ activity: 'removing' })
   await clearTest({ openHypervisor, volumes, replica, clock, log }, job, signal, 'undone')
-  if (isTested(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover?.message ?? 'the test cutover could not be undone')
+  if (isTested(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover.message ?? 'the test cutover could not be undone')
   await letGo({ sources, log }, job, signal)
   await passphrases.remove(record.id)
   if (isHandedOver(record)) {

@@ -1,9 +1,12 @@
 /**
  * Makes, follows and undoes a test cutover. A disk that is written to cannot be the parent of a child, and one that is attached cannot be copied: replication
- * rests while the replica's disks are let go by the appliance and copied whole, and until the copies were made to boot, so that two file systems with the same
- * identifiers are never in the appliance at once. Then it goes on, and the VM boots beside it. Everything is written down before it is made.
+ * rests while the replica's disks are let go by the appliance, the test's are made from them, and are made to boot, so that two file systems with the same
+ * identifiers are never in the appliance at once. With copies it goes on then, and the VM boots beside it; with children it rests until the test is undone.
+ * Everything is written down before it is made.
  */
+import { unlessAborted } from '../clock/unless-aborted.ts'
 import type { VirtualDisk } from '../domain/target.ts'
+import { isTested, needsReplicaAsItIs } from '../domain/test-cutover.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
@@ -25,7 +28,7 @@ export async function makeTest(seams: TestSeams, job: JobHandle, signal: AbortSi
   if (state !== 'wanted') return
   try {
     await changeTest(job, { state: 'making', message: undefined, proof: undefined })
-    await job.update({ activity: 'test cutover: copying the disks of the replica; changes wait at the source' })
+    await job.update({ activity: `test cutover: ${testOf(job).kind === 'children' ? 'making children of' : 'copying'} the disks of the replica; changes wait at the source` })
     await build(seams, job, signal)
   } catch (error) {
     signal.throwIfAborted()
@@ -53,49 +56,58 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
   for (const [i, disk] of own.entries()) {
     const path = made.disks[i]?.path ?? ''
     await changeTest(job, { disks: [...disks, { ...disk, path, uuid: '' }] })
-    disks.push(await hypervisor.copyDisk(disk, path, signal))
+    disks.push(test.kind === 'children' ? await hypervisor.attachChild(disk, path, signal) : await hypervisor.copyDisk(disk, path, signal))
   }
   await changeTest(job, { disks })
-  const keep = async (copies: { disks: VirtualDisk[] }): Promise<void> => { await changeTest(job, { disks: copies.disks }) }
+  const keep = async (own: { disks: VirtualDisk[] }): Promise<void> => { await changeTest(job, { disks: own.disks }) }
   const mounted = await replica.build({ jobId, plan: made, built: { disks }, hypervisor, volumes, passphrase: async () => await passphraseOf(seams, job) }, keep, signal)
-  // the ids came along with the copies
+  // the ids came along with what is on the disks
   await volumes.unmark(mounted.map(m => ({ ...m, volumeId: volumeIdOf(ofReplica, m.volume.index) })), signal)
-  const copies = testOf(job).disks
-  await job.update({ activity: 'test cutover: making the copies boot; changes wait at the source' })
-  const request = { jobId, plan: made, workload, options, built: { disks: copies }, volumes, mounted }
+  const thrownAway = testOf(job).disks
+  await job.update({ activity: 'test cutover: making its disks boot; changes wait at the source' })
+  const request = { jobId, plan: made, workload, options, built: { disks: thrownAway }, volumes, mounted }
   const findings = new CollectedFindings([])
   findings.add(await replica.makeBootable(request, { keepReport: async fixUps => { await changeTest(job, { fixUps }) }, beforeChanges: async () => { await Promise.resolve() } }, signal))
   await replica.forgetFixUps({ jobId, volumes })
   const attached: string[] = []
-  for (const disk of copies) attached.push(await volumes.deviceOf(disk.uuid, signal))
+  for (const disk of thrownAway) attached.push(await volumes.deviceOf(disk.uuid, signal))
   await volumes.release(jobId, attached, signal, { handOver: placedGroups(made, attached) })
-  await hypervisor.detachDisks(copies, signal)
+  await hypervisor.detachDisks(thrownAway, signal)
   await changeTest(job, { hasVm: true })
-  const vmId = await hypervisor.createVm({ plan: made, disks: copies, jobId }, signal)
+  const vmId = await hypervisor.createVm({ plan: made, disks: thrownAway, jobId }, signal)
   await changeTest(job, { vmId })
   await hypervisor.power(vmId, 'on', signal)
   await changeTest(job, { state: 'booting', poweredOnAtUtc: new Date(clock.now()).toISOString() })
-  await job.note('test-cutover', `the test VM ${made.vmName} was powered on in the network ${test.network}; replication goes on`)
+  await job.note('test-cutover', `the test VM ${made.vmName} was powered on in the network ${test.network}; ${test.kind === 'children' ? 'changes wait at the source until it is undone' : 'replication goes on'}`)
 }
 
-/** Does the work, whose end is theirs, with the test followed and undone beside it. @returns whether a test is wanted, for which the work was interrupted */
-export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<{ wanted: boolean, result?: T }> {
+/** While the test reads from the replica's disks, to which nothing may be written then. Somebody follows it beside this. */
+export async function restForTest(job: JobHandle, signal: AbortSignal): Promise<never> {
+  await job.update({ activity: 'a test cutover reads from the disks of the replica; changes wait at the source until it is undone' })
+  return await unlessAborted(new Promise<never>(() => undefined), signal)
+}
+
+/**
+ * Does the work, whose end is theirs, with the test followed and undone beside it.
+ * @returns undefined when the work was interrupted, as a test is wanted, or one no longer reads from the disks of the replica
+ */
+export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   const over = new AbortController()
-  const wanted = new AbortController()
+  const anew = new AbortController()
   const failed = new AbortController()
   const following = (async () => {
     try {
-      await follow(seams, job, wanted, AbortSignal.any([signal, over.signal]))
+      await follow(seams, job, anew, AbortSignal.any([signal, over.signal]))
     } catch (error) {
       if (!over.signal.aborted && !signal.aborted) failed.abort(error)
     }
   })()
   try {
-    const result = await work(AbortSignal.any([signal, wanted.signal, failed.signal]))
-    return { wanted: wanted.signal.aborted, result }
+    const result = await work(AbortSignal.any([signal, anew.signal, failed.signal]))
+    return anew.signal.aborted ? undefined : result
   } catch (error) {
-    if (signal.aborted || !wanted.signal.aborted) throw error
-    return { wanted: true }
+    if (signal.aborted || !anew.signal.aborted) throw error
+    return undefined
   } finally {
     over.abort()
     await following
@@ -103,24 +115,37 @@ export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signa
   }
 }
 
-async function follow(seams: TestSeams, job: JobHandle, wanted: AbortController, signal: AbortSignal): Promise<void> {
+async function follow(seams: TestSeams, job: JobHandle, anew: AbortController, signal: AbortSignal): Promise<void> {
+  const rests = needsReplicaAsItIs(job.record.testCutover)
   for (;;) {
     signal.throwIfAborted()
     const round = new AbortController()
     const ordered = job.ordered(AbortSignal.any([signal, round.signal]))
     try {
       const state = job.record.testCutover?.state
-      if (state === 'wanted') {
-        wanted.abort(new DOMException('a test cutover is wanted', 'AbortError'))
+      if (state === 'wanted' || (rests && !needsReplicaAsItIs(job.record.testCutover))) {
+        anew.abort(new DOMException('a test cutover is wanted, or is over', 'AbortError'))
         return
       }
       if (state === 'booting') await awaitProof(seams, job, signal)
       else if (state === 'undoing') await clearTest(seams, job, signal, 'undone')
-      else await ordered
+      else await untilDue(seams, job, ordered, round.signal)
     } finally {
       round.abort()
     }
   }
+}
+
+/** Until a person wants something else, or the test has stayed as long as it was to: then it is to be undone. */
+async function untilDue({ clock }: Pick<TestSeams, 'clock'>, job: JobHandle, ordered: Promise<void>, signal: AbortSignal): Promise<void> {
+  const test = job.record.testCutover
+  if (!isTested(test) || test.keepMs === undefined || test.endedAtUtc === undefined) {
+    await ordered
+    return
+  }
+  const leftMs = Date.parse(test.endedAtUtc) + test.keepMs - clock.now()
+  if (leftMs > 0) await Promise.race([ordered, clock.sleep(leftMs, signal)])
+  else await changeTest(job, { state: 'undoing' })
 }
 
 /** Until the VM reports, the time is up, or a person wants it undone. */
@@ -149,7 +174,7 @@ async function awaitProof(seams: TestSeams, job: JobHandle, signal: AbortSignal)
         }
       }
       if (clock.now() - Date.parse(poweredOnAtUtc) >= times.bootMs) {
-        await fail(`the test VM ${vmName} gave no sign of life within ${String(Math.round(times.bootMs / 1000))} s. Look at its console; replication goes on`)
+        await fail(`the test VM ${vmName} gave no sign of life within ${String(Math.round(times.bootMs / 1000))} s. Look at its console; ${needsReplicaAsItIs(testOf(job)) ? 'changes wait at the source until it is undone' : 'replication goes on'}`)
         return
       }
       await clock.sleep(POLL_MS, signal)

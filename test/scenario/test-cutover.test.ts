@@ -1,4 +1,4 @@
-/** Test cutovers: beside replication, proved, undone, failed, killed; the source never notices. */
+/** Test cutovers: beside replication, or while it rests, proved, undone, failed, killed; the source never notices. */
 import t, { type Test } from 'tap'
 import type { TestCutover } from '../../src/domain/test-cutover.ts'
 import { offeredActions } from '../../src/job/job-state.ts'
@@ -50,6 +50,65 @@ t.test('a test cutover boots from copies on the isolated network while replicati
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
   t.strictSame(world.violations, [])
 })
+
+t.test('a test cutover from children needs no copies; nothing is written to their parents until it is undone, and then replication goes on where it was', async t => {
+  await using world = new World()
+  const engine = await world.start()
+  const { id } = await world.protect()
+  await engine.act(id, 'test-cutover', { ...NETWORK, testDisks: 'children' })
+  t.match(await untilTest(world, 'proved', 'failed'), { state: 'proved', kind: 'children', hasVm: true, proof: { systemState: 'running' } })
+  t.notOk(world.hypervisor.calls.includes('copy-disk'))
+  const disks = [...world.hypervisor.disks.values()]
+  t.ok(disks.filter(d => d.parent === undefined).every(d => d.holder === ''), 'nobody has the replica\'s disks')
+  t.ok(disks.some(d => d.parent !== undefined) && disks.filter(d => d.parent !== undefined).every(d => d.holder === 'shop-replica-test'), 'the test VM has their children')
+  t.match((await engine.get(id)).activity, /changes wait at the source until it is undone/)
+  await t.rejects(engine.act(id, 'cutover'), { code: 'JOB_TRANSITION_INVALID', message: /--undo/ })
+  const again = await world.start()
+  for (let i = 0; i < 200; i += 1) await new Promise(resolve => { setImmediate(resolve) })
+  t.match((await again.get(id)), { state: 'protecting', testCutover: { state: 'proved' } }, 'a restart of the appliance leaves them as they are')
+  await again.act(id, 'undo-test-cutover')
+  await untilTest(world, 'undone')
+  await world.replicating()
+  nothingLeft(t, world)
+  await again.act(id, 'cutover')
+  t.equal((await world.until('completed', 'failed'))?.state, 'completed')
+  t.strictSame(world.violations, [])
+})
+
+for (const action of ['stop', 'remirror'] as const) {
+  t.test(`a ${action} undoes a test that reads from the replica's disks before they are written to`, async t => {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    await engine.act(id, 'test-cutover', { ...NETWORK, testDisks: 'children' })
+    await untilTest(world, 'proved')
+    await engine.act(id, action)
+    if (action === 'stop') {
+      await world.until('stopped')
+      t.equal((await engine.get(id)).testCutover?.state, 'proved', 'who stops the flow may go on testing')
+      await engine.act(id, 'start')
+    }
+    await untilTest(world, 'undone')
+    await world.replicating()
+    t.equal(world.hypervisor.vms.size, 0)
+    t.ok((await engine.history(id, 0, 200)).some(e => e.message.includes('written to again')))
+  })
+}
+
+for (const testDisks of ['copies', 'children'] as const) {
+  t.test(`a test from ${testDisks} that is kept for a time is undone by itself, and one that could not be undone is tried again`, async t => {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    await engine.act(id, 'test-cutover', { ...NETWORK, testDisks, keepMs: 3600_000 })
+    const proved = await untilTest(world, 'proved')
+    world.fail('hypervisor.deleteDisk', 'VSPHERE_BUSY')
+    const undone = await untilTest(world, 'undone')
+    t.ok(Date.parse(undone.endedAtUtc ?? '') - Date.parse(proved.endedAtUtc ?? '') >= 2 * 3600_000, 'after an hour, and after another one')
+    await world.replicating()
+    nothingLeft(t, world)
+  })
+}
 
 t.test('a network of the job itself is refused, and so is none, and one that is not there fails before anything is copied', async t => {
   await using world = new World()
@@ -140,7 +199,7 @@ for (const action of ['stop', 'remirror'] as const) {
   })
 }
 
-t.test('killed at any call of a test cutover, replication goes on and the test can be undone or made anew', async t => {
+for (const testDisks of ['copies', 'children'] as const) t.test(`killed at any call of a test cutover from ${testDisks}, replication goes on and the test can be undone or made anew`, async t => {
   const begin = async (world: World): Promise<string> => {
       await world.start()
     return (await world.protect()).id
@@ -150,7 +209,7 @@ t.test('killed at any call of a test cutover, replication goes on and the test c
     await using world = new World()
     const id = await begin(world)
     const before = world.calls
-    await world.engine?.act(id, 'test-cutover', NETWORK)
+    await world.engine?.act(id, 'test-cutover', { ...NETWORK, testDisks })
     await untilTest(world, 'proved')
     calls = world.calls - before
   }
@@ -160,11 +219,11 @@ t.test('killed at any call of a test cutover, replication goes on and the test c
     await using world = new World()
     const id = await begin(world)
     world.killAt = world.calls + at
-    void world.engine?.act(id, 'test-cutover', NETWORK).catch(() => undefined)
+    void world.engine?.act(id, 'test-cutover', { ...NETWORK, testDisks }).catch(() => undefined)
     while (!world.isKilled() && world.engine?.list()[0]?.testCutover?.state !== 'proved') await new Promise(resolve => { setImmediate(resolve) })
     world.killAt = Infinity
     const engine = await world.start()
-    await world.replicating()
+    if (testDisks === 'copies') await world.replicating()
     if (engine.list()[0]?.testCutover === undefined) {
       ends.add('never ordered')
       continue
@@ -175,6 +234,7 @@ t.test('killed at any call of a test cutover, replication goes on and the test c
       await engine.act(id, 'undo-test-cutover')
       await untilTest(world, 'undone')
     }
+    await world.replicating()
     const left = [...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')).length + world.hypervisor.vms.size
     const mirrors = world.source.calls.filter(c => c.startsWith('mirror')).length
     if (left > 0 || mirrors > 1) t.fail(`killed at call ${String(at)}`, { left, mirrors, state })

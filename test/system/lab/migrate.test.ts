@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../../../src/errors/codes.ts'
+import type { TestDisks } from '../../../src/domain/test-cutover.ts'
 import type { JobView } from '../../../src/domain/job.ts'
 import { createLab, type Lab } from '../../lab/lab.ts'
 import { JOB, keptScreen, migrate, VM } from '../../lab/migrate.ts'
@@ -44,38 +45,45 @@ async function comeToRestInVain(t: Test, lab: Lab, view: () => Promise<JobView>,
   await lab.quiesce.refuse('shop-db', false)
 }
 
-/** A copy of the replica boots on the isolated network while the source is written to and replicated, and is taken away without a trace. */
-async function cutOverForATest(t: Test, lab: Lab, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
+/**
+ * A copy of the replica, or its child, boots on the isolated network while the source is written to, and is taken away without a trace. Changes reach the replica
+ * beside a copy, and behind a child.
+ */
+async function cutOverForATest(t: Test, lab: Lab, kind: TestDisks, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
   const before = await view()
-  const tested = await lab.cli.run(['job', 'test-cutover', JOB, '--network', lab.isolatedNetwork, '--wait'], { signal, timeoutMs: LIMIT_MS })
+  const tested = await lab.cli.run(['job', 'test-cutover', JOB, '--network', lab.isolatedNetwork, '--disks', kind, '--wait'], { signal, timeoutMs: LIMIT_MS })
   t.equal(tested.exitCode, 0, tested.stderr)
   const { testCutover, ...job } = await view()
-  t.match(testCutover, { state: 'proved', network: lab.isolatedNetwork, proof: { hostName: SOURCE.hostName } })
+  t.match(testCutover, { state: 'proved', kind, network: lab.isolatedNetwork, proof: { hostName: SOURCE.hostName } })
   t.notOk((await keptScreen(lab, ['--test'], signal)).isEmpty, 'a screenshot of it was kept')
   t.equal(job.screenshot, undefined)
-  const name = '/data/while-a-test-runs'
+  const name = `/data/while-a-test-runs-from-${kind}`
   await writeFile(join(lab.source.root, name), '')
-  await until('replication beside the test', signal, async () => existsSync(onReplica(lab, job, name)) ? true : undefined)
+  const arrived = async (): Promise<void> => { await until(`${name} on the replica`, signal, async () => existsSync(onReplica(lab, job, name)) ? true : undefined) }
+  if (kind === 'copies') await arrived()
+  else t.notOk((job.built?.disks ?? []).some(disk => lab.follower.vms.some(vm => vm.disks.some(({ fileName }) => fileName === disk.path))), 'nobody has the parents')
   t.ok(lab.follower.machine(`${VM}-test`)?.isRunning(), 'both at the same time')
-  const copies = testCutover?.disks.map(disk => lab.vcsim.fileOf(disk.path)) ?? []
-  t.ok(copies.length > 0 && copies.every(existsSync))
+  const thrownAway = testCutover?.disks.map(disk => lab.vcsim.fileOf(disk.path)) ?? []
+  t.ok(thrownAway.length > 0 && thrownAway.every(existsSync))
   const undone = await lab.cli.run(['job', 'test-cutover', JOB, '--undo', '--wait'], { signal, timeoutMs: LIMIT_MS })
   t.equal(undone.exitCode, 0, undone.stderr)
-  t.notOk(copies.some(file => existsSync(dirname(file))), 'the copies and their folder are gone')
+  t.notOk(thrownAway.some(file => existsSync(dirname(file))), 'the disks and their folder are gone')
   t.notOk(lab.follower.vms.some(vm => vm.name === `${VM}-test`), 'and the VM')
+  await arrived()
   const after = await view()
   t.same(after.mirror, before.mirror, 'no new mirror was made')
   t.equal(after.state, 'protecting')
 }
 
-t.test('a live server that is written to does not come to rest three times, a copy of it boots for a test, it is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
+t.test('a live server that is written to does not come to rest three times, a copy and a child of it boot for a test, it is migrated, boots as itself, and is equal in every byte and attribute', async (t) => {
   const signal = AbortSignal.timeout(LIMIT_MS)
   await using lab = await createLab({ say: t.comment.bind(t), seed: 7 }, signal)
   const result = await migrate(lab, {
     spoil: false, onStep: t.comment.bind(t),
     whileProtecting: async (view) => {
       await comeToRestInVain(t, lab, view, signal)
-      await cutOverForATest(t, lab, view, signal)
+      await cutOverForATest(t, lab, 'children', view, signal)
+      await cutOverForATest(t, lab, 'copies', view, signal)
     },
   }, signal)
   t.ok(result.quiesced.ok, `its script and services came to rest in order, and the replica has what they wrote: ${JSON.stringify(result.quiesced)}`)

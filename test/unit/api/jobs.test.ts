@@ -93,6 +93,7 @@ t.test('a test cutover needs its network in the query, and one of the job itself
   t.equal(await api.refusal('POST', '/jobs/move-shop/actions/test-cutover'), 'REQUEST_INVALID')
   t.equal(await api.refusal('POST', '/jobs/move-shop/actions/test-cutover?network=VM%20Network'), 'TEST_NETWORK_REFUSED')
   t.equal(await api.refusal('POST', '/jobs/move-shop/actions/undo-test-cutover'), 'JOB_TRANSITION_INVALID')
+  for (const wrong of ['testDisks=clones', 'keepMs=1', 'keepMs=1e12', 'keepMs=soon']) t.equal(await api.refusal('POST', `/jobs/move-shop/actions/test-cutover?network=Isolated&${wrong}`), 'REQUEST_INVALID')
   const answer = await api.call('POST', '/jobs/move-shop/actions/test-cutover?network=Isolated')
   t.equal(answer.status, 202)
   t.match(view(answer).testCutover, { network: 'Isolated', vmName: 'shop-replica-test' })

@@ -3,11 +3,11 @@ import type { TestCutover } from '../../../src/domain/test-cutover.ts'
 import { eventStream, problem, run, startAppliance } from './fake-appliance.ts'
 import { protecting } from './records.ts'
 
-const ASK = 'POST /jobs/x/actions/test-cutover?network=Isolated%20net'
+const ASK = 'POST /jobs/x/actions/test-cutover?network=Isolated+net&testDisks=copies'
 const proof = { hostName: 'web1', systemState: 'running', failedUnits: [], addresses: ['192.0.2.10'], scriptOutput: '', bootedAtUtc: '2026-01-02T03:05:00Z' }
 
 function test(changes: Partial<TestCutover>): TestCutover {
-  return { state: 'wanted', network: 'Isolated net', vmName: 'web1-test', disks: [], hasVm: false, startedAtUtc: '2026-01-02T03:00:00.000Z', ...changes }
+  return { state: 'wanted', network: 'Isolated net', vmName: 'web1-test', kind: 'copies', disks: [], hasVm: false, startedAtUtc: '2026-01-02T03:00:00.000Z', ...changes }
 }
 
 t.test('without --wait it says that it has begun, or is being undone', async t => {
@@ -24,7 +24,16 @@ t.test('with --wait it ends with the proof and the command that undoes it', asyn
   appliance.on('GET /jobs/j-1/events', eventStream(['wanted', 'making', 'booting', 'proved'].map(state => ({ event: 'job', data: protecting({ testCutover: test({ state: state as TestCutover['state'], ...state === 'proved' ? { proof, hasVm: true } : {} }) }) })), true))
   const { code, out } = await run(appliance, ['job', 'test-cutover', 'x', '--network', 'Isolated net', '--wait'])
   t.equal(code, 0)
-  t.match(out, /Test VM: +web1-test\nNetwork: +Isolated net\nHost name: +web1\n[^]*Undo: +landfall job test-cutover move-web1 --undo\n$/)
+  t.match(out, /Test VM: +web1-test\nNetwork: +Isolated net\nDisks: +copies\nHost name: +web1\n[^]*Undo: +landfall job test-cutover move-web1 --undo\n$/)
+})
+
+t.test('children and a time to stay are passed on, and shown', async t => {
+  await using appliance = await startAppliance(t.testdir({}))
+  appliance.on('POST /jobs/x/actions/test-cutover?network=n&testDisks=children&keepMs=5400000', { status: 202, body: protecting({ testCutover: test({ kind: 'children' }) }) })
+  appliance.on('GET /jobs/j-1/events', eventStream([{ event: 'job', data: protecting({ testCutover: test({ kind: 'children', state: 'proved', proof, hasVm: true }) }) }], true))
+  t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--disks', 'children', '--keep', '90m', '--wait']), { code: 0, out: /Disks: +children: changes wait at the source/ })
+  t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--disks', 'clones']), { code: 2, err: /copies, children/ })
+  t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--keep', 'long']), { code: 2, err: /--keep/ })
 })
 
 t.test('a test that fails ends it with the reason, and how to undo what is left', async t => {
@@ -47,6 +56,6 @@ t.test('a network or --undo must be said, and not both; a refusal is passed on',
   await using appliance = await startAppliance(t.testdir({}))
   t.match(await run(appliance, ['job', 'test-cutover', 'x']), { code: 2, err: /--network/ })
   t.match(await run(appliance, ['job', 'test-cutover', 'x', '--undo', '--network', 'a']), { code: 2 })
-  appliance.on('POST /jobs/x/actions/test-cutover?network=Servers', problem('TEST_NETWORK_REFUSED', '"Servers" is a network of this job'))
+  appliance.on('POST /jobs/x/actions/test-cutover?network=Servers&testDisks=copies', problem('TEST_NETWORK_REFUSED', '"Servers" is a network of this job'))
   t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'Servers']), { code: 4, err: /Servers/ })
 })
