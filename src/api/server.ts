@@ -1,6 +1,6 @@
 /**
  * The management API over HTTPS. Promises: a request is checked by its schema and its token before anything is done, an answer is cut to its schema,
- * every change by a user is in the audit log, every error is a problem+json. It decides nothing: the endpoints ask the job engine and the stores.
+ * every change by a user, done or refused, is in the audit log, every error is a problem+json. It decides nothing: the endpoints ask the job engine and the stores.
  */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
@@ -11,8 +11,9 @@ import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { AccessStore } from '../server/server-store.ts'
 import { authorise } from './access.ts'
+import { auditor, type AuditedCall } from './audit.ts'
 import { checkRequest } from './check-request.ts'
-import type { Call, Caller, Endpoint } from './endpoint.ts'
+import type { Call, Endpoint } from './endpoint.ts'
 import { writeEvents } from './events.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { openApiDocument } from './openapi.ts'
@@ -98,27 +99,24 @@ function apiApplication(parts: ApiParts, stopped: AbortSignal): Express {
   const parseBody: RequestHandler = express.json({ limit: BODY_LIMIT_BYTES, strict: true })
   for (const endpoint of parts.endpoints) {
     const { route } = endpoint
+    const audit = auditor(route, parts.log)
     application[route.method](route.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (request: Request, response: Response) => {
       const address = request.socket.remoteAddress ?? ''
-      let caller: Caller | undefined
-      if (route.access === 'public') failures.check(address)
-      else caller = await authorise({ access: parts.access, clock: parts.clock, failures }, request.headers.authorization, route.access, address)
-      if (route.body !== undefined) await readBody(parseBody, request, response)
+      const asked: AuditedCall = { address, parameters: request.params }
       const gone = new AbortController()
       response.once('close', () => { gone.abort(new DOMException('the client is gone', 'AbortError')) })
-      const call = callOf(endpoint, request, AbortSignal.any([stopped, gone.signal]))
-      const audit = (outcome: string): void => {
-        if (route.access !== 'admin' && route.method === 'get') return
-        parts.log.info({ audit: route.id, user: caller?.name ?? '', role: caller?.role ?? '', address, parameters: request.params, outcome }, 'audit')
-      }
       try {
+        if (route.access === 'public') failures.check(address)
+        else asked.caller = await authorise({ access: parts.access, clock: parts.clock, failures }, request.headers.authorization, route.access, address)
+        if (route.body !== undefined) await readBody(parseBody, request, response)
+        const call = callOf(endpoint, request, AbortSignal.any([stopped, gone.signal]))
+        Object.assign(asked, { query: call.query, body: call.body }) // what fits no schema may be anything, a secret under another name, too
         await answer(endpoint, call, response, streams)
-        audit('done')
+        audit(asked)
       } catch (error) {
-        if (gone.signal.aborted) return
         if (route.id === 'source.enrol' && isAppError(error) && error.code.startsWith('ENROLMENT_TOKEN')) failures.failed(address)
-        audit(isAppError(error) ? error.code : 'INTERNAL')
-        throw error
+        audit(asked, error)
+        if (!gone.signal.aborted) throw error
       }
     })
   }

@@ -6,7 +6,10 @@ import { HeldLines } from './held-lines.ts'
 export type { Logger } from 'pino'
 
 /** Keys that never reach a log, at any of the depths we log. */
-const SECRETS = ['password', 'token', 'key', 'privateKey', 'cookie', 'authorization', 'ticket', 'secret', 'passphrase']
+export const SECRETS: readonly string[] = ['password', 'token', 'key', 'privateKey', 'cookie', 'authorization', 'ticket', 'secret', 'passphrase']
+
+/** What stands in their place. */
+export const CENSORED = '[secret]'
 
 interface LoggedError { name: string, code?: string, message: string, stack?: string, cause?: LoggedError }
 
@@ -33,7 +36,7 @@ const root: Logger = pino({
   base: { pid: process.pid },
   timestamp: pino.stdTimeFunctions.isoTime,
   serializers: { err: (error: unknown) => serialiseError(error) },
-  redact: { paths: SECRETS.flatMap(k => [k, `*.${k}`, `*.*.${k}`]), censor: '[secret]' },
+  redact: { paths: SECRETS.flatMap(k => [k, `*.${k}`, `*.*.${k}`]), censor: CENSORED },
 }, lines)
 
 /**

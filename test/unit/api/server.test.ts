@@ -1,7 +1,9 @@
 import { connect } from 'node:tls'
 import { once } from 'node:events'
 import t from 'tap'
+import { pino } from 'pino'
 import { z } from 'zod'
+import { auditor, told } from '../../../src/api/audit.ts'
 import { endpoint } from '../../../src/api/endpoint.ts'
 import { ApiServer } from '../../../src/api/server.ts'
 import { Problem } from '../../../src/domain/server.ts'
@@ -66,15 +68,34 @@ t.test('nothing tells which software answers, and nothing is cached', async t =>
   t.equal(headers['cache-control'], 'no-store')
 })
 
-t.test('each change by a user is in the audit log with its name, also a refused one; passwords are not', async t => {
+const Audited = z.object({ audit: z.string(), user: z.string(), outcome: z.string(), query: z.unknown().optional(), body: z.unknown().optional(), parameters: z.unknown() })
+const audited = (api: ApiWorld): z.infer<typeof Audited>[] => api.lines.filter(line => line.includes('"audit"')).map(line => Audited.parse(JSON.parse(line)))
+
+t.test('each change by a user is in the audit log with its name and what it was, also a refused one; passwords are not', async t => {
   await using api = await ApiWorld.open(t.testdir())
   await api.call('POST', '/vmware', { body: { name: 'lab', host: 'esx', user: 'root', password: 'open sesame' } })
   await api.call('POST', '/sources', { body: { name: 'shop' } })
-  const audit = api.lines.filter(line => line.includes('"audit"')).map(line => z.object({ audit: z.string(), user: z.string(), outcome: z.string() }).parse(JSON.parse(line)))
-  t.strictSame(audit, [
-    { audit: 'vmware.add', user: 'admin of the test', outcome: 'CERTIFICATE_UNTRUSTED' }, { audit: 'source.add', user: 'admin of the test', outcome: 'done' },
+  await api.call('POST', '/sources', { body: { name: 'shop', pasword: 'typed wrong' } })
+  await api.call('DELETE', '/sources/shop', { token: await api.tokenFor('monitor') })
+  await api.call('POST', '/jobs/j/actions/remove?keepDisks=true', { token: null })
+  await api.call('GET', '/jobs')
+  t.match(audited(api), [
+    { audit: 'vmware.add', user: 'admin of the test', outcome: 'CERTIFICATE_UNTRUSTED', body: { host: 'esx', password: '[secret]' } },
+    { audit: 'source.add', user: 'admin of the test', outcome: 'done', body: { name: 'shop' } },
+    { audit: 'source.add', outcome: 'REQUEST_INVALID', body: undefined },
+    { audit: 'source.remove', outcome: 'ACCESS_FORBIDDEN', parameters: { source: 'shop' } },
+    { audit: 'job.act', user: '', outcome: 'ACCESS_DENIED', parameters: { job: 'j', action: 'remove' } },
   ])
-  t.notOk(api.lines.some(line => line.includes('open sesame') || line.includes('lf_')), 'neither password nor token')
+  t.equal(audited(api).length, 5, 'reading is no change')
+  t.notOk(api.lines.some(line => /open sesame|typed wrong|lf_/.test(line)), 'neither password nor token')
+})
+
+t.test('the audit log keeps no secret however deep, no long text, and does not heed the level of the log', async t => {
+  t.strictSame(told({ a: [{ b: { passphrase: 'x', text: 'y'.repeat(300) } }], token: 't' }), { a: [{ b: { passphrase: '[secret]', text: `${'y'.repeat(200)}…` } }], token: '[secret]' })
+  const lines: string[] = []
+  const log = pino({ level: 'error' }, { write: (line: string) => { lines.push(line) } })
+  auditor({ id: 'job.act', method: 'post', path: '/', summary: '', access: 'admin', status: 202 }, log)({ address: '192.0.2.1', parameters: {} }, new DOMException('gone', 'AbortError'))
+  t.match(lines, [/"outcome":"aborted"/])
 })
 
 t.test('a port in use is PORT_UNAVAILABLE', async t => {
