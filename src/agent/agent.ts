@@ -3,8 +3,7 @@
  * asked to. It never listens, and leaves nothing behind: disposing thaws and ends every capture.
  */
 import { join, posix } from 'node:path'
-import { probeCaptureTier } from '../capture/capture-tier.ts'
-import { chosenTier, openChosenCapture } from '../capture/choose-capture.ts'
+import { openChosenCapture } from '../capture/choose-capture.ts'
 import { createMemoryChangeSource } from '../capture/memory-change-source.ts'
 import type { ChangeSource } from '../capture/change-source.ts'
 import { systemClock, type Clock } from '../clock/clock.ts'
@@ -34,6 +33,7 @@ import { readIdentity } from './identity.ts'
 import { OwnLoad } from './own-load.ts'
 import { keeperSeams } from './keeper-seams.ts'
 import { powerOffSystem } from './power-off.ts'
+import { probeCapture } from './probe-capture.ts'
 
 /** What tests replace. */
 export interface AgentOverrides {
@@ -70,7 +70,7 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
   })
   const describe = overrides.describe ?? (async signal => await discoverWorkload({
     root: config.root, runner, signal, ...(config.networkNamespace === undefined ? {} : { networkNamespace: config.networkNamespace }),
-    probeCapture: async () => captureTier(config),
+    probeCapture: async mountPoints => await probeCapture(config, mountPoints),
   }))
   return {
     describe,
@@ -138,9 +138,4 @@ async function openChanges({ root, capture, watches, rescanSeconds, queue }: Age
 function placeOf(root: string, mountPoint: string): string {
   if (!mountPoint.startsWith('/') || mountPoint.includes('\0') || posix.normalize(mountPoint) !== mountPoint) throw new AppError('SOURCE_MISSING', `${mountPoint} is no mount point`)
   return join(root, mountPoint)
-}
-
-function captureTier(config: AgentConfig): Workload['capture'] {
-  if (config.capture === 'none') return { tier: 'none', reason: 'the agent is configured not to capture changes', unseen: [] }
-  return chosenTier(config.capture, [config.root], () => probeCaptureTier([config.root]), queueLimits(config.queue).disk)
 }

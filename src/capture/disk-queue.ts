@@ -21,19 +21,32 @@ const MIB = 1024 * 1024
 
 /**
  * Refuses a folder that cannot be used for these volumes.
- * @throws {AppError} QUEUE_FOLDER_REPLICATED, QUEUE_FOLDER_INVALID; QUEUE_LIMITS_INVALID when its file system cannot hold what the limits ask for
+ * @throws {AppError} QUEUE_FOLDER_REPLICATED, and what `checkQueueFolder` throws
  */
-export async function checkDiskQueue({ folder, maximumBytes = 0, minimumFreeBytes }: DiskQueue, volumes: Iterable<string>): Promise<void> {
-  const found = await look(folder)
-  if (!found.isDirectory()) throw new AppError('QUEUE_FOLDER_INVALID', `the folder of the queue, ${folder}, is no directory`)
-  if (found.uid !== process.geteuid?.() || (found.mode & OTHERS_WRITE) !== 0) throw new AppError('QUEUE_FOLDER_INVALID', `others than root may write into the folder of the queue, ${folder}`)
+export async function checkDiskQueue(queue: DiskQueue, volumes: readonly string[]): Promise<void> {
+  await checkQueueFolder(queue)
+  const [volume] = await volumesBeside(queue.folder, volumes)
+  if (volume !== undefined) throw new AppError('QUEUE_FOLDER_REPLICATED', `the folder of the queue, ${queue.folder}, lies on the same file system as the volume ${volume}, which is replicated`)
+}
+
+/** Those of the volumes, paths on this machine, on whose file system the folder lies. */
+export async function volumesBeside(folder: string, volumes: readonly string[]): Promise<string[]> {
   const mounts = await readMounts()
   // subvolumes of a btrfs have one device here
   const deviceOf = async (path: string): Promise<string | undefined> => mountHolding(mounts, await realpath(path))?.device
   const device = await deviceOf(folder)
-  for (const volume of volumes) {
-    if (await deviceOf(volume) === device) throw new AppError('QUEUE_FOLDER_REPLICATED', `the folder of the queue, ${folder}, lies on the same file system as the volume ${volume}, which is replicated`)
-  }
+  const devices = await Promise.all(volumes.map(deviceOf))
+  return volumes.filter((_, i) => devices[i] === device)
+}
+
+/**
+ * Refuses a folder that cannot be used, whatever is replicated.
+ * @throws {AppError} QUEUE_FOLDER_INVALID; QUEUE_LIMITS_INVALID when its file system cannot hold what the limits ask for
+ */
+export async function checkQueueFolder({ folder, maximumBytes = 0, minimumFreeBytes }: DiskQueue): Promise<void> {
+  const found = await look(folder)
+  if (!found.isDirectory()) throw new AppError('QUEUE_FOLDER_INVALID', `the folder of the queue, ${folder}, is no directory`)
+  if (found.uid !== process.geteuid?.() || (found.mode & OTHERS_WRITE) !== 0) throw new AppError('QUEUE_FOLDER_INVALID', `others than root may write into the folder of the queue, ${folder}`)
   const { bsize, blocks } = await statfs(folder)
   const sizeBytes = bsize * blocks
   if (maximumBytes + minimumFreeBytes > sizeBytes) {

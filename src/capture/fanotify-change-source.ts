@@ -49,7 +49,7 @@ export interface FanotifyOptions {
 export async function openFanotifyChangeSource(options: FanotifyOptions, signal: AbortSignal): Promise<ChangeSource> {
   signal.throwIfAborted()
   const roots = [...options.volumes]
-  if (options.disk !== undefined) await checkDiskQueue(options.disk, options.volumes.values())
+  if (options.disk !== undefined) await checkDiskQueue(options.disk, [...options.volumes.values()])
   const shares = memoryShares(options.limitBytes)
   const watch = openWatch(roots.map(([, path]) => path), shares.markBytes, options.pages ?? true, options.lesser)
   const untraced = watch.untraced()

@@ -65,6 +65,10 @@ export const Workload = z.object({
     reason: z.string().max(1000),
     /** what it does not see when it happens, in words: it is found later by change time, in any case before the cutover */
     unseen: z.array(z.string().max(300)).max(20),
+    /** whether the agent may freeze file systems; an older agent does not look */
+    mayFreeze: z.boolean().optional(),
+    /** the folder in which changes wait that memory has no room for: volumes (by mount point) on whose file system it lies, and why it cannot be used */
+    queue: z.object({ folder: z.string(), volumes: z.array(z.string()), problem: z.object({ code: z.string(), message: z.string() }).optional() }).optional(),
   }),
   findings: z.array(Finding),
 })

@@ -1,6 +1,7 @@
 /** What must hold before a job starts, as one table. A rule without a problem is shown as ok, so that people see what was looked at. */
 import { CODES } from '../errors/codes.ts'
 import { BOOT_RULES } from './rules-boot.ts'
+import { CAPTURE_RULES } from './rules-capture.ts'
 import { LAYOUT_RULES } from './rules-layout.ts'
 import { chosenVolumes } from './plan.ts'
 import { when, type Problem, type Rule, type RuleInput } from './rule.ts'
@@ -56,9 +57,7 @@ export const RULES: readonly Rule[] = [
     const free = v.sizeBytes - v.fileSystem.usedBytes
     return when(need > 0 && free < need, v.name, `${v.name} has ${String(Math.floor(free / MIB))} MiB free, ${String(need / MIB)} MiB are needed`)
   }) },
-  { code: 'CAPTURE_UNSUPPORTED', severity: 'error', title: 'changes on the source can be captured', advice: CODES.CAPTURE_UNSUPPORTED.operator, check: ({ workload }) => when(workload.capture.tier === 'none', 'capture', `changes cannot be captured: ${workload.capture.reason}`) },
-  { code: 'CAPTURE_TIER', severity: 'warning', title: 'changes are captured with the ranges of files in which they are', advice: 'Nothing is lost: what is not seen at once is found by change time every ten minutes and at the cutover, whose last drain takes longer for it. A newer kernel, or an agent with more rights, sees more.', check: ({ workload: { capture } }) =>
-    when(capture.tier === 'B' || capture.tier === 'C', 'capture', `capture is of tier ${capture.tier}: ${capture.reason}. Not seen when it happens: ${capture.unseen.join('; ')}`) },
+  ...CAPTURE_RULES,
   ...LAYOUT_RULES,
   ...BOOT_RULES,
 ]

@@ -27,8 +27,8 @@ export interface DiscoverOptions {
   runner: Runner
   /** the network namespace that holds the server's adapters; undefined: the agent's own */
   networkNamespace?: string
-  /** says whether changes can be captured here; without it the workload says that nobody looked */
-  probeCapture?: (signal: AbortSignal) => Promise<Workload['capture']>
+  /** says whether changes of these volumes (by mount point) can be captured; without it the workload says that nobody looked */
+  probeCapture?: (mountPoints: readonly string[], signal: AbortSignal) => Promise<Workload['capture']>
   kernel?: KernelPlaces
   signal: AbortSignal
 }
@@ -54,7 +54,7 @@ export async function discoverWorkload(options: DiscoverOptions): Promise<Worklo
   const network = await discoverNetwork({ runner, root, namespace: networkNamespace, report, signal })
   const capture = probeCapture === undefined
     ? { tier: 'none' as const, reason: 'the agent did not look whether changes can be captured', unseen: [] }
-    : await orFinding(report, 'capture of changes', 'See the log of the agent.', { tier: 'none' as const, reason: 'the check failed', unseen: [] }, async () => probeCapture(signal), signal)
+    : await orFinding(report, 'capture of changes', 'See the log of the agent.', { tier: 'none' as const, reason: 'the check failed', unseen: [] }, async () => await probeCapture(volumes.flatMap(v => v.mountPoint ?? []), signal), signal)
   return {
     version: 1,
     ...await discoverOs(root, live ? kernel.proc : undefined, report),
