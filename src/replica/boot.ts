@@ -18,6 +18,7 @@ import { mountsApartFrom } from '../posix/mount-table.ts'
 import { partitionDevice, type MountedVolume, type VolumeStack } from '../storage/volume-stack.ts'
 import { fixUpsOf } from './boot-fix-ups.ts'
 import { keepBootArea, putBootAreaBack } from './boot-area.ts'
+import { bootFamilyOf, releaseOf } from './boot-family.ts'
 import { bringLayer, takeBack } from './bring-layer.ts'
 import { ChangedFiles } from './changed-files.ts'
 import { findingsOf, type AssembledReplica, type FixUp, type GuestOptions } from './fix-up.ts'
@@ -139,13 +140,18 @@ async function fixLayer(parts: BootParts, request: BootRequest, layer: FixUpLaye
   }
 }
 
+/** Kernels without devtmpfs, and initramfs that leave /dev to the root (cutover.md C26). */
+function hasPlainDev(workload: Workload): boolean {
+  return bootFamilyOf(workload) === 'rhel' && (releaseOf(workload) ?? 99) <= 6
+}
+
 interface On { layer: FixUpLayer, rehearsal: boolean, jobId: string }
 
 async function assembleAndFix(parts: BootParts, request: BootRequest, on: On, signal: AbortSignal): Promise<readonly Finding[]> {
   const { jobId, volumes, mounted } = request
   const fixUps = fixUpsOf(request)
   const disks = await disksOf(request, signal)
-  const root = await volumes.assemble(jobId, mounted, disks, signal)
+  const root = await volumes.assemble(jobId, mounted, disks, signal, { plainDev: hasPlainDev(request.workload) })
   try {
     await using files = await ReplicaFiles.open(root)
     return await runFixUps(parts, request, { ...on, fixUps, root, files, disks }, signal)

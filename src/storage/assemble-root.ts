@@ -24,7 +24,12 @@ const RESERVED: ReadonlySet<string> = new Set(['shm', 'pts', 'mapper', 'disk'])
 /** Directories at the top that a file-level copy may lack, and their modes (cutover.md C26). */
 const TOP_DIRECTORIES = [['proc', 0o555], ['sys', 0o555], ['dev', 0o755], ['run', 0o755], ['tmp', 0o1777], ['mnt', 0o755], ['media', 0o755]] as const
 
+/** Below a plain /dev, which no devtmpfs covers before init runs: name, major, minor, mode (cutover.md C26). */
+const PLAIN_NODES = [['console', 5, 1, 0o600], ['null', 1, 3, 0o666]] as const
+
 export interface ShownDevices {
+  /** the replica itself has nodes below /dev */
+  plainDev: boolean
   disks: readonly string[]
   /** of logical volumes, and of what is opened (without a group), by the uuid of their map; one that is not known is not shown */
   finalNames: ReadonlyMap<string, { group?: string, name: string }>
@@ -44,6 +49,7 @@ export async function assembleRoot(parts: MountParts, jobId: string, mounted: re
     await remountBind(at, [...NO_DEVICES, 'exec', 'noatime']) // the replica's own programs run here, in runInRoot only
   }
   for (const [name, mode] of TOP_DIRECTORIES) await directory(root, [name], mode)
+  if (shown.plainDev) await makePlainNodes(join(root, 'dev'))
   await makeDev(parts, root, shown, signal)
   await mountVirtual('sysfs', join(root, 'sys'), ['ro', 'noexec', ...NO_DEVICES])
   if (await isDirectory(join(root, 'sys/firmware'))) await mountVirtual('tmpfs', join(root, 'sys/firmware'), ['ro', 'size=4k', 'noexec', ...NO_DEVICES])
@@ -82,6 +88,13 @@ async function directory(root: string, steps: readonly string[], mode: number): 
 
 async function isDirectory(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+async function makePlainNodes(dev: string): Promise<void> {
+  for (const [name, major, minor, mode] of PLAIN_NODES) {
+    const path = join(dev, name)
+    if (await lstat(path).catch(() => undefined) === undefined) await makeNode(path, 'character', major, minor, mode)
+  }
 }
 
 /** nodev is off here only: the nodes are ours, and mknod is among what the replica's programs cannot do. */

@@ -82,9 +82,9 @@ export class LinuxVolumeStack implements VolumeStack {
     await markVolumes(mounted, false)
   }
 
-  async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string> {
+  async assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal, { plainDev = false } = {}): Promise<string> {
     signal.throwIfAborted()
-    return assembleRoot(this.#parts, jobId, mounted, { disks: await disksOf([...disks, ...mounted.map(m => m.device)]), finalNames: this.#finalNames }, signal)
+    return assembleRoot(this.#parts, jobId, mounted, { disks: await disksOf([...disks, ...mounted.map(m => m.device)]), finalNames: this.#finalNames, plainDev }, signal)
   }
 
   async disassemble(jobId: string, signal: AbortSignal): Promise<void> {

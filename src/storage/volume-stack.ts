@@ -76,9 +76,9 @@ export interface VolumeStack extends AsyncDisposable {
   /**
    * Assembles the volumes as the replica will see them (root, /boot, /data ... nested) for the boot fix-ups, with a /dev that shows `disks`
    * and the disks of the mounted volumes and nothing else (logical volumes by their final names), a read-only /sys without firmware, and empty /run and /tmp; returns the root.
-   * Missing mount points are made. Idempotent. @throws {AppError} VOLUME_LAYOUT when there is no root or a mount point is no directory
+   * Missing mount points are made, and with `plainDev` the device nodes that a system without devtmpfs opens before it has any other. Idempotent. @throws {AppError} VOLUME_LAYOUT when there is no root or a mount point is no directory
    */
-  assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal): Promise<string>
+  assemble(jobId: string, mounted: readonly MountedVolume[], disks: readonly string[], signal: AbortSignal, options?: { plainDev?: boolean }): Promise<string>
   /** Undoes assemble; the volumes stay mounted at their own places. Fine when nothing is assembled. */
   disassemble(jobId: string, signal: AbortSignal): Promise<void>
   /**

@@ -1,6 +1,6 @@
 /** Two sources that are clones of each other are replicated by one appliance at once: every identifier is there twice, and right on both replicas. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ExecaRunner } from '../../../src/command/execa-runner.ts'
@@ -62,8 +62,11 @@ t.test('clones are made, written and handed over side by side, also after a rest
   const again = [await build(0), await build(1)]
   for (const [i, mounted] of again.entries()) {
     for (const m of mounted) t.equal(readFileSync(fileOf(m), 'utf8'), `${String(JOBS[i])} ${m.volume.volume.name}`, 'the file of its own job')
-    await stack.assemble(JOBS[i] ?? '', mounted, [], signal)
-    t.equal(statSync(join(mounted.find(m => m.volume.volume.mountPoint === '/')?.mountPoint ?? '', 'tmp')).mode & 0o7777, 0o1777, 'a directory that was missing has its mode, whatever the umask')
+    await stack.assemble(JOBS[i] ?? '', mounted, [], signal, { plainDev: i === 1 })
+    const root = mounted.find(m => m.volume.volume.mountPoint === '/')?.mountPoint ?? ''
+    t.equal(statSync(join(root, 'tmp')).mode & 0o7777, 0o1777, 'a directory that was missing has its mode, whatever the umask')
+    t.same(readdirSync(join(root, 'dev')), i === 1 ? ['console', 'null'] : [], 'device nodes of its own where it needs them')
+    if (i === 1) for (const [name, number, mode] of [['console', 0x501, 0o600], ['null', 0x103, 0o666]] as const) t.match(statSync(join(root, 'dev', name)), { rdev: number, mode: 0o020_000 | mode })
   }
   for (const [i, mounted] of again.entries()) {
     await stack.unmark(mounted, signal)
