@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Random changes below a directory: churn.py DIRECTORY SEED OPERATIONS [PER_SECOND]. Everything that fanotify sees, and what it does not
-see (stores through mmap that stay mapped, inode flags). Keeps running mappings open to the end."""
+"""Random changes below a directory: churn.py DIRECTORY SEED OPERATIONS [PER_SECOND [seen]]. Everything that events tell of, and, unless only
+what is "seen" is wanted, what they do not (some stores through mmap, inode flags). Keeps running mappings open to the end."""
 import ctypes, fcntl, mmap, os, random, struct, sys, time
 
 top, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 pace = float(sys.argv[4]) if len(sys.argv) > 4 else 0
+seen = sys.argv[5:] == ["seen"]
+UNSEEN = (23, 24, 25)
 rnd = random.Random(seed)
 libc = ctypes.CDLL(None, use_errno=True)
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, NODUMP = 0x80086601, 0x40086602, 0x40
@@ -171,6 +173,7 @@ def through_unlinked_name(path):
 
 def one():
     what = rnd.randrange(38)
+    if seen and what in UNSEEN: return
     if what < 5: write(anywhere(), rnd.choice([0, 10, 3000, 70000, 400000, 1500000]))
     elif what < 7: os.mkdir(anywhere())
     elif what < 9: in_place(some_file())

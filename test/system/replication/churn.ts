@@ -7,9 +7,9 @@ const CHURN = fileURLToPath(new URL('churn.py', import.meta.url))
 
 export interface Churn extends AsyncDisposable { done: Promise<void> }
 
-/** Starts the churn; `done` when it has made its changes, but its mappings stay open until it is disposed, which ends it at any time. */
-export function churn(directory: string, seed: number, operations: number, perSecond: number): Churn {
-  const child: ChildProcess = spawn('python3', [CHURN, directory, String(seed), String(operations), String(perSecond)], { stdio: ['pipe', 'pipe', 'pipe'] })
+/** Starts the churn, with `seen` only of what events tell at once; `done` when it has made its changes, but its mappings stay open until it is disposed, which ends it at any time. */
+export function churn(directory: string, seed: number, operations: number, perSecond: number, { seen = false } = {}): Churn {
+  const child: ChildProcess = spawn('python3', [CHURN, directory, String(seed), String(operations), String(perSecond), ...seen ? ['seen'] : []], { stdio: ['pipe', 'pipe', 'pipe'] })
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => { said += chunk.toString() })
   const ended = once(child, 'exit')

@@ -7,8 +7,8 @@ import { churn } from './churn.ts'
 
 const HOLD_MS = 30_000
 
-export async function drainedFrozen(t: Test, replicator: Replicator, { source, replica, seed }: { source: string, replica: string, seed: number }, signal: AbortSignal): Promise<Drained> {
-  await using writer = churn(source, seed, 100_000, 1000)
+export async function drainedFrozen(t: Test, replicator: Replicator, { source, replica, seed, seen = false }: { source: string, replica: string, seed: number, seen?: boolean }, signal: AbortSignal): Promise<Drained> {
+  await using writer = churn(source, seed, 100_000, 1000, { seen })
   writer.done.catch(() => undefined)
   const drained = await replicator.drain({ freeze: async s => freeze([source], { holdMs: HOLD_MS }, s) }, signal)
   try {

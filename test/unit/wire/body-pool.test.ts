@@ -60,3 +60,17 @@ t.test('what shares its memory with others is not adopted', async t => {
   pool.giveBack(shared)
   t.equal(shared.buffer.byteLength, 200_000)
 })
+
+t.test('what nobody wanted between two looks is freed, and what is wanted now and then stays', async t => {
+  const pool = new BodyPool()
+  const taken = Array.from({ length: 3 }, () => pool.take(1024 * 1024))
+  for (const buffer of taken) pool.giveBack(buffer)
+  pool.freeIdle()
+  t.ok(taken.every(({ buffer }) => buffer.byteLength > 0), 'nobody knows yet')
+  pool.giveBack(pool.take(1024 * 1024))
+  pool.freeIdle()
+  t.equal(taken.filter(({ buffer }) => buffer.byteLength > 0).length, 1)
+  pool.freeIdle()
+  t.ok(taken.every(({ buffer }) => buffer.byteLength === 0))
+  t.equal(pool.take(1024 * 1024).length, 1024 * 1024)
+})
