@@ -4,7 +4,7 @@
  */
 
 /** V8 takes these at its start only. */
-export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--initial-old-space-size=24']
+export const SMALL_FLAGS: readonly string[] = ['--max-semi-space-size=2', '--initial-old-space-size=40']
 
 /** How many heaps glibc has for all threads; without, eight for each processor, each of which keeps what its busiest moment took. */
 export const SMALL_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '2' }

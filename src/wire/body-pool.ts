@@ -13,6 +13,8 @@ export class BodyPool {
   readonly #adopted = new WeakSet<ArrayBufferLike>()
   #spare: Buffer[] = []
   #spareBytes = 0
+  /** so many of the spare ones, the oldest, waited all the time since the last look */
+  #idle = 0
 
   /** A buffer of exactly so many bytes, with anything in it. */
   take(bytes: number): Buffer {
@@ -21,6 +23,7 @@ export class BodyPool {
     const at = this.#spare.findIndex(spare => spare.length === roomBytes)
     const buffer = this.#spare.splice(at, at < 0 ? 0 : 1)[0]
     if (buffer !== undefined) this.#spareBytes -= roomBytes
+    this.#idle = Math.min(this.#idle, this.#spare.length)
     const taken = buffer ?? Buffer.allocUnsafeSlow(roomBytes)
     this.#lent.add(taken.buffer)
     return taken.subarray(0, bytes)
@@ -37,6 +40,15 @@ export class BodyPool {
 
   /** Whether the buffer is, or lies in, one that was taken and not given back, or is all of one that was adopted. */
   isLent(part: Buffer): boolean { return this.#lent.has(part.buffer) || (this.#adopted.has(part.buffer) && part.length === part.buffer.byteLength) }
+
+  /** Frees as many buffers as nobody has wanted since this was called last. */
+  freeIdle(): void {
+    for (const { buffer } of this.#spare.splice(0, this.#idle)) {
+      this.#spareBytes -= buffer.byteLength
+      if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+    }
+    this.#idle = this.#spare.length
+  }
 
   /** Nobody looks at the buffer, or at any part of it, any more. Buffers that are not the pool's, or were given back already, do no harm. */
   giveBack(part: Buffer): void {

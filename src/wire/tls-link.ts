@@ -19,7 +19,7 @@ import type { AcceptedLink, Link } from './link.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { isUrgent, type Message } from './messages.ts'
 import { UnsentData } from './unsent-data.ts'
-import { noteGarbage } from './young-garbage.ts'
+import { noteGarbage } from './garbage.ts'
 
 export interface TlsLinkOptions {
   /** how long the peer may be silent before it is given up */

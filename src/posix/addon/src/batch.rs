@@ -12,19 +12,43 @@ const ROOM: usize = 2 * 1024 * 1024;
 /// Buffers that may wait to be used again.
 const SPARE_MAX: usize = 16;
 
-static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// so many of them waited all the time since the last look
+    idle: usize,
+}
+
+static SPARE: Mutex<Spare> = Mutex::new(Spare { buffers: Vec::new(), idle: 0 });
 
 /// An empty buffer to write a batch into.
 pub fn room() -> Vec<u8> {
-    lock(&SPARE).pop().unwrap_or_else(|| Vec::with_capacity(ROOM))
+    lock(&SPARE).take().unwrap_or_else(|| Vec::with_capacity(ROOM))
+}
+
+/// Frees the buffers that nobody has wanted since this was called last: a mirror wants more of them at once than what follows it.
+pub fn free_idle() {
+    lock(&SPARE).free_idle();
+}
+
+impl Spare {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let taken = self.buffers.pop();
+        self.idle = self.idle.min(self.buffers.len());
+        taken
+    }
+
+    fn free_idle(&mut self) {
+        self.buffers.drain(..self.idle);
+        self.idle = self.buffers.len();
+    }
 }
 
 fn give_back(mut buffer: Vec<u8>) {
     let mut spare = lock(&SPARE);
     // one that has grown far is not kept
-    if spare.len() < SPARE_MAX && (ROOM..=2 * ROOM).contains(&buffer.capacity()) {
+    if spare.buffers.len() < SPARE_MAX && (ROOM..=2 * ROOM).contains(&buffer.capacity()) {
         buffer.clear();
-        spare.push(buffer);
+        spare.buffers.push(buffer);
     }
 }
 
@@ -52,5 +76,25 @@ impl ToNapiValue for Batch {
         let (at, length) = (bytes.as_mut_ptr(), bytes.len());
         // SAFETY: moving a Vec does not move its bytes; the callback, which frees them or lends them again, has it until JavaScript lets go.
         unsafe { BufferSlice::to_napi_value(env, BufferSlice::from_external(&wrapped, at, length, bytes, |_, bytes| give_back(bytes))?) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_buffers_that_nobody_wanted_since_the_last_look_are_freed() {
+        let mut spare = Spare { buffers: vec![Vec::new(); 3], idle: 0 };
+        spare.free_idle();
+        assert_eq!(spare.buffers.len(), 3, "nobody knows yet");
+        let taken = spare.take();
+        spare.buffers.extend(taken);
+        spare.free_idle();
+        assert_eq!(spare.buffers.len(), 1, "one is in use now and then");
+        spare.free_idle();
+        assert_eq!(spare.buffers.len(), 0);
+        spare.free_idle();
+        assert!(spare.take().is_none());
     }
 }

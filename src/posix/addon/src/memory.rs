@@ -1,13 +1,15 @@
 //! The memory of this process.
+use crate::batch;
 use crate::background::{Background, background};
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 
-/// Gives the kernel back what is free in the heaps of glibc, also between what is not. Sets of hundreds of thousands of small marks come and go here, and
+/// Gives the kernel back buffers that nobody has wanted since the last time, and what is free in the heaps of glibc, also between what is not. Sets of hundreds of thousands of small marks come and go here, and
 /// glibc by itself gives back only the end of a heap.
 #[napi]
 pub fn trim_memory() -> AsyncTask<Background<()>> {
     background(|| {
+        batch::free_idle();
         trim();
         Ok(())
     })

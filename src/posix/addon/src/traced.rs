@@ -76,6 +76,16 @@ fn disk_of(device: &str) -> Result<(String, String, bool)> {
 
 /// @param by_page the kernel's event is of pages, not of folios
 pub fn traced(volume: &Volume, by_page: bool) -> std::result::Result<Traced, String> {
+    // SAFETY: all-zero bytes are a valid statfs, a plain record of numbers.
+    let mut sizes: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `sizes` outlives the call.
+    if unsafe { libc::fstatfs(volume.root.as_raw_fd(), &raw mut sizes) } != 0 {
+        return Err("the size of its blocks is not known".into());
+    }
+    // its device is one of its own, which no mount and no disk has
+    if sizes.f_type == libc::BTRFS_SUPER_MAGIC {
+        return Err("changed pages of btrfs are not followed".into());
+    }
     let (major, minor) = volume.device;
     let device = format!("{major}:{minor}");
     let mountinfo = text("/proc/self/mountinfo").unwrap_or_default();
@@ -83,12 +93,6 @@ pub fn traced(volume: &Volume, by_page: bool) -> std::result::Result<Traced, Str
     let (name, disk, shared_disk) = disk_of(&device).map_err(|_| "its disk is not found")?;
     let by_ext4 = std::path::Path::new("/sys/fs/ext4").join(&name).exists();
     let family = family(kind, options, by_ext4)?;
-    // SAFETY: all-zero bytes are a valid statfs, a plain record of numbers.
-    let mut sizes: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `sizes` outlives the call.
-    if unsafe { libc::fstatfs(volume.root.as_raw_fd(), &raw mut sizes) } != 0 {
-        return Err("the size of its blocks is not known".into());
-    }
     let release = text("/proc/sys/kernel/osrelease").unwrap_or_default();
     Ok(Traced {
         file_system: volume.file_system,

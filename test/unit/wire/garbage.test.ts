@@ -1,7 +1,7 @@
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { noteGarbage } from '../../../src/wire/young-garbage.ts'
+import { collectAll, noteGarbage } from '../../../src/wire/garbage.ts'
 
 const MIB = 1024 * 1024
 
@@ -31,4 +31,17 @@ await t.test('the buffers of a stream are freed without full collections', async
   const unnoted = await fullCollections(64 * 1024, () => undefined)
   t.ok(noted <= 2, `${String(noted)} full collections with notes`)
   t.ok(unnoted > noted, `${String(unnoted)} without`)
+})
+
+await t.test('a full collection frees also what has become old', async t => {
+  const hold: { buffers: Buffer[] } = { buffers: Array.from({ length: 64 }, () => Buffer.allocUnsafeSlow(MIB)) }
+  const one = new WeakRef(hold.buffers[0] ?? Buffer.alloc(0))
+  for (let i = 0; i < 3; i++) noteGarbage(64 * MIB)
+  await setTimeout(0)
+  const before = process.memoryUsage().arrayBuffers
+  hold.buffers = []
+  await setTimeout(0)
+  collectAll()
+  t.ok(before - process.memoryUsage().arrayBuffers > 60 * MIB)
+  t.equal(one.deref(), undefined)
 })
