@@ -33,7 +33,7 @@ export function addJobTestCutover(parent: Command, surroundings: Surroundings): 
     const job = await watchJob(client, asked.id, { json, sinceUtc: asked.updatedAtUtc, ...around }, undo ? isUndone : isProved)
     if (!json) terminal.out(undo ? 'The test cutover was undone.\n' : describeTest(job))
   }).option('--network <name>', 'a network that reaches neither the source nor its users').addOption(new Option('--disks <kind>', 'copies, or children, of the disks of the replica (default: copies)').choices(TestDisks.options))
-    .option('--keep <period>', 'it is undone by itself so long after its end, 1m to 28d').option('--undo', 'remove the test VM and its disks').option('--wait', 'wait until the copy has booted, or is gone')
+    .option('--keep <period>', 'it is undone by itself so long after its end, 1m to 14d').option('--undo', 'remove the test VM and its disks').option('--wait', 'wait until the copy has booted, or is gone')
 }
 
 /** @throws {AppError} BOOT_NOT_PROVEN when it failed or was undone by somebody */

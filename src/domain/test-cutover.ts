@@ -12,8 +12,8 @@ import { VirtualDisk } from './target.ts'
 export const TestDisks = z.enum(['copies', 'children'])
 export type TestDisks = z.infer<typeof TestDisks>
 
-/** How long a test may be told to stay, in milliseconds: a minute to four weeks. */
-export const KeepMs = z.coerce.number().int().min(60_000).max(28 * 86_400_000)
+/** How long a test may be told to stay, in milliseconds: a minute to two weeks. */
+export const KeepMs = z.coerce.number().int().min(60_000).max(14 * 86_400_000)
 
 export const TestCutover = z.object({
   /**
