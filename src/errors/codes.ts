@@ -37,6 +37,7 @@ export const CODES = {
   ENROLMENT_TOKEN_EXPIRED: entry(403, 5, false, 'Make a new token with "landfall server add" and enrol again.'),
   CERTIFICATE_UNTRUSTED: entry(409, 5, false, 'Compare the thumbprint with the server; accept it with "--accept-thumbprint".'),
   CERTIFICATE_CHANGED: entry(409, 5, false, 'Find out why the certificate changed; if it is right, remove the server and add it again.'),
+  SOURCE_CLONED: entry(403, 5, false, 'Leave the agent of a clone off, or remove it there. If this is the server itself with new hardware, enrol its agent again with a new token for the same source; to migrate the clone, too, enrol it as a source of its own.'),
   PEER_UNTRUSTED: entry(403, 5, false, 'Enrol the agent with this appliance again.'),
   // wire
   FRAME_INVALID: entry(502, 6, false, 'The peer does not speak the replication protocol; check the address and the port.'),

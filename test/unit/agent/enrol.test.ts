@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { enrol, type EnrolOptions } from '../../../src/agent/enrol.ts'
-import { readIdentity } from '../../../src/agent/identity.ts'
+import { readIdentity, storeIdentity } from '../../../src/agent/identity.ts'
 import { Enrol } from '../../../src/domain/server.ts'
 import { caSha256 } from '../../../src/trust/key.ts'
 import { testAuthority } from '../trust/authority.ts'
@@ -53,6 +53,19 @@ t.test('an enrolled agent has key, certificate and authority on disk, for the ow
   t.equal((await stat(join(stateDirectory, 'identity.json'))).mode & 0o777, 0o600)
   t.equal((await stat(stateDirectory)).mode & 0o777, 0o700)
   t.notMatch(server.bodies[0]?.csr, /PRIVATE/)
+})
+
+t.test('an identity is of use on its machine alone, and everywhere where machines have no name', async t => {
+  const directory = t.testdir({ same: '4c4c4544-0042\n', upper: '4C4C4544-0042\n', other: '56ab-77\n' })
+  const file = (name: string): string => join(directory, name)
+  const identity = { sourceId: 's', applianceHost: 'h', replicationPort: 1500, keyPem: 'k', certificatePem: 'c', caPem: 'a' }
+  const state = file('state')
+  await storeIdentity(state, identity, file('upper'))
+  t.match(await readIdentity(state, file('same')), identity)
+  await t.rejects(readIdentity(state, file('other')), { code: 'SOURCE_CLONED', message: /another machine/ })
+  t.match(await readIdentity(state, '/nowhere'), identity)
+  await storeIdentity(state, identity, '/nowhere')
+  t.match(await readIdentity(state, file('other')), identity)
 })
 
 t.test('the fingerprint may have colons and capitals', async t => {
