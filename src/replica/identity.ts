@@ -8,10 +8,10 @@ import { needsForgedTransmits, withOwnAddresses, withoutLacp } from './bonds.ts'
 import type { AssembledReplica, FixUp } from './fix-up.ts'
 import { fixUpFailed } from './fix-up.ts'
 import { allOf, asUtf8, findNetworkFiles, NETWORKD, PERSISTENT_RULES, RED_HAT, rewriteAll, SUSE, UDEV_RULES, type NetworkFiles } from './network-files.ts'
-import { switchedOff } from './network-ifcfg.ts'
+import { switchedOff, withoutMembers } from './network-ifcfg.ts'
 import { foreignClone, withoutOwnClones } from './network-cloned-macs.ts'
 import { isKeyfileOf, keyfileSwitchedOff } from './network-keyfile.ts'
-import { linkFile, persistentRules, replaceMacs, withoutAutoStart } from './network-names.ts'
+import { linkFile, persistentRules, replaceMacs, withoutAdapters } from './network-names.ts'
 import { bindNetplan, withoutNetplan } from './network-netplan.ts'
 import { isNetworkOf, isNetworkOfOne } from './network-networkd.ts'
 import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
@@ -108,7 +108,11 @@ async function bindNames(files: ReplicaFiles, adapters: readonly PlannedAdapter[
 
 /** Adapters that are not migrated: nothing starts them or waits for them. */
 async function forgetAdapters(files: ReplicaFiles, found: NetworkFiles, gone: readonly { name: string, macs: readonly string[] }[]): Promise<readonly string[]> {
-  const messages = [...await rewriteAll(files, found.interfaces, text => withoutAutoStart(text, new Set(gone.map(g => g.name))), path => `${path} starts ${gone.map(g => g.name).join(', ')} no more`)]
+  const names = new Set(gone.map(g => g.name))
+  const messages = [
+    ...await rewriteAll(files, found.interfaces, text => withoutAdapters(text, names), path => `${path} starts ${[...names].join(', ')} no more`),
+    ...await rewriteAll(files, found.suse, text => withoutMembers(text, names), path => `${path} is made of others than ${[...names].join(', ')}`),
+  ]
   for (const { name, macs } of gone) {
     const off = (path: ReplicaPath): string => `${path}: ${name} is not migrated and not started`
     messages.push(...await rewriteAll(files, found.redHat.filter(p => p === `${RED_HAT}/ifcfg-${name}` || p.startsWith(`${RED_HAT}/ifcfg-${name}:`)), text => switchedOff(text, 'rhel'), off))

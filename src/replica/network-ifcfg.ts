@@ -68,3 +68,11 @@ export function routesSuse(text: string, name: string, settings: NetworkSettings
 export function switchedOff(text: string, family: 'rhel' | 'suse'): string {
   return withSettings(text, undefined, family === 'rhel' ? { ONBOOT: 'no' } : { STARTMODE: 'off' })
 }
+
+/** A bond, team or bridge of SUSE without adapters that are gone: it waits for each that it is made of. */
+export function withoutMembers(text: string, gone: ReadonlySet<string>): string {
+  const keys = [...text.matchAll(/^\s*((?:BONDING_SLAVE|TEAM_PORT_DEVICE)_?\d+)=/gm)].map(match => match[1] ?? '')
+  const without = withSettings(text, new RegExp(`^(?:${keys.filter(key => gone.has(settingOf(text, key) ?? '')).join('|') || '(?!)'})$`), {})
+  const ports = settingOf(without, 'BRIDGE_PORTS')?.split(/\s+/) ?? []
+  return ports.some(port => gone.has(port)) ? withSettings(without, undefined, { BRIDGE_PORTS: ports.filter(port => !gone.has(port)).join(' ') }) : without
+}

@@ -31,13 +31,18 @@ export function persistentRules(text: string, adapters: readonly PlannedAdapter[
   return `${body}${body === '' ? '' : '\n'}${rules.join('\n')}\n`
 }
 
-/** interfaces(5) without `auto` and `allow-hotplug` of adapters that are gone: waiting for one would be a failed unit. */
-export function withoutAutoStart(text: string, discarded: ReadonlySet<string>): string {
+const AUTO_START = /^(?:auto|allow-auto|allow-hotplug)$/
+/** What a bond or bridge is made of: it waits for each of them. */
+const MEMBERS = /^(?:bond[-_]slaves|slaves|bridge[-_]ports)$/
+
+/** interfaces(5) without `auto` and `allow-hotplug` of adapters that are gone, and without them in bonds and bridges: waiting for one would be a failed unit. */
+export function withoutAdapters(text: string, gone: ReadonlySet<string>): string {
   return text.split('\n').map(line => {
-    const [keyword, ...names] = line.trim().split(/\s+/)
-    if (keyword !== 'auto' && keyword !== 'allow-auto' && keyword !== 'allow-hotplug') return line
-    const kept = names.filter(name => !discarded.has(name))
+    const [keyword = '', ...names] = line.trim().split(/\s+/)
+    if (!AUTO_START.test(keyword) && !MEMBERS.test(keyword)) return line
+    const kept = names.filter(name => !gone.has(name))
     if (kept.length === names.length) return line
+    if (MEMBERS.test(keyword)) return `${/^\s*/.exec(line)?.[0] ?? ''}${keyword} ${kept.length === 0 ? 'none' : kept.join(' ')}`
     return kept.length === 0 ? `# landfall: adapter not migrated: ${line}` : `${keyword} ${kept.join(' ')}`
   }).join('\n')
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { AssembledReplica } from '../../../src/replica/fix-up.ts'
 import { KEEP_MACHINE_IDENTITY, KEEP_NETWORK_NAMES } from '../../../src/replica/identity.ts'
-import { linkFile, replaceMacs, withoutAutoStart } from '../../../src/replica/network-names.ts'
+import { linkFile, replaceMacs, withoutAdapters } from '../../../src/replica/network-names.ts'
 import { planReplica } from '../../../src/replica/plan.ts'
 import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
 import { debian12, options, places } from './workloads.ts'
@@ -19,7 +19,8 @@ t.test('the source\'s addresses are replaced in every notation, others are not',
 })
 
 t.test('a discarded adapter is not waited for', async t => {
-  t.equal(withoutAutoStart('auto lo ens4\nallow-hotplug ens4\niface ens4 inet dhcp\n', new Set(['ens4'])), 'auto lo\n# landfall: adapter not migrated: allow-hotplug ens4\niface ens4 inet dhcp\n')
+  t.equal(withoutAdapters('iface bond0 inet static\n\tbond-slaves ens3 ens4\n\tbond-mode 1\niface br0 inet manual\n    bridge_ports ens4\n', new Set(['ens4'])), 'iface bond0 inet static\n\tbond-slaves ens3\n\tbond-mode 1\niface br0 inet manual\n    bridge_ports none\n')
+  t.equal(withoutAdapters('auto lo ens4\nallow-hotplug ens4\niface ens4 inet dhcp\n', new Set(['ens4'])), 'auto lo\n# landfall: adapter not migrated: allow-hotplug ens4\niface ens4 inet dhcp\n')
 })
 
 t.test('the name is bound to the new address of the adapter itself, not of a VLAN on it', async t => {

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { NetworkSettings } from '../../../src/domain/network-settings.ts'
-import { readdressRedHat, readdressSuse, routesSuse, switchedOff, withoutDefaultRoutes } from '../../../src/replica/network-ifcfg.ts'
+import { readdressRedHat, readdressSuse, routesSuse, switchedOff, withoutDefaultRoutes, withoutMembers } from '../../../src/replica/network-ifcfg.ts'
 import { masterInInterfaces, readdressInterfaces } from '../../../src/replica/network-interfaces.ts'
 import { isKeyfileOf, keyfileSwitchedOff, readdressKeyfile } from '../../../src/replica/network-keyfile.ts'
 import { needsForgedTransmits, withOwnAddresses, withoutLacp } from '../../../src/replica/bonds.ts'
@@ -43,6 +43,9 @@ t.test('ifcfg of SUSE: addresses with suffixes, gateways in routes', async t => 
   const routes = '# gateway\ndefault 192.0.2.1 - -\n10.0.0.0/8 192.0.2.9 - eth0\ndefault 203.0.113.1 - eth1\n'
   twice(t, text => routesSuse(text, 'eth0', chosen), routes, '# gateway\n10.0.0.0/8 192.0.2.9 - eth0\ndefault 203.0.113.1 - eth1\ndefault 198.51.100.1 - eth0\ndefault 2001:db8::1 - eth0\n')
   t.equal(routesSuse(routes, 'eth0', one), routes, 'a gateway for all stays when none was chosen')
+  t.equal(withoutMembers('BONDING_MASTER=yes\nBONDING_SLAVE0=\'eth0\'\nBONDING_SLAVE_1="eth1"\nIPADDR=192.0.2.1/24\n', new Set(['eth1', 'eth7'])), 'BONDING_MASTER=yes\nBONDING_SLAVE0=\'eth0\'\nIPADDR=192.0.2.1/24\n')
+  t.equal(withoutMembers('BRIDGE=\'yes\'\nBRIDGE_PORTS=\'eth0 eth1 eth2\'\n', new Set(['eth1'])), 'BRIDGE=\'yes\'\nBRIDGE_PORTS=\'eth0 eth2\'\n')
+  t.equal(withoutMembers('BONDING_SLAVE0=eth0\n', new Set(['eth1'])), 'BONDING_SLAVE0=eth0\n')
   t.equal(switchedOff('STARTMODE=\'auto\'\n', 'suse'), 'STARTMODE=off\n')
 })
 
