@@ -89,6 +89,12 @@ addresses() {
   else hostname -I 2>/dev/null | tr ' ' '\\n'; fi
 }
 
+# who knows the source's addresses by its MAC addresses learns the new ones from the broadcast that asks for the gateway
+announce() {
+  command -v ip >/dev/null 2>&1 && command -v ping >/dev/null 2>&1 || return
+  ip -4 route show default 2>/dev/null | awk '$1 == "default" && $2 == "via" { print $3 }' | sort -u | while IFS= read -r gateway; do ping -c 1 -W 1 "$gateway" >/dev/null 2>&1 </dev/null; done
+}
+
 # the screen as it is now: rows of as many characters as its header says
 console_text() {
   columns=$(od -An -tu1 -j1 -N1 /dev/vcsa1 2>/dev/null | tr -d ' ')
@@ -105,6 +111,7 @@ if command -v systemctl >/dev/null 2>&1; then
 fi
 ${waitForAddress ? `waited=0
 while [ -z "$(addresses)" ] && [ "$waited" -lt ${String(ADDRESS_WAIT_S)} ]; do sleep 1; waited=$((waited + 1)); done
+announce
 ` : ''}booted=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 script=
 ${script === undefined ? '' : runScript(directory, script)}

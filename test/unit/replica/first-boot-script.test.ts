@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { BootProof } from '../../../src/domain/replica.ts'
@@ -42,6 +43,17 @@ t.test('the report says what the system is, and nothing of the unit is left', as
   t.equal(proof.scriptExitCode, undefined)
   t.match(proof.bootedAtUtc, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
   t.same(left, [])
+})
+
+t.test('each gateway is asked for, so that neighbours learn the new MAC address', async t => {
+  const asked = join(tmpdir(), `landfall-asked-${String(process.pid)}`)
+  t.teardown(() => { rmSync(asked, { force: true }) })
+  const { proof } = run(t, undefined, {
+    ip: 'case "$*" in *route*) printf "default via 192.0.2.1 dev ens3\\ndefault via 198.51.100.1 dev ens4 metric 200\\ndefault dev tun0 scope link\\n";; *) echo "2: ens3    inet 192.0.2.10/24 scope global ens3";; esac',
+    ping: `echo "$*" >> ${asked}; exit 1`,
+  })
+  t.strictSame(readFileSync(asked, 'utf8').trim().split('\n'), ['-c 1 -W 1 192.0.2.1', '-c 1 -W 1 198.51.100.1'])
+  t.strictSame(proof.addresses, ['192.0.2.10'], 'one that does not answer changes nothing')
 })
 
 t.test('any output of the user\'s script arrives exactly, what is no UTF-8 as replacement characters, and the console line is ASCII', async t => {
