@@ -31,6 +31,7 @@ import { queueLimits, type AgentConfig } from './config.ts'
 import { keepConnected } from './connect.ts'
 import { readIdentity } from './identity.ts'
 import { OwnLoad } from './own-load.ts'
+import { keepSmall } from './own-memory.ts'
 import { keeperSeams } from './keeper-seams.ts'
 import { powerOffSystem } from './power-off.ts'
 import { probeCapture } from './probe-capture.ts'
@@ -85,7 +86,8 @@ export function createAgent(config: AgentConfig, overrides: AgentOverrides = {})
       await resume(capture, signal)
       const load = new OwnLoad({ maxNice: config.maxNice, maxBehindMs: config.maxBehindSeconds * 1000 })
       const over = new AbortController()
-      const watching = load.watch(clock, AbortSignal.any([signal, over.signal]))
+      const watched = AbortSignal.any([signal, over.signal])
+      const watching = Promise.all([load.watch(clock, watched), keepSmall(clock, watched)])
       try {
         await keepConnected({
           clock, log: agentLog,

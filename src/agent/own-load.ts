@@ -11,19 +11,12 @@ import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
 import type { AgentLoad } from '../domain/progress.ts'
 import { agentLog } from '../logging/logger.ts'
-import { native } from '../posix/native.ts'
 import type { AgentWork, FollowedLoad } from '../source/session-replication.ts'
-import { outgoingBodies } from '../wire/body-pool.ts'
-import { collectAll } from '../wire/garbage.ts'
 import { OwnPriority } from './own-priority.ts'
 
 const LOOK_MS = 5000
 /** how far a mirror steps back */
 const NICE_STEP = 5
-/** Below, the agent is small enough. Above, what it does not use any more goes back to the source with each look: some milliseconds of a thread that nobody waits for. */
-const TRIMMED_BYTES = 160 * 1024 * 1024
-/** Of buffers, alive or not: above, a look frees by a full collection what nobody needs. V8 makes one when its own heap has grown, outside of which they lie. */
-const GARBAGE_BYTES = 8 * 1024 * 1024
 /** share of the time in which something waited for a processor, in percent (pressure stall information, over 10 s) */
 const SHORT_PERCENT = 40
 const PLENTY_PERCENT = 5
@@ -82,16 +75,11 @@ export class OwnLoad implements FollowedLoad {
     this.#stand(waitingForProcessor())
   }
 
-  /** Measures and adapts, and gives back memory that is free, until the signal aborts, and resolves then. */
+  /** Measures and adapts until the signal aborts, and resolves then. */
   async watch(clock: Clock, signal: AbortSignal): Promise<void> {
     const isOver = (): boolean => signal.aborted
     while (!isOver()) {
       this.look()
-      if (memoryUsage.rss() > TRIMMED_BYTES) {
-        outgoingBodies.freeIdle()
-        if (memoryUsage().arrayBuffers > GARBAGE_BYTES) collectAll()
-        await native.trimMemory()
-      }
       try {
         await clock.sleep(LOOK_MS, signal)
       } catch (error) {
