@@ -29,6 +29,9 @@ const LUKS = /^(?:rd\.luks\.(?:uuid|name|options|key)|rd_LUKS_UUID|luks\.(?:uuid
 const OLD_KEY = /^(?:(?:rd\.)?luks\.key|rd_LUKS_KEYPATH|rd\.luks\.keypath)=|^(?:rd\.)?luks\.options=.*(?:tpm2|fido2|pkcs11)-/
 const LOGICAL_VOLUME = /^(?:rd\.lvm\.lv|rd_LVM_LV)=([^/\s]+)\/([^/\s]+)$/
 
+/** It wins over what fix-cloud-init.ts writes. */
+const CLOUD_INIT = 'cloud-init=enabled'
+
 /** Whether a word of a kernel command line names storage that the replica does not have, or what opened the source's: dracut waits for it, in vain. Pure. */
 export function isOldStorage(word: string, references: DeviceReferences): boolean {
   const luks = LUKS.exec(word)?.[1]
@@ -52,6 +55,10 @@ export function rewriteCommandLine(commandLine: string, references: DeviceRefere
     }
     if (isOldStorage(word, references)) {
       messages.push(`${word} removed: the replica has no such storage`)
+      return []
+    }
+    if (word === CLOUD_INIT) {
+      messages.push(`${word} removed: cloud-init would set the replica up as a new machine`)
       return []
     }
     if (/^rootflags=.*\bsubvolid=/.test(word)) {

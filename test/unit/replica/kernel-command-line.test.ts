@@ -16,6 +16,7 @@ t.test('parameters that resolve or name no device stay, to the blank', async t =
 t.test('old names become UUIDs, and a device that is gone is not waited for', async t => {
   t.equal(rewriteCommandLine('quiet resume=/dev/vda5 splash', references).text, 'quiet resume=UUID=dd000000-0000-4000-8000-000000000003 splash')
   t.equal(rewriteCommandLine('quiet resume=/dev/sdz9 splash', references).text, 'quiet splash')
+  t.match(rewriteCommandLine('quiet cloud-init=enabled ro', references), { text: 'quiet ro', messages: [/cloud-init/] }, 'a word that would undo what the fix-ups say')
   t.equal(rewriteCommandLine('root=/dev/vda2', references).text, 'root=UUID=dd000000-0000-4000-8000-000000000002')
 })
 
