@@ -1,4 +1,5 @@
 /** C16, C17: GRUB 2 on the first disk, and a menu whose entries boot. Debian calls its programs and folders "grub", Red Hat and SUSE "grub2". */
+import { GRUB_FOR_BIOS } from '../domain/grub-places.ts'
 import type { ReplicaPlan } from '../domain/replica.ts'
 import { mountHolding } from '../posix/mount-table.ts'
 import { parseBlsEntry, parseEnvironment } from './bls.ts'
@@ -36,7 +37,8 @@ export function installGrub2({ name, folder, package: wanted }: Grub2): FixUp {
   return {
     id: 'C17', title: 'install GRUB on the first disk', required: true,
     fix: async ({ files, plan, bootDevice, run, rehearsal }: AssembledReplica, signal) => {
-      if (await files.kind('/usr/lib/grub/i386-pc') !== 'directory' && await files.kind('/usr/share/grub2/i386-pc') !== 'directory') throw fixUpFailed(`the replica has no GRUB for BIOS (package ${wanted})`)
+      const kinds = await Promise.all(GRUB_FOR_BIOS.map(async place => await files.kind(place)))
+      if (!kinds.includes('directory')) throw fixUpFailed(`the replica has no GRUB for BIOS (package ${wanted})`)
       // a rehearsal makes all but what lies on the disk itself
       const install = async (): Promise<unknown> => await run(`${name}-install`, ['--target=i386-pc', '--no-floppy', ...rehearsal === true ? ['--no-bootsector'] : [], ...isLogical(plan, folder) ? [LVM_MODULES] : [], bootDevice], { timeoutMs: INSTALL_TIMEOUT_MS }, signal)
       const had = await withDeviceMap(files, folder, bootDevice, install)

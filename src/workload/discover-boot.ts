@@ -2,6 +2,7 @@
 import { constants } from 'node:fs'
 import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GRUB_FOR_BIOS } from '../domain/grub-places.ts'
 import type { Disk } from '../domain/volume.ts'
 import { BootTool, type Workload } from '../domain/workload.ts'
 import { commandLineOf } from './command-line.ts'
@@ -82,7 +83,7 @@ async function findInitramfsTool(root: SourceRoot): Promise<Boot['initramfsTool'
 async function findTools(root: SourceRoot): Promise<BootTool[]> {
   const found: BootTool[] = []
   for (const tool of BootTool.options) {
-    const there = tool === 'grub-i386-pc' ? await root.isDirectory('/usr/lib/grub/i386-pc') || await root.isDirectory('/usr/share/grub2/i386-pc')
+    const there = tool === 'grub-i386-pc' ? (await Promise.all(GRUB_FOR_BIOS.map(async place => await root.isDirectory(place)))).includes(true)
       : tool === 'grub-stages' ? await root.isFile('/boot/grub/stage1') && await root.isFile('/boot/grub/stage2')
         : await hasProgram(root, tool)
     if (there) found.push(tool)

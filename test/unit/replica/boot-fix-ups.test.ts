@@ -8,6 +8,7 @@ import type { AssembledReplica, GuestOptions } from '../../../src/replica/fix-up
 import { planReplica } from '../../../src/replica/plan.ts'
 import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
 import { BOOT_UUID, MAC, RED_HAT_5, RED_HAT_6, RED_HAT_7, RED_HAT_9_UEFI, ROOT_UUID, SUSE_11, SUSE_15, SWAP_UUID, workloadOf, type RecordedSystem } from './root-trees.ts'
+import { RED_HAT_10_UEFI, RED_HAT_8, SUSE_12 } from './root-trees-of-eras.ts'
 import { debian12, options, places } from './workloads.ts'
 
 /** What the shell of GRUB 0.97 says, recorded from Debian's package on a loop device with ext3, run as the product runs it. */
@@ -133,6 +134,42 @@ t.test('Red Hat 7: dracut for any hardware, GRUB 2, LVM filters; kdump and rescu
   t.ok(done.exists('etc/systemd/system/landfall-first-boot.service') && done.exists('.autorelabel'))
   t.equal(done.read('boot/initramfs-3.10.0-1160.el7.x86_64kdump.img'), 'kdump')
   await settles(t, done, ['etc/default/grub', 'boot/grub2/grub.cfg', 'etc/lvm/lvm.conf', 'etc/sysconfig/network-scripts/ifcfg-eth0'])
+})
+
+t.test('Red Hat 8: the options of all entries stand in GRUB\'s environment, which keeps its size', async t => {
+  const done = await fixed(t, RED_HAT_8)
+  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd', 'grub2-install'])
+  const environment = done.read('boot/grub2/grubenv')
+  t.equal(environment.length, 1024)
+  t.match(environment, `\nkernelopts=root=UUID=${ROOT_UUID} ro crashkernel=auto resume=UUID=${SWAP_UUID} rhgb quiet\nboot_success=0\n#`)
+  t.match(done.read(`boot/loader/entries/0ab-${RED_HAT_8.kernel}.conf`), 'options $kernelopts $tuned_params\n')
+  t.match(done.read('boot/grub2/grub.cfg'), `set kernelopts="root=UUID=${ROOT_UUID} ro"`)
+  t.match(done.read('etc/default/grub'), `resume=UUID=${SWAP_UUID} rhgb quiet`)
+  t.match(done.read('etc/sysconfig/network-scripts/ifcfg-eth0'), `HWADDR=${done.mac}`)
+  await settles(t, done, ['boot/grub2/grubenv', 'boot/grub2/grub.cfg', `boot/loader/entries/0ab-${RED_HAT_8.kernel}.conf`])
+})
+
+t.test('Red Hat 10: keyfiles alone, and a kernel without the old controller\'s driver', async t => {
+  const done = await fixed(t, RED_HAT_10_UEFI)
+  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd'])
+  t.match(done.read(`boot/loader/entries/0ab-${RED_HAT_10_UEFI.kernel}.conf`), `options root=UUID=${ROOT_UUID} ro resume=UUID=${SWAP_UUID}\n`)
+  t.equal(done.read('etc/kernel/cmdline'), `root=UUID=${ROOT_UUID} ro\n`)
+  t.equal(done.read('boot/efi/EFI/BOOT/BOOTX64.EFI'), 'shim')
+  t.match(done.read('etc/NetworkManager/system-connections/eth0.nmconnection'), `mac-address=${done.mac}\n\n[ipv4]\naddress1=192.0.2.10/24,192.0.2.1\n`)
+  t.notOk(done.exists('etc/lvm/devices/system.devices') || done.exists('etc/sysconfig/network-scripts'))
+  await settles(t, done, ['etc/kernel/cmdline', 'etc/NetworkManager/system-connections/eth0.nmconnection'])
+})
+
+t.test('SUSE 12: dracut, GRUB 2 and wicked, names of the old controller in the menu', async t => {
+  const done = await fixed(t, SUSE_12)
+  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd', 'grub2-install', 'grub2-mkconfig'].filter(name => done.calls.some(c => c.startsWith(name))))
+  t.match(done.read('boot/grub2/grub.cfg'), ` linux /vmlinuz-${SUSE_12.kernel} root=UUID=${ROOT_UUID} resume=UUID=${SWAP_UUID} quiet\n`)
+  t.match(done.read('etc/default/grub'), `GRUB_CMDLINE_LINUX_DEFAULT="resume=UUID=${SWAP_UUID} splash=silent quiet"`)
+  t.notMatch(done.read('etc/default/grub_installdevice'), /cciss/)
+  t.equal(done.read('etc/udev/rules.d/70-persistent-net.rules'), `# landfall: eth0 keeps its name\nSUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
+  t.ok(done.exists('etc/systemd/system/landfall-first-boot.service'))
+  t.equal(done.read(`boot/initrd-${SUSE_12.kernel}.pre-landfall`), 'old')
+  await settles(t, done, ['boot/grub2/grub.cfg', 'etc/default/grub', 'etc/udev/rules.d/70-persistent-net.rules'])
 })
 
 t.test('an image without the names of the adapters is told and stops nothing', async t => {

@@ -21,7 +21,7 @@ export const ROOT_UUID = 'b0070000-0000-4000-8000-000000000002'
 export const SWAP_UUID = 'b0070000-0000-4000-8000-000000000003'
 export const ESP_ID = 'B007-0E5F'
 export const MAC = '52:54:00:12:34:56'
-const ALL = ['vmw_pvscsi', 'mptspi', 'ahci', 'sd_mod', 'vmxnet3', 'e1000', 'e1000e']
+export const ALL = ['vmw_pvscsi', 'mptspi', 'ahci', 'sd_mod', 'vmxnet3', 'e1000', 'e1000e']
 const OLD = ['mptspi', 'ahci', 'sd_mod', 'e1000']
 
 /** A server with /boot, root and swap on the MBR of one disk, or an ESP before them on a GPT; one adapter, eth0. */
@@ -54,12 +54,12 @@ export function workloadOf({ os, loader, firmware, kernel, rootType, drivers }: 
   return workload
 }
 
-function modules(version: string, drivers: readonly string[], builtin = 'kernel/fs/ext4/ext4.ko\nkernel/fs/xfs/xfs.ko\n'): Record<string, Record<string, Record<string, string>>> {
+export function modules(version: string, drivers: readonly string[], builtin = 'kernel/fs/ext4/ext4.ko\nkernel/fs/xfs/xfs.ko\n'): Record<string, Record<string, Record<string, string>>> {
   return { modules: { [version]: { 'modules.dep': drivers.map(d => `kernel/drivers/x/${d}.ko.xz: kernel/lib/y.ko.xz\n`).join(''), 'modules.builtin': builtin } } }
 }
-const FSTAB = `UUID=${ROOT_UUID} / ext4 defaults 1 1\nUUID=${BOOT_UUID} /boot ext4 defaults 1 2\nUUID=${SWAP_UUID} swap swap defaults 0 0\n`
-const SYSTEMD = { systemd: { systemd: '', network: { '99-default.link': '[Link]\n' }, system: { 'multi-user.target': '' } }, udev: { 'rules.d': { '80-net-setup-link.rules': '' } } }
-const IFCFG = `TYPE=Ethernet\nDEVICE=eth0\nNAME=eth0\nBOOTPROTO=none\nONBOOT=yes\nIPADDR=192.0.2.10\nPREFIX=24\nGATEWAY=192.0.2.1\n`
+export const FSTAB = `UUID=${ROOT_UUID} / ext4 defaults 1 1\nUUID=${BOOT_UUID} /boot ext4 defaults 1 2\nUUID=${SWAP_UUID} swap swap defaults 0 0\n`
+export const SYSTEMD = { systemd: { systemd: '', network: { '99-default.link': '[Link]\n' }, system: { 'multi-user.target': '' } }, udev: { 'rules.d': { '80-net-setup-link.rules': '' } } }
+export const IFCFG = `TYPE=Ethernet\nDEVICE=eth0\nNAME=eth0\nBOOTPROTO=none\nONBOOT=yes\nIPADDR=192.0.2.10\nPREFIX=24\nGATEWAY=192.0.2.1\n`
 
 export const RED_HAT_5: RecordedSystem = {
   os: { id: 'rhel', versionId: '5.11', name: 'Red Hat Enterprise Linux Server release 5.11' }, loader: 'grub-legacy', firmware: 'bios', kernel: '2.6.18-398.el5', rootType: 'ext3', drivers: OLD,
@@ -96,7 +96,7 @@ export const RED_HAT_6: RecordedSystem = {
   },
 }
 
-const EFI = { centos: { 'shimx64.efi': 'shim', 'grubx64.efi': 'grub', 'mmx64.efi': 'mok', 'grub.cfg': `search --no-floppy --fs-uuid --set=dev ${BOOT_UUID}\nset prefix=($dev)/grub2\nexport $prefix\nconfigfile $prefix/grub.cfg\n`, 'BOOTX64.CSV': 'csv', 'fbx64.efi': 'fallback' } }
+export const EFI = { centos: { 'shimx64.efi': 'shim', 'grubx64.efi': 'grub', 'mmx64.efi': 'mok', 'grub.cfg': `search --no-floppy --fs-uuid --set=dev ${BOOT_UUID}\nset prefix=($dev)/grub2\nexport $prefix\nconfigfile $prefix/grub.cfg\n`, 'BOOTX64.CSV': 'csv', 'fbx64.efi': 'fallback' } }
 
 /** What dracut waits for; only grubby wrote it, into the menu alone. */
 const OLD_STORAGE = 'rd.md.uuid=1:2:3:4 rd.luks.uuid=luks-0a0a0a0a-1111-4000-8000-00000000000d rd.lvm.lv=rhel/root rd.multipath=default netroot=iscsi:@192.0.2.9::3260::iqn.2026-01.test:root'

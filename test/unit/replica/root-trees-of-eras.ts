@@ -1,0 +1,66 @@
+/** Root trees of the releases between those of root-trees.ts, where something is kept elsewhere than before and after them. */
+import { ALL, BOOT_UUID, EFI, ESP_ID, FSTAB, IFCFG, MAC, modules, ROOT_UUID, SWAP_UUID, SYSTEMD, type RecordedSystem } from './root-trees.ts'
+
+const EL8 = '4.18.0-553.el8_10.x86_64'
+/** Entries in files, their options in GRUB's environment. */
+export const RED_HAT_8: RecordedSystem = {
+  os: { id: 'rocky', versionId: '8.10', name: 'Rocky Linux 8.10 (Green Obsidian)' }, loader: 'grub2', firmware: 'bios', kernel: EL8, rootType: 'xfs', drivers: ALL,
+  tree: {
+    boot: {
+      [`vmlinuz-${EL8}`]: 'kernel', [`initramfs-${EL8}.img`]: 'old',
+      grub2: {
+        'device.map': '(hd0) /dev/vda\n', 'i386-pc': {},
+        'grub.cfg': `search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\nif [ -z "\${kernelopts}" ]; then\n  set kernelopts="root=UUID=${ROOT_UUID} ro rd.md.uuid=1:2:3:4 "\nfi\ninsmod blscfg\nblscfg\n`,
+        grubenv: `# GRUB Environment Block\nsaved_entry=0ab-${EL8}\nkernelopts=root=/dev/sda2 ro crashkernel=auto resume=/dev/sda3 rd.md.uuid=1:2:3:4 rhgb quiet\nboot_success=0\n`.padEnd(1024, '#'),
+      },
+      loader: { entries: { [`0ab-${EL8}.conf`]: `title Rocky Linux (${EL8})\nversion ${EL8}\nlinux /vmlinuz-${EL8}\ninitrd /initramfs-${EL8}.img $tuned_initrd\noptions $kernelopts $tuned_params\ngrub_users $grub_users\n` } },
+    },
+    usr: { bin: { lsinitrd: '', dracut: ' --no-hostonly)\n' }, lib: { grub: { 'i386-pc': { 'boot.img': '' } } }, sbin: { 'grub2-mkconfig': '' } }, lib: { ...modules(EL8, ALL), ...SYSTEMD },
+    etc: {
+      'fstab': FSTAB.replace('ext4', 'xfs'), 'machine-id': '\n', 'default': { grub: 'GRUB_ENABLE_BLSCFG=true\nGRUB_CMDLINE_LINUX="crashkernel=auto resume=/dev/sda3 rhgb quiet"\n' },
+      'sysconfig': { 'network-scripts': { 'ifcfg-eth0': IFCFG } }, 'selinux': { config: 'SELINUX=enforcing\n' }, 'dracut.conf.d': {},
+    },
+    var: { tmp: {} },
+  },
+}
+
+const EL10 = '6.12.0-55.el10_0.x86_64'
+/** No ifcfg files, no network-scripts, the command line of new kernels in /etc/kernel. */
+export const RED_HAT_10_UEFI: RecordedSystem = {
+  os: { id: 'rhel', versionId: '10.0', name: 'Red Hat Enterprise Linux 10.0 (Coughlan)' }, loader: 'grub2', firmware: 'uefi', kernel: EL10, rootType: 'xfs', drivers: ALL.filter(d => d !== 'mptspi'),
+  tree: {
+    boot: {
+      [`vmlinuz-${EL10}`]: 'kernel', [`initramfs-${EL10}.img`]: 'old', efi: { EFI },
+      grub2: { 'grub.cfg': `search --no-floppy --fs-uuid --set=boot ${BOOT_UUID}\ninsmod blscfg\nblscfg\n`, 'grubenv': '# GRUB Environment Block\n'.padEnd(1024, '#') },
+      loader: { entries: { [`0ab-${EL10}.conf`]: `title Red Hat Enterprise Linux (${EL10})\nversion ${EL10}\nlinux /vmlinuz-${EL10}\ninitrd /initramfs-${EL10}.img\noptions root=/dev/sda3 ro rd.lvm.lv=rhel/root resume=/dev/sda4\n` } },
+    },
+    usr: { bin: { lsinitrd: '', dracut: ' --no-hostonly)\n' }, sbin: {} }, lib: { ...modules(EL10, ALL), ...SYSTEMD },
+    etc: {
+      'fstab': `${FSTAB.replace('ext4', 'xfs')}UUID=${ESP_ID} /boot/efi vfat umask=0077 0 2\n`, 'machine-id': '\n', 'kernel': { cmdline: 'root=/dev/sda3 ro rd.lvm.lv=rhel/root\n' }, 'selinux': { config: 'SELINUX=enforcing\n' },
+      'dracut.conf.d': {}, 'lvm': { devices: { 'system.devices': 'IDTYPE=sys_wwid\n' } },
+      'NetworkManager': { 'system-connections': { 'eth0.nmconnection': `[connection]\nid=eth0\ntype=ethernet\ninterface-name=eth0\n\n[ethernet]\nmac-address=${MAC.toUpperCase()}\n\n[ipv4]\naddress1=192.0.2.10/24,192.0.2.1\nmethod=manual\n` } },
+    },
+    var: { tmp: {} },
+  },
+}
+
+const SLES12 = '4.12.14-122.222-default'
+/** The first with systemd, wicked, dracut and GRUB 2. */
+export const SUSE_12: RecordedSystem = {
+  os: { id: 'sles', versionId: '12.5', name: 'SUSE Linux Enterprise Server 12 SP5' }, loader: 'grub2', firmware: 'bios', kernel: SLES12, rootType: 'ext4', drivers: ALL,
+  tree: {
+    boot: {
+      [`vmlinuz-${SLES12}`]: 'kernel', [`initrd-${SLES12}`]: 'old',
+      grub2: { 'grub.cfg': `menuentry 'SLES 12-SP5' {\n search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n linux /vmlinuz-${SLES12} root=/dev/disk/by-id/cciss-1-part2 resume=/dev/disk/by-id/cciss-1-part9 quiet\n initrd /initrd-${SLES12}\n}\n`, 'i386-pc': {} },
+    },
+    usr: { bin: { lsinitrd: '', dracut: ' --no-hostonly)\n' }, lib: { grub2: { 'i386-pc': {} }, ...SYSTEMD }, sbin: { 'grub2-mkconfig': '' } }, lib: modules(SLES12, ALL),
+    etc: {
+      'SuSE-release': 'SUSE Linux Enterprise Server 12 (x86_64)\nVERSION = 12\nPATCHLEVEL = 5\n', 'machine-id': '\n',
+      'fstab': `UUID=${ROOT_UUID} / ext4 acl,user_xattr 1 1\nUUID=${BOOT_UUID} /boot ext4 acl 1 2\nUUID=${SWAP_UUID} swap swap defaults 0 0\n`,
+      'default': { grub: 'GRUB_CMDLINE_LINUX_DEFAULT="resume=/dev/disk/by-id/cciss-1-part9 splash=silent quiet"\n', grub_installdevice: '/dev/disk/by-id/cciss-1\nactivate\n' },
+      'sysconfig': { network: { 'ifcfg-eth0': 'BOOTPROTO=\'static\'\nIPADDR=\'192.0.2.10/24\'\nSTARTMODE=\'auto\'\n', 'ifcfg-bond0': 'BONDING_MASTER=\'yes\'\nBONDING_SLAVE0=\'eth0\'\n' } },
+      'udev': { 'rules.d': { '70-persistent-net.rules': `SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${MAC}", ATTR{dev_id}=="0x0", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"\n` } }, 'dracut.conf.d': {},
+    },
+    var: { tmp: {} },
+  },
+}
