@@ -6,7 +6,7 @@ import { DeviceReferences } from './device-references.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import { listImage, missingInImage } from './initramfs-content.ts'
 import { replicaKernels } from './replica-kernels.ts'
-import type { ReplicaFiles } from './replica-files.ts'
+import type { ReplicaFiles, ReplicaPath } from './replica-files.ts'
 
 const MODULES = '/etc/initramfs-tools/modules'
 const CONFIGURATION = '/etc/initramfs-tools/conf.d'
@@ -37,6 +37,11 @@ export const REBUILD_INITRAMFS: FixUp = {
   },
 }
 
+const RESUME = /^\s*RESUME=["']?([^"'\s]*)/
+/** The names of the source's devices are of no use, also where the device is there. */
+const GONE: ReadonlySet<string> = new Set(['missing', 'renamed'])
+const SAYS_NO_DEVICE: ReadonlySet<string> = new Set(['', 'none', 'auto'])
+
 /** /etc/initramfs-tools/modules that lists the drivers. Pure. */
 export function withModules(text: string, drivers: readonly string[]): string {
   const listed = new Set(text.split('\n').map(line => line.trim().split(/\s+/)[0]?.replaceAll('-', '_')))
@@ -45,12 +50,18 @@ export function withModules(text: string, drivers: readonly string[]): string {
   return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${MARK}\n${added.join('\n')}\n`
 }
 
-/** MODULES=most whatever the source says; RESUME only when the source's setting would not work here. */
+/** MODULES=most whatever the source says; RESUME only when the source's setting would not work here, which nothing says any more then. */
 async function settings(files: ReplicaFiles, references: DeviceReferences): Promise<string> {
   let resume = ''
-  const sources = ['/etc/initramfs-tools/initramfs.conf', ...(await files.names(CONFIGURATION)).map(n => `${CONFIGURATION}/${n}`).filter(p => p !== OURS)]
+  const sources: ReplicaPath[] = ['/etc/initramfs-tools/initramfs.conf', ...(await files.names(CONFIGURATION)).map((n): ReplicaPath => `${CONFIGURATION}/${n}`).filter(p => p !== OURS)]
   for (const path of sources) {
-    for (const line of (await files.text(path) ?? '').split('\n')) resume = /^\s*RESUME=["']?([^"'\s]*)/.exec(line)?.[1] ?? resume
+    const text = await files.text(path) ?? ''
+    const lines = text.split('\n').map(line => {
+      const set = RESUME.exec(line)?.[1]
+      resume = set ?? resume
+      return set === undefined || SAYS_NO_DEVICE.has(set) || !GONE.has(references.look(set).kind) ? line : `# landfall: the replica has no such device: ${line}`
+    })
+    if (lines.join('\n') !== text) await files.write(path, lines.join('\n'))
   }
   return `# Made by the migration: the initramfs must boot on hardware that it was not made on.\nMODULES=most\n${resumeLine(resume, references)}`
 }

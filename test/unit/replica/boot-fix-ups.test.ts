@@ -1,5 +1,5 @@
-/** All boot fix-ups of Red Hat and SUSE, in their order, on recorded root trees; the guest's tools are played, and what they are called with is checked. */
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs'
+/** All boot fix-ups of Red Hat, SUSE and Ubuntu, in their order, on recorded root trees; the guest's tools are played, and what they are called with is checked. */
+import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { bootFamilyOf, releaseOf } from '../../../src/replica/boot-family.ts'
@@ -8,7 +8,7 @@ import type { AssembledReplica, GuestOptions } from '../../../src/replica/fix-up
 import { planReplica } from '../../../src/replica/plan.ts'
 import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
 import { BOOT_UUID, MAC, RED_HAT_5, RED_HAT_6, RED_HAT_7, RED_HAT_9_UEFI, ROOT_UUID, SUSE_11, SUSE_15, SWAP_UUID, workloadOf, type RecordedSystem } from './root-trees.ts'
-import { RED_HAT_10_UEFI, RED_HAT_8, SUSE_12 } from './root-trees-of-eras.ts'
+import { RED_HAT_10_UEFI, RED_HAT_8, SUSE_12, UBUNTU_14, UBUNTU_22_UEFI } from './root-trees-of-eras.ts'
 import { debian12, options, places } from './workloads.ts'
 
 /** What the shell of GRUB 0.97 says, recorded from Debian's package on a loop device with ext3, run as the product runs it. */
@@ -48,12 +48,16 @@ async function fixed(t: Test, system: RecordedSystem & { dropsItems?: boolean },
   const make = (path: string, text: string): void => { writeFileSync(join(root, path), text) }
   /** What the configuration of dracut says besides drivers. */
   const installed = (): string[] => system.dropsItems === true ? [] : [...readFileSync(join(root, 'etc/dracut.conf.d/99-landfall.conf'), 'utf8').matchAll(/^install_items\+=" (.*) "$/gm)].flatMap(m => (m[1] ?? '').split(' ')).map(path => path.slice(1))
+  const installedLinks = (): string[] => ['etc/systemd/network', 'etc/udev/rules.d'].flatMap(folder => existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map(name => `${folder}/${name}`) : [])
   const answer = (program: string, args: readonly string[]): string => {
     switch (program) {
       case 'dracut': make(args.at(-2) ?? '', 'new'); return ''
       case 'mkinitrd': make(system.os.id === 'sles' ? `boot/initrd-${system.kernel}` : args.at(-2) ?? '', 'new'); return ''
       case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4', 'dm-crypt'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\n${[...installed(), ...programs.map(name => `usr/sbin/${name}`)].map(path => `-rwxr-xr-x 1 root root 1 Jan  1 10:20 ${path}\n`).join('')}lrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
       case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), ...programs.map(name => `sbin/${name}`)].join('\n')
+      case 'update-initramfs': make(`boot/initrd.img-${args.at(-1) ?? ''}`, 'new'); return ''
+      case 'lsinitramfs': return [...drivers, 'ext4'].map(d => `usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko`).concat(installedLinks()).join('\n')
+      case 'grub-install': make('boot/grub/i386-pc/core.img', 'core'); return ''
       case 'grub': return grubOutput
       case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
       case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID) + CUSTOM_ENTRY); return ''
@@ -170,6 +174,33 @@ t.test('SUSE 12: dracut, GRUB 2 and wicked, names of the old controller in the m
   t.ok(done.exists('etc/systemd/system/landfall-first-boot.service'))
   t.equal(done.read(`boot/initrd-${SUSE_12.kernel}.pre-landfall`), 'old')
   await settles(t, done, ['boot/grub2/grub.cfg', 'etc/default/grub', 'etc/udev/rules.d/70-persistent-net.rules'])
+})
+
+t.test('Ubuntu 14: without systemd, names by udev rules, an init script reports the first boot', async t => {
+  const done = await fixed(t, UBUNTU_14)
+  t.same(done.calls, [`update-initramfs -u -k ${UBUNTU_14.kernel}`, `lsinitramfs /boot/initrd.img-${UBUNTU_14.kernel}`, 'grub-install --target=i386-pc --no-floppy /dev/sdc'])
+  t.match(done.read('etc/initramfs-tools/conf.d/zz-landfall'), `MODULES=most\nRESUME=UUID=${SWAP_UUID}\n`)
+  t.equal(done.read('etc/initramfs-tools/conf.d/resume'), '# landfall: the replica has no such device: RESUME=/dev/sda3\n')
+  t.match(done.read('etc/initramfs-tools/modules'), /\nvmw_pvscsi\nmptspi\n/)
+  t.match(done.read('boot/grub/grub.cfg'), `root=UUID=${ROOT_UUID} ro resume=UUID=${SWAP_UUID} quiet\n`)
+  t.match(done.read('etc/default/grub'), `"quiet resume=UUID=${SWAP_UUID}"`)
+  t.match(done.read('etc/udev/rules.d/70-persistent-net.rules'), `ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
+  t.notMatch(done.read('etc/udev/rules.d/70-persistent-net.rules'), MAC)
+  t.equal(done.read('etc/init/cloud-init.override'), 'manual\n')
+  t.ok(done.exists('etc/rc2.d/S99landfall-first-boot'))
+  await settles(t, done, ['etc/initramfs-tools/modules', 'boot/grub/grub.cfg', 'etc/udev/rules.d/70-persistent-net.rules'])
+})
+
+t.test('Ubuntu 22 with UEFI: netplan that matches by address, cloud-init, shim of its own folder', async t => {
+  const done = await fixed(t, UBUNTU_22_UEFI)
+  t.same(done.calls.map(c => c.split(' ')[0]), ['update-initramfs', 'lsinitramfs'])
+  t.match(done.read('etc/netplan/50-cloud-init.yaml'), `macaddress: ${done.mac}\n`)
+  t.ok(done.exists('etc/cloud/cloud-init.disabled'))
+  t.equal(done.read('boot/efi/EFI/BOOT/BOOTX64.EFI'), 'shim')
+  t.equal(done.read('boot/efi/EFI/BOOT/grubx64.efi'), 'grub')
+  t.match(done.read('etc/systemd/network/10-landfall-eth0.link'), done.mac)
+  t.ok(done.exists('etc/systemd/system/landfall-first-boot.service'))
+  await settles(t, done, ['etc/netplan/50-cloud-init.yaml', 'boot/efi/EFI/BOOT/BOOTX64.EFI'])
 })
 
 t.test('an image without the names of the adapters is told and stops nothing', async t => {

@@ -64,3 +64,45 @@ export const SUSE_12: RecordedSystem = {
     var: { tmp: {} },
   },
 }
+
+const TRUSTY = '3.13.0-170-generic'
+/** Upstart, ifupdown, udev's own rules for names. */
+export const UBUNTU_14: RecordedSystem = {
+  os: { id: 'ubuntu', versionId: '14.04', name: 'Ubuntu 14.04.6 LTS' }, loader: 'grub2', firmware: 'bios', kernel: TRUSTY, rootType: 'ext4', drivers: ALL,
+  tree: {
+    boot: {
+      [`vmlinuz-${TRUSTY}`]: 'kernel', [`initrd.img-${TRUSTY}`]: 'old',
+      grub: { 'device.map': '(hd0) /dev/vda\n', 'i386-pc': {}, 'grub.cfg': `menuentry 'Ubuntu' {\n\tsearch --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n\tlinux\t/vmlinuz-${TRUSTY} root=UUID=${ROOT_UUID} ro resume=/dev/sda3 quiet\n\tinitrd\t/initrd.img-${TRUSTY}\n}\n` },
+    },
+    usr: { bin: { lsinitramfs: '' }, lib: { grub: { 'i386-pc': { 'boot.img': '' } } }, sbin: { 'update-initramfs': '', 'grub-install': '', 'grub-mkconfig': '' } },
+    lib: { ...modules(TRUSTY, ALL), udev: { 'rules.d': { '75-persistent-net-generator.rules': 'x' } } },
+    etc: {
+      'fstab': FSTAB, 'lsb-release': 'DISTRIB_RELEASE=14.04\n', 'init': { 'cloud-init.conf': 'start on x\n', 'rc.conf': '' }, 'cloud': { 'cloud.cfg.d': {} },
+      'default': { grub: 'GRUB_CMDLINE_LINUX_DEFAULT="quiet resume=/dev/sda3"\n' }, 'initramfs-tools': { 'modules': '# list\n', 'initramfs.conf': 'MODULES=dep\n', 'conf.d': { resume: 'RESUME=/dev/sda3\n' } },
+      'network': { interfaces: 'auto lo eth0\niface lo inet loopback\niface eth0 inet static\n\taddress 192.0.2.10\n\tnetmask 255.255.255.0\n\tgateway 192.0.2.1\n' },
+      'udev': { 'rules.d': { '70-persistent-net.rules': `# PCI device 0x1af4:0x1000 (virtio-pci)\nSUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${MAC}", ATTR{dev_id}=="0x0", ATTR{type}=="1", KERNEL=="eth*", NAME="eth0"\n` } },
+      'init.d': { README: '' }, 'rc2.d': {}, 'rc3.d': {}, 'rc4.d': {}, 'rc5.d': {},
+    },
+    var: { tmp: {}, lib: {} },
+  },
+}
+
+const JAMMY = '5.15.0-113-generic'
+/** netplan as cloud-init and the installer wrote it, with the address of the old adapter. */
+export const UBUNTU_22_UEFI: RecordedSystem = {
+  os: { id: 'ubuntu', versionId: '22.04', name: 'Ubuntu 22.04.4 LTS' }, loader: 'grub2', firmware: 'uefi', kernel: JAMMY, rootType: 'ext4', drivers: ALL,
+  tree: {
+    boot: {
+      [`vmlinuz-${JAMMY}`]: 'kernel', [`initrd.img-${JAMMY}`]: 'old',
+      efi: { EFI: { ubuntu: { 'shimx64.efi': 'shim', 'grubx64.efi': 'grub', 'mmx64.efi': 'mok', 'grub.cfg': `search.fs_uuid ${BOOT_UUID} root\nset prefix=($root)'/grub'\nconfigfile $prefix/grub.cfg\n` } } },
+      grub: { 'grub.cfg': `menuentry 'Ubuntu' {\n\tsearch --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n\tlinux\t/vmlinuz-${JAMMY} root=UUID=${ROOT_UUID} ro\n\tinitrd\t/initrd.img-${JAMMY}\n}\n` },
+    },
+    usr: { bin: { lsinitramfs: '' }, sbin: { 'update-initramfs': '', 'grub-mkconfig': '' } }, lib: { ...modules(JAMMY, ALL), ...SYSTEMD },
+    etc: {
+      'fstab': `${FSTAB}UUID=${ESP_ID} /boot/efi vfat umask=0077 0 1\n`, 'machine-id': '\n', 'default': { grub: 'GRUB_CMDLINE_LINUX_DEFAULT=""\n' }, 'initramfs-tools': { modules: '', 'conf.d': {} },
+      'netplan': { '50-cloud-init.yaml': `network:\n    version: 2\n    ethernets:\n        eth0:\n            match:\n                macaddress: ${MAC}\n            set-name: eth0\n            addresses: [192.0.2.10/24]\n` },
+      'cloud': { 'cloud.cfg.d': { '99-installer.cfg': 'datasource_list: [None]\n' } },
+    },
+    var: { tmp: {}, lib: {} },
+  },
+}
