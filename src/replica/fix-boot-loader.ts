@@ -143,7 +143,7 @@ export async function whyMenuFails(files: ReplicaFiles, references: DeviceRefere
   const [first] = menuEntries(text)
   if (first !== undefined) return whyEntryFails(first, files, references)
   if (/^\s*blscfg\b/m.test(text)) return whyEntriesFail(files, references)
-  const [, next] = /^\s*configfile\s+["']?(?:\([^)]*\)|\$\w+)?(\/[^"'\s]+)/m.exec(text) ?? []
+  const [, next] = /^\s*(?:configfile|source)\s+["']?(?:\([^)]*\)|\$\w+|\$\{\w+\})?(\/[^"'\s]+)/m.exec(text) ?? []
   // a stub on the ESP goes on with the menu on the file system that it looks for
   const [searched] = /^\s*search\b.*?([0-9A-Fa-f]{8}-[0-9A-Fa-f-]+|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})/m.exec(text)?.slice(1) ?? []
   if (searched !== undefined && references.look(`UUID=${searched}`).kind !== 'resolves') return `it looks for the file system ${searched}, which the replica does not have`

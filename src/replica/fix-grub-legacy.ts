@@ -1,5 +1,6 @@
 /** C16, C17 for GRUB legacy (Red Hat 5 and 6, SUSE 11): its shell writes the boot sector, its menu is a file that is edited. */
 import { DeviceReferences } from './device-references.ts'
+import { espFolder } from './esp.ts'
 import { whyEntryFails } from './fix-boot-loader.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 import { legacyEntries } from './grub-legacy.ts'
@@ -29,7 +30,9 @@ export const CHECK_LEGACY_MENU: FixUp = {
   id: 'C16', title: 'check the boot menu', required: true,
   fix: async ({ files, plan, workload }: AssembledReplica) => {
     const references = new DeviceReferences(plan, workload)
-    for (const path of MENUS) {
+    const esp = plan.firmware === 'uefi' ? await espFolder(files, workload.os.id) : undefined
+    const menus = [...esp === undefined ? [] : [`${esp.vendor}/grub.conf` as const], ...MENUS]
+    for (const path of menus) {
       const text = await files.text(path)
       if (text === undefined) continue
       const { entries, chosen } = legacyEntries(text)
@@ -39,6 +42,6 @@ export const CHECK_LEGACY_MENU: FixUp = {
       if (wrong !== undefined) throw fixUpFailed(`the boot menu ${path} does not boot the replica: ${wrong}`)
       return []
     }
-    throw fixUpFailed(`the replica has no menu of GRUB legacy (${MENUS.join(', ')})`)
+    throw fixUpFailed(`the replica has no menu of GRUB legacy (${menus.join(', ')})`)
   },
 }

@@ -24,8 +24,8 @@ export const FILL_EFI_BOOT: FixUp = {
       copied.push(`${to} is ${from}`)
     }
     await put(loader, 'BOOTX64.EFI')
-    // the shim starts its GRUB, and without a key of its own the MOK manager, from the folder that it lies in
-    for (const name of ['grubx64.efi', 'mmx64.efi', 'grub.cfg']) {
+    // the shim starts its GRUB, and without a key of its own the MOK manager, from the folder that it lies in; SUSE's by other names
+    for (const name of ['grubx64.efi', 'grub.efi', 'mmx64.efi', 'MokManager.efi', 'grub.cfg']) {
       const from = await inFolder(files, esp.vendor, name)
       if (from !== undefined && from !== loader) await put(from, name)
     }

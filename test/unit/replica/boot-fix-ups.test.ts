@@ -1,89 +1,10 @@
-/** All boot fix-ups of Red Hat, SUSE and Ubuntu, in their order, on recorded root trees; the guest's tools are played, and what they are called with is checked. */
-import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+/** All boot fix-ups of Red Hat and SUSE, in their order, on recorded root trees. */
+import t from 'tap'
 import { bootFamilyOf, releaseOf } from '../../../src/replica/boot-family.ts'
 import { fixUpsOf } from '../../../src/replica/boot-fix-ups.ts'
-import type { AssembledReplica, GuestOptions } from '../../../src/replica/fix-up.ts'
-import { planReplica } from '../../../src/replica/plan.ts'
-import { ReplicaFiles } from '../../../src/replica/replica-files.ts'
-import { BOOT_UUID, MAC, RED_HAT_5, RED_HAT_6, RED_HAT_7, RED_HAT_9_UEFI, ROOT_UUID, SUSE_11, SUSE_15, SWAP_UUID, workloadOf, type RecordedSystem } from './root-trees.ts'
-import { RED_HAT_10_UEFI, RED_HAT_8, SUSE_12, UBUNTU_14, UBUNTU_22_UEFI } from './root-trees-of-eras.ts'
-import { debian12, options, places } from './workloads.ts'
-
-/** What the shell of GRUB 0.97 says, recorded from Debian's package on a loop device with ext3, run as the product runs it. */
-const GRUB_EMBEDS = `grub> device (hd0) /dev/sdz
-grub> root (hd0,0)
- Filesystem type is ext2fs, partition type 0x83
-grub> setup (hd0)
- Checking if "/boot/grub/stage1" exists... no
- Checking if "/grub/stage1" exists... yes
- Checking if "/grub/stage2" exists... yes
- Checking if "/grub/e2fs_stage1_5" exists... yes
- Running "embed /grub/e2fs_stage1_5 (hd0)"...  19 sectors are embedded.
-succeeded
- Running "install /grub/stage1 (hd0) (hd0)1+19 p (hd0,0)/grub/stage2 /grub/menu.lst"...`
-/** What a script of the source's own in /etc/grub.d adds to a menu that is made anew. */
-const CUSTOM_ENTRY = `menuentry 'own' {\n linux /vmlinuz root=UUID=${ROOT_UUID} rd.md.uuid=9:9 quiet\n}\n`
-const LUKS_UUID = '0a0a0a0a-1111-4000-8000-00000000000c'
-const DISK_UUID = '6000c290000000000000000000000001'
-
-interface Done { read: (path: string) => string, exists: (path: string) => boolean, calls: string[], environments: Record<string, GuestOptions['env']>, messages: Record<string, readonly string[]>, mac: string, again: () => Promise<void> }
-
-/** Runs them all on the system's tree. @param missing drivers that the played initramfs tool leaves out */
-async function fixed(t: Test, system: RecordedSystem & { dropsItems?: boolean }, missing: readonly string[] = [], grubOutput = `${GRUB_EMBEDS} succeeded\nDone.\ngrub> quit\n`, on: 'plain' | 'logical' | 'encrypted' = 'plain', programs: readonly string[] = ['lvm', 'systemd-cryptsetup']): Promise<Done> {
-  const root = t.testdir(system.tree)
-  const workload = workloadOf(system)
-  const plan = { ...planReplica({ jobId: 'j', workload, options: options(), places: places() }), firmware: system.firmware }
-  for (const v of plan.volumes) {
-    if (v.volume.mountPoint !== '/') continue
-    if (on === 'logical') v.logicalVolume = { group: 'v', name: 'root' }
-    if (on === 'encrypted') v.encryption = { name: 'cr_root', type: 'LUKS2', uuid: LUKS_UUID, label: '', cipher: 'aes-xts-plain64', keyBits: 512, headerBytes: 16 << 20, keyDerivation: 'argon2id' }
-  }
-  const files = await ReplicaFiles.open(root)
-  t.teardown(async () => { await files[Symbol.asyncDispose]() })
-  const calls: string[] = []
-  const environments: Done['environments'] = {}
-  const drivers = system.drivers.filter(d => !missing.includes(d))
-  const make = (path: string, text: string): void => { writeFileSync(join(root, path), text) }
-  /** What the configuration of dracut says besides drivers. */
-  const installed = (): string[] => system.dropsItems === true ? [] : [...readFileSync(join(root, 'etc/dracut.conf.d/99-landfall.conf'), 'utf8').matchAll(/^install_items\+=" (.*) "$/gm)].flatMap(m => (m[1] ?? '').split(' ')).map(path => path.slice(1))
-  const installedLinks = (): string[] => ['etc/systemd/network', 'etc/udev/rules.d'].flatMap(folder => existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map(name => `${folder}/${name}`) : [])
-  const answer = (program: string, args: readonly string[]): string => {
-    switch (program) {
-      case 'dracut': make(args.at(-2) ?? '', 'new'); return ''
-      case 'mkinitrd': make(system.os.id === 'sles' ? `boot/initrd-${system.kernel}` : args.at(-2) ?? '', 'new'); return ''
-      case 'lsinitrd': return `Image: ${args[0] ?? ''}: 20M\n${[...drivers, 'ext4', 'dm-crypt'].map(d => `-rw-r--r--   1 root     root        12345 Jan  1 10:20 usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko.xz`).join('\n')}\n${[...installed(), ...programs.map(name => `usr/sbin/${name}`)].map(path => `-rwxr-xr-x 1 root root 1 Jan  1 10:20 ${path}\n`).join('')}lrwxrwxrwx   1 root root 7 Jan  1 10:20 bin -> usr/bin\n`
-      case 'sh': return [...[...drivers, 'ext3'].map(d => `lib/${d}.ko`), ...programs.map(name => `sbin/${name}`)].join('\n')
-      case 'update-initramfs': make(`boot/initrd.img-${args.at(-1) ?? ''}`, 'new'); return ''
-      case 'lsinitramfs': return [...drivers, 'ext4'].map(d => `usr/lib/modules/${system.kernel}/kernel/drivers/${d}.ko`).concat(installedLinks()).join('\n')
-      case 'grub-install': make('boot/grub/i386-pc/core.img', 'core'); return ''
-      case 'grub': return grubOutput
-      case 'grub2-install': make('boot/grub2/i386-pc/core.img', 'core'); return ''
-      case 'grub2-mkconfig': make(args[1] ?? '', readFileSync(join(root, args[1] ?? ''), 'utf8').replace('00000000-0000-4000-8000-000000000099', ROOT_UUID) + CUSTOM_ENTRY); return ''
-      default: throw new Error(`no program ${program} is played`)
-    }
-  }
-  const replica: AssembledReplica = {
-    plan, workload, options: options(), files, bootDevice: '/dev/sdc', bootDiskUuid: DISK_UUID,
-    run: async (program: string, args: readonly string[], { input, env }: GuestOptions) => {
-      environments[program] = env
-      calls.push([program, ...args].join(' ') + (input === undefined ? '' : ` < ${input}`))
-      return { stdout: answer(program, args), stderr: '', exitCode: 0, durationMs: 1 }
-    },
-  }
-  const messages: Record<string, readonly string[]> = {}
-  const all = async (): Promise<void> => { for (const fixUp of fixUpsOf({ workload, plan })) messages[fixUp.id] = [...messages[fixUp.id] ?? [], ...await fixUp.fix(replica, AbortSignal.timeout(60_000))] }
-  await all()
-  return { calls, environments, messages, mac: plan.adapters[0]?.mac ?? '', read: path => readFileSync(join(root, path), 'utf8'), exists: path => lstatSync(join(root, path), { throwIfNoEntry: false }) !== undefined, again: all }
-}
-
-/** Run again, the files that matter are as they were. */
-async function settles(t: Test, { again, read }: Done, paths: readonly string[]): Promise<void> {
-  const before = paths.map(read)
-  await again()
-  t.same(paths.map(read), before, 'done again it ends in the same')
-}
+import { DISK_UUID, fixed, GRUB_EMBEDS, LUKS_UUID, settles } from './fixed-tree.ts'
+import { BOOT_UUID, MAC, RED_HAT_5, RED_HAT_6, RED_HAT_7, RED_HAT_9_UEFI, ROOT_UUID, SUSE_11, SUSE_15, SWAP_UUID } from './root-trees.ts'
+import { debian12 } from './workloads.ts'
 
 t.test('Red Hat 5: mkinitrd, modprobe.conf, GRUB legacy, HWADDR, kudzu', async t => {
   const done = await fixed(t, RED_HAT_5)
@@ -138,69 +59,6 @@ t.test('Red Hat 7: dracut for any hardware, GRUB 2, LVM filters; kdump and rescu
   t.ok(done.exists('etc/systemd/system/landfall-first-boot.service') && done.exists('.autorelabel'))
   t.equal(done.read('boot/initramfs-3.10.0-1160.el7.x86_64kdump.img'), 'kdump')
   await settles(t, done, ['etc/default/grub', 'boot/grub2/grub.cfg', 'etc/lvm/lvm.conf', 'etc/sysconfig/network-scripts/ifcfg-eth0'])
-})
-
-t.test('Red Hat 8: the options of all entries stand in GRUB\'s environment, which keeps its size', async t => {
-  const done = await fixed(t, RED_HAT_8)
-  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd', 'grub2-install'])
-  const environment = done.read('boot/grub2/grubenv')
-  t.equal(environment.length, 1024)
-  t.match(environment, `\nkernelopts=root=UUID=${ROOT_UUID} ro crashkernel=auto resume=UUID=${SWAP_UUID} rhgb quiet\nboot_success=0\n#`)
-  t.match(done.read(`boot/loader/entries/0ab-${RED_HAT_8.kernel}.conf`), 'options $kernelopts $tuned_params\n')
-  t.match(done.read('boot/grub2/grub.cfg'), `set kernelopts="root=UUID=${ROOT_UUID} ro"`)
-  t.match(done.read('etc/default/grub'), `resume=UUID=${SWAP_UUID} rhgb quiet`)
-  t.match(done.read('etc/sysconfig/network-scripts/ifcfg-eth0'), `HWADDR=${done.mac}`)
-  await settles(t, done, ['boot/grub2/grubenv', 'boot/grub2/grub.cfg', `boot/loader/entries/0ab-${RED_HAT_8.kernel}.conf`])
-})
-
-t.test('Red Hat 10: keyfiles alone, and a kernel without the old controller\'s driver', async t => {
-  const done = await fixed(t, RED_HAT_10_UEFI)
-  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd'])
-  t.match(done.read(`boot/loader/entries/0ab-${RED_HAT_10_UEFI.kernel}.conf`), `options root=UUID=${ROOT_UUID} ro resume=UUID=${SWAP_UUID}\n`)
-  t.equal(done.read('etc/kernel/cmdline'), `root=UUID=${ROOT_UUID} ro\n`)
-  t.equal(done.read('boot/efi/EFI/BOOT/BOOTX64.EFI'), 'shim')
-  t.match(done.read('etc/NetworkManager/system-connections/eth0.nmconnection'), `mac-address=${done.mac}\n\n[ipv4]\naddress1=192.0.2.10/24,192.0.2.1\n`)
-  t.notOk(done.exists('etc/lvm/devices/system.devices') || done.exists('etc/sysconfig/network-scripts'))
-  await settles(t, done, ['etc/kernel/cmdline', 'etc/NetworkManager/system-connections/eth0.nmconnection'])
-})
-
-t.test('SUSE 12: dracut, GRUB 2 and wicked, names of the old controller in the menu', async t => {
-  const done = await fixed(t, SUSE_12)
-  t.same(done.calls.map(c => c.split(' ')[0]), ['dracut', 'lsinitrd', 'grub2-install', 'grub2-mkconfig'].filter(name => done.calls.some(c => c.startsWith(name))))
-  t.match(done.read('boot/grub2/grub.cfg'), ` linux /vmlinuz-${SUSE_12.kernel} root=UUID=${ROOT_UUID} resume=UUID=${SWAP_UUID} quiet\n`)
-  t.match(done.read('etc/default/grub'), `GRUB_CMDLINE_LINUX_DEFAULT="resume=UUID=${SWAP_UUID} splash=silent quiet"`)
-  t.notMatch(done.read('etc/default/grub_installdevice'), /cciss/)
-  t.equal(done.read('etc/udev/rules.d/70-persistent-net.rules'), `# landfall: eth0 keeps its name\nSUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
-  t.ok(done.exists('etc/systemd/system/landfall-first-boot.service'))
-  t.equal(done.read(`boot/initrd-${SUSE_12.kernel}.pre-landfall`), 'old')
-  await settles(t, done, ['boot/grub2/grub.cfg', 'etc/default/grub', 'etc/udev/rules.d/70-persistent-net.rules'])
-})
-
-t.test('Ubuntu 14: without systemd, names by udev rules, an init script reports the first boot', async t => {
-  const done = await fixed(t, UBUNTU_14)
-  t.same(done.calls, [`update-initramfs -u -k ${UBUNTU_14.kernel}`, `lsinitramfs /boot/initrd.img-${UBUNTU_14.kernel}`, 'grub-install --target=i386-pc --no-floppy /dev/sdc'])
-  t.match(done.read('etc/initramfs-tools/conf.d/zz-landfall'), `MODULES=most\nRESUME=UUID=${SWAP_UUID}\n`)
-  t.equal(done.read('etc/initramfs-tools/conf.d/resume'), '# landfall: the replica has no such device: RESUME=/dev/sda3\n')
-  t.match(done.read('etc/initramfs-tools/modules'), /\nvmw_pvscsi\nmptspi\n/)
-  t.match(done.read('boot/grub/grub.cfg'), `root=UUID=${ROOT_UUID} ro resume=UUID=${SWAP_UUID} quiet\n`)
-  t.match(done.read('etc/default/grub'), `"quiet resume=UUID=${SWAP_UUID}"`)
-  t.match(done.read('etc/udev/rules.d/70-persistent-net.rules'), `ATTR{address}=="${done.mac}", ATTR{type}=="1", NAME="eth0"\n`)
-  t.notMatch(done.read('etc/udev/rules.d/70-persistent-net.rules'), MAC)
-  t.equal(done.read('etc/init/cloud-init.override'), 'manual\n')
-  t.ok(done.exists('etc/rc2.d/S99landfall-first-boot'))
-  await settles(t, done, ['etc/initramfs-tools/modules', 'boot/grub/grub.cfg', 'etc/udev/rules.d/70-persistent-net.rules'])
-})
-
-t.test('Ubuntu 22 with UEFI: netplan that matches by address, cloud-init, shim of its own folder', async t => {
-  const done = await fixed(t, UBUNTU_22_UEFI)
-  t.same(done.calls.map(c => c.split(' ')[0]), ['update-initramfs', 'lsinitramfs'])
-  t.match(done.read('etc/netplan/50-cloud-init.yaml'), `macaddress: ${done.mac}\n`)
-  t.ok(done.exists('etc/cloud/cloud-init.disabled'))
-  t.equal(done.read('boot/efi/EFI/BOOT/BOOTX64.EFI'), 'shim')
-  t.equal(done.read('boot/efi/EFI/BOOT/grubx64.efi'), 'grub')
-  t.match(done.read('etc/systemd/network/10-landfall-eth0.link'), done.mac)
-  t.ok(done.exists('etc/systemd/system/landfall-first-boot.service'))
-  await settles(t, done, ['etc/netplan/50-cloud-init.yaml', 'boot/efi/EFI/BOOT/BOOTX64.EFI'])
 })
 
 t.test('an image without the names of the adapters is told and stops nothing', async t => {

@@ -1,5 +1,5 @@
 /** Root trees of the releases between those of root-trees.ts, where something is kept elsewhere than before and after them. */
-import { ALL, BOOT_UUID, EFI, ESP_ID, FSTAB, IFCFG, MAC, modules, ROOT_UUID, SWAP_UUID, SYSTEMD, type RecordedSystem } from './root-trees.ts'
+import { ALL, BOOT_UUID, EFI, ESP_ID, FSTAB, IFCFG, MAC, modules, RED_HAT_6, RED_HAT_7, ROOT_UUID, SUSE_15, SWAP_UUID, SYSTEMD, type RecordedSystem } from './root-trees.ts'
 
 const EL8 = '4.18.0-553.el8_10.x86_64'
 /** Entries in files, their options in GRUB's environment. */
@@ -104,5 +104,47 @@ export const UBUNTU_22_UEFI: RecordedSystem = {
       'cloud': { 'cloud.cfg.d': { '99-installer.cfg': 'datasource_list: [None]\n' } },
     },
     var: { tmp: {}, lib: {} },
+  },
+}
+
+/** The menu itself lies on the ESP. */
+export const RED_HAT_7_UEFI: RecordedSystem = {
+  ...RED_HAT_7, firmware: 'uefi',
+  tree: {
+    ...RED_HAT_7.tree,
+    boot: {
+      'vmlinuz-3.10.0-1160.el7.x86_64': 'kernel', 'initramfs-3.10.0-1160.el7.x86_64.img': 'old', 'grub2': {},
+      'efi': { EFI: { redhat: {
+        'shimx64.efi': 'shim', 'grubx64.efi': 'grub', 'mmx64.efi': 'mok', 'fbx64.efi': 'fallback',
+        'grub.cfg': `menuentry 'Red Hat' {\n\tsearch --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n\tlinuxefi /vmlinuz-3.10.0-1160.el7.x86_64 root=/dev/sda3 ro rd.md.uuid=1:2:3:4 quiet\n\tinitrdefi /initramfs-3.10.0-1160.el7.x86_64.img\n}\n`,
+      } } },
+    },
+    etc: { ...RED_HAT_7.tree['etc'] as object, fstab: `${FSTAB.replace('ext4', 'xfs')}UUID=${ESP_ID} /boot/efi vfat umask=0077 0 0\n` },
+  },
+}
+
+/** GRUB legacy from the ESP. */
+export const RED_HAT_6_UEFI: RecordedSystem = {
+  ...RED_HAT_6, firmware: 'uefi',
+  tree: {
+    ...RED_HAT_6.tree,
+    boot: {
+      'vmlinuz-2.6.32-754.el6.x86_64': 'kernel', 'initramfs-2.6.32-754.el6.x86_64.img': 'old',
+      'efi': { EFI: { redhat: { 'grub.efi': 'grub', 'grub.conf': 'default=0\ntitle CentOS (2.6.32-754.el6.x86_64)\n\troot (hd0,1)\n\tkernel /vmlinuz-2.6.32-754.el6.x86_64 ro root=/dev/sda3 rd_NO_LUKS quiet\n\tinitrd /initramfs-2.6.32-754.el6.x86_64.img\n' } } },
+    },
+    etc: { ...RED_HAT_6.tree['etc'] as object, fstab: `${FSTAB}UUID=${ESP_ID} /boot/efi vfat umask=0077 0 0\n` },
+  },
+}
+
+export const SUSE_15_UEFI: RecordedSystem = {
+  ...SUSE_15, firmware: 'uefi',
+  tree: {
+    ...SUSE_15.tree,
+    boot: {
+      'vmlinuz-5.14.21-150500-default': 'kernel', 'initrd-5.14.21-150500-default': 'old',
+      'grub2': { 'grub.cfg': `menuentry 'SLES 15-SP5' {\n search --no-floppy --fs-uuid --set=root ${BOOT_UUID}\n linux /vmlinuz-5.14.21-150500-default root=UUID=${ROOT_UUID} resume=/dev/disk/by-id/ata-old-part4 quiet\n initrd /initrd-5.14.21-150500-default\n}\n` },
+      'efi': { EFI: { sles: { 'shim.efi': 'shim', 'grub.efi': 'grub', 'MokManager.efi': 'mok', 'grub.cfg': `search --fs-uuid --set=root ${BOOT_UUID}\nset prefix=(\${root})/grub2\nsource "\${prefix}/grub.cfg"\n` } } },
+    },
+    etc: { ...SUSE_15.tree['etc'] as object, fstab: `${FSTAB.replace('ext4', 'xfs')}UUID=${ESP_ID} /boot/efi vfat utf8 0 2\n` },
   },
 }
