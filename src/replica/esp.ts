@@ -25,6 +25,17 @@ export async function espFolder(files: ReplicaFiles, osId: string): Promise<Esp 
   return undefined
 }
 
+/** The loader that firmware without entries starts, where there is one already. */
+export async function removableLoader(files: ReplicaFiles): Promise<ReplicaPath | undefined> {
+  for (const mount of ESP_MOUNTS) {
+    const efi = await inFolder(files, mount, 'EFI')
+    const boot = efi === undefined ? undefined : await inFolder(files, efi, 'BOOT')
+    const found = boot === undefined ? undefined : await inFolder(files, boot, 'BOOTX64.EFI')
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** The first loader of the folder, best first. */
 export async function loaderIn(files: ReplicaFiles, folder: ReplicaPath): Promise<ReplicaPath | undefined> {
   for (const name of LOADERS) {

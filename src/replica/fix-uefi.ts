@@ -3,7 +3,7 @@
  * variables of firmware are never touched: the appliance's are not the replica's. Where the distribution has its fallback program, that makes the
  * replica's own boot entry at the first start.
  */
-import { espFolder, ESP_MOUNTS, inFolder, loaderIn } from './esp.ts'
+import { espFolder, ESP_MOUNTS, inFolder, loaderIn, removableLoader } from './esp.ts'
 import { fixUpFailed, type AssembledReplica, type FixUp } from './fix-up.ts'
 
 export const FILL_EFI_BOOT: FixUp = {
@@ -11,6 +11,8 @@ export const FILL_EFI_BOOT: FixUp = {
   fix: async ({ files, workload, plan }: AssembledReplica) => {
     if (plan.firmware !== 'uefi') return []
     const esp = await espFolder(files, workload.os.id)
+    // installed as on a removable medium: it lies where it is looked for
+    if (esp === undefined && await removableLoader(files) !== undefined) return []
     if (esp === undefined) throw fixUpFailed(`no boot loader was found on an EFI system partition of the replica (looked in ${ESP_MOUNTS.map(m => `${m}/EFI`).join(', ')}): it must be mounted on the source and part of the job`)
     const loader = await loaderIn(files, esp.vendor)
     if (loader === undefined) throw fixUpFailed(`there is no boot loader in ${esp.vendor}`)

@@ -38,6 +38,14 @@ t.test('what another system left in EFI/BOOT is replaced, in whichever case its 
   t.same((await filled(t, '/boot/efi', 'rocky', { BOOT: { 'bootx64.efi': 'old' }, rocky: { 'SHIMX64.EFI': 'shim' }, Microsoft: { 'bootmgfw.efi': 'other' } })).boot(), { 'bootx64.efi': 'shim' })
 })
 
+t.test('SUSE\'s shim has its GRUB and its MOK manager by the names that it looks for', async t => {
+  t.same((await filled(t, '/boot/efi', 'sles', { sles: { 'shim.efi': 'shim', 'grub.efi': 'grub', 'MokManager.efi': 'mok', 'grub.cfg': 'cfg' } })).boot(), { 'BOOTX64.EFI': 'shim', 'MokManager.efi': 'mok', 'grub.cfg': 'cfg', 'grub.efi': 'grub' })
+})
+
+t.test('a loader that was installed as on a removable medium, and no other, stays as it is', async t => {
+  t.same((await filled(t, '/boot/efi', 'amzn', { BOOT: { 'BOOTX64.EFI': 'own', 'grub.cfg': 'cfg' } })).boot(), { 'BOOTX64.EFI': 'own', 'grub.cfg': 'cfg' })
+})
+
 t.test('the folder of the distribution comes before others', async t => {
   t.equal((await filled(t, '/boot/efi', 'almalinux', { aaa: { 'shimx64.efi': 'other' }, almalinux: { 'shimx64.efi': 'own' } })).boot()['BOOTX64.EFI'], 'own')
 })
