@@ -14,7 +14,7 @@ const LOOK_MS = 1000
 const SMALL_BYTES = 160 * MIB
 const EVERY_MS = 5000
 /** Above, it does so at each look. */
-const LARGE_BYTES = 216 * MIB
+const LARGE_BYTES = 184 * MIB
 /** Of buffers, alive or not: more is worth a full collection. V8 makes one when its own heap has grown, outside of which they lie. */
 const GARBAGE_BYTES = 8 * MIB
 /** A heap that has grown by so much, and so many times, since the last collection is worth one, too. */
