@@ -1,6 +1,6 @@
 /**
- * The agent is a guest on a customer's server. With less room for V8's new objects, a first look for old garbage after 24 MB instead of 128 or more, and few
- * heaps for what is not V8's it takes 183 MiB with two million files instead of 220, and no longer (npm run bench -- mirror --works memory).
+ * The agent is a guest on a customer's server. It has less room for V8's new objects, a first look for old garbage after 40 MB instead of 128 or more (after
+ * 24, which replication needs, V8 marked its whole heap every 0.4 s), and few heaps for what is not V8's. What it does not need any more it gives back (agent/own-memory.ts).
  */
 
 /** V8 takes these at its start only. */
