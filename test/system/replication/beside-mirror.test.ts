@@ -20,11 +20,11 @@ const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1000)
 const DIRECTORIES = 300
 const signal = AbortSignal.timeout(300_000)
 
-/** A line on which each batch takes its time. */
+/** A line on which each batch takes its time, so that the mirror takes some cycles of replication on any machine. */
 class SlowStream extends TreeStream {
   override async send(...given: Parameters<TreeStream['send']>): Promise<number> {
     const sequence = await super.send(...given)
-    await systemClock.sleep(2, given[2])
+    await systemClock.sleep(8, given[2])
     return sequence
   }
 }
