@@ -3,7 +3,7 @@
 use crate::handle::Handle;
 use crate::origins::Origins;
 use crate::pending::Pending;
-use crate::rescans::{EVENTS_LOST, FULL, Rescans};
+use crate::rescans::{EVENTS_LOST, FULL, Rescans, Since};
 use crate::spool::{OnDisk, Spool};
 use std::collections::HashMap;
 
@@ -35,10 +35,7 @@ pub struct DirtySet {
     /// what of the limit is taken by marks that left the set and were not handed out yet
     held_bytes: usize,
     oldest_ms: Option<f64>,
-    /// nothing that is marked was changed before; infinite without marks
-    since_ms: f64,
-    /// nothing that is marked now was changed before
-    reading_since_ms: f64,
+    pub since: Since,
     /// events were lost, or marks were given up: look at all that changed since then (per file system)
     rescans: Rescans,
     pub origins: Origins,
@@ -81,8 +78,7 @@ impl DirtySet {
             limit_bytes: limit_bytes - limit_bytes / ORIGINS_SHARE,
             held_bytes: 0,
             oldest_ms: None,
-            since_ms: f64::INFINITY,
-            reading_since_ms: f64::INFINITY,
+            since: Since::new(),
             rescans: Rescans::none(file_systems),
             origins: Origins::new(limit_bytes / ORIGINS_SHARE),
             spool: None,
@@ -98,7 +94,7 @@ impl DirtySet {
 
     pub fn mark(&mut self, key: Key, kinds: u8, target: Option<Handle>, now_ms: f64) {
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
-        self.since_ms = self.since_ms.min(now_ms).min(self.reading_since_ms);
+        self.since.mark(now_ms);
         let replaced = match self.marks.get_mut(&key) {
             Some(mark) => {
                 mark.kinds |= kinds;
@@ -150,11 +146,6 @@ impl DirtySet {
         self.spool.as_mut()?.read()
     }
 
-    /// What is marked from now on comes out of a queue that was empty last at that time.
-    pub fn reading_since(&mut self, empty_at_ms: f64) {
-        self.reading_since_ms = empty_at_ms;
-    }
-
     /// Marks that were taken take so much memory yet.
     pub fn hold(&mut self, bytes: usize) {
         self.held_bytes = bytes;
@@ -174,7 +165,7 @@ impl DirtySet {
     }
 
     fn degrade(&mut self, now_ms: f64) {
-        let since = self.since_ms.min(now_ms);
+        let since = self.since.marked_ms(now_ms);
         let mut marked = vec![false; self.rescans.len()];
         for key in self.marks.keys() {
             marked[usize::from(key.file_system)] = true;
@@ -207,7 +198,7 @@ impl DirtySet {
         empty.limit_bytes = self.limit_bytes;
         empty.held_bytes = self.bytes;
         empty.origins = self.origins.afresh();
-        empty.reading_since_ms = self.reading_since_ms;
+        empty.since = self.since.afresh();
         empty.spool = self.spool.take();
         empty.spill_bytes = if empty.spool.is_some() { self.limit_bytes / SPILL_SHARE } else { usize::MAX };
         let segments = empty.spool.as_ref().map_or(0, Spool::segments);
@@ -272,9 +263,9 @@ mod tests {
     #[test]
     fn what_it_asks_for_reaches_back_to_when_the_queue_was_empty() {
         let mut set = DirtySet::new(1, 1000);
-        set.reading_since(3.0);
+        set.since.reading(3.0);
         set.mark(key(b"a"), DATA, None, 5.0);
-        set.reading_since(6.0);
+        set.since.reading(6.0);
         (0..100u8).for_each(|n| set.mark(key(&[n]), DATA, None, 7.0));
         assert_eq!(set.take().rescans.of(0).map(|rescan| rescan.since_ms), Some(3.0));
         (0..100u8).for_each(|n| set.mark(key(&[n]), DATA, None, 8.0));

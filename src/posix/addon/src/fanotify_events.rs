@@ -12,7 +12,7 @@ impl Watch {
     pub fn join(&self, mut events: &[u8], empty_at_ms: f64) {
         let now = now_ms();
         let mut set = lock(&self.set);
-        set.reading_since(empty_at_ms);
+        set.since.reading(empty_at_ms);
         while events.len() >= METADATA_BYTES {
             let length = u32_at(events, 0) as usize;
             if length < METADATA_BYTES || length > events.len() {

@@ -69,7 +69,7 @@ impl Watch {
         let stop = EventFd::new()?;
         let roots = roots.iter().map(|root| open_root(root)).collect::<Result<Vec<_>>>()?;
         let mut marks = Marks::new(limit_bytes);
-        marks.reading_since(now_ms());
+        marks.since.reading(now_ms());
         let state = State { watched: Watched::default(), marks, uncovered: 0, max_watches };
         let watch = Watch { inotify, stop, roots, buffer: Mutex::new(vec![0; BUFFER_BYTES]), state: Mutex::new(state) };
         {
@@ -206,7 +206,7 @@ impl Watch {
                 match Errno::last().0 {
                     libc::EAGAIN => {
                         let mut state = lock(&self.state);
-                        state.marks.reading_since(asked_ms);
+                        state.marks.since.reading(asked_ms);
                         for wd in state.watched.placeless() {
                             state.watched.forget(wd);
                             self.remove(wd);

@@ -1,7 +1,7 @@
 //! Names in watched directories that are to be looked at again, joined and bounded in bytes; past the bound a rescan takes their place.
 //! Records, little-endian:  u8 kind (1 entry, 2 data, 3 metadata, 4 rescan) | u16 volume | f64 at (ms) | f64 since (ms, of a rescan)
 //! | u16 length | path below the root; of a rescan: one byte, why (rescans.rs)
-use crate::rescans::{EVENTS_LOST, FULL, Rescan};
+use crate::rescans::{EVENTS_LOST, FULL, Rescan, Since};
 use crate::watched::Wd;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -29,10 +29,7 @@ pub struct Marks {
     bytes: usize,
     limit_bytes: usize,
     oldest_ms: Option<f64>,
-    /// nothing that is marked was changed before; infinite without marks
-    since_ms: f64,
-    /// nothing that is marked now was changed before: the queue was empty then
-    reading_since_ms: f64,
+    pub since: Since,
     /// events were lost, or too much was marked: look at all that changed since then
     rescan: Option<Rescan>,
     /// what was taken and is not handed out yet, what comes last first; with a rescan that comes after it
@@ -48,8 +45,7 @@ impl Marks {
             bytes: 0,
             limit_bytes,
             oldest_ms: None,
-            since_ms: f64::INFINITY,
-            reading_since_ms: f64::INFINITY,
+            since: Since::new(),
             rescan: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -60,7 +56,7 @@ impl Marks {
     /// A name in a watched directory; the empty one: the directory itself.
     pub fn mark(&mut self, directory: Wd, name: &[u8], entry: bool, data: bool, now_ms: f64) {
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
-        self.since_ms = self.since_ms.min(now_ms).min(self.reading_since_ms);
+        self.since.mark(now_ms);
         let bytes = MARK_BYTES + name.len();
         let mark = self.names.entry((directory, Box::from(name))).or_insert_with(|| {
             self.bytes += bytes;
@@ -69,21 +65,16 @@ impl Marks {
         mark.entry |= entry;
         mark.data |= data;
         if self.bytes + self.waiting_bytes > self.limit_bytes {
-            let since = self.since_ms;
+            let since = self.since.marked_ms(now_ms);
             self.names = HashMap::new();
             self.bytes = 0;
             self.rescan(since, now_ms, FULL);
         }
     }
 
-    /// The queue was empty at that time, and what is marked from now on came into it afterwards.
-    pub fn reading_since(&mut self, empty_at_ms: f64) {
-        self.reading_since_ms = empty_at_ms;
-    }
-
     /// Events were lost, none of them older than when the queue was empty last.
     pub fn lost(&mut self, now_ms: f64) {
-        self.rescan(self.reading_since_ms.min(now_ms), now_ms, EVENTS_LOST);
+        self.rescan(self.since.read_ms(now_ms), now_ms, EVENTS_LOST);
     }
 
     fn rescan(&mut self, since_ms: f64, now_ms: f64, why: u8) {
@@ -142,7 +133,7 @@ impl Marks {
         self.waiting_bytes = std::mem::take(&mut self.bytes);
         self.waiting_rescan = self.rescan.take();
         self.oldest_ms = None;
-        self.since_ms = f64::INFINITY;
+        self.since = self.since.afresh();
         if self.waiting.len() > most {
             let mut places: HashMap<Wd, _> = HashMap::new();
             for ((directory, _), _) in &self.waiting {
@@ -211,7 +202,7 @@ mod tests {
         for n in 0..30u8 {
             marks.mark(Wd::from(n % 3), &[b'a' + n], true, false, 1.0);
         }
-        marks.reading_since(1.0);
+        marks.since.reading(1.0);
         marks.lost(2.0);
         let (first, last) = marks.take(20, 1, place);
         assert_eq!((first.len(), last, marks.count(), marks.oldest_ms()), (10 * 22 + 10 * 24, false, 11, Some(1.0)));

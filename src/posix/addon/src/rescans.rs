@@ -17,6 +17,45 @@ pub struct Rescan {
     pub why: u8,
 }
 
+/// Since when what is marked may have been changed: it comes out of a queue of the kernel, and nothing in that is older than when it was empty.
+#[derive(Clone, Copy)]
+pub struct Since {
+    /// infinite without marks
+    marked_ms: f64,
+    /// when the queue was empty last that is being read
+    reading_ms: f64,
+}
+
+impl Since {
+    pub fn new() -> Self {
+        Since { marked_ms: f64::INFINITY, reading_ms: f64::INFINITY }
+    }
+
+    /// What is marked from now on comes out of a queue that was empty last at that time.
+    pub fn reading(&mut self, empty_at_ms: f64) {
+        self.reading_ms = empty_at_ms;
+    }
+
+    pub fn mark(&mut self, now_ms: f64) {
+        self.marked_ms = self.marked_ms.min(self.read_ms(now_ms));
+    }
+
+    /// Nothing that is marked was changed before.
+    pub fn marked_ms(&self, now_ms: f64) -> f64 {
+        self.marked_ms.min(now_ms)
+    }
+
+    /// Nothing that is read now was changed before.
+    pub fn read_ms(&self, now_ms: f64) -> f64 {
+        self.reading_ms.min(now_ms)
+    }
+
+    /// The same without marks.
+    pub fn afresh(&self) -> Self {
+        Since { marked_ms: f64::INFINITY, ..*self }
+    }
+}
+
 /// By the number of the file system.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rescans(Vec<Option<Rescan>>);
