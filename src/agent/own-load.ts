@@ -9,6 +9,7 @@ import { availableParallelism, loadavg } from 'node:os'
 import { memoryUsage, resourceUsage } from 'node:process'
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
+import { repeatUntilAborted } from '../clock/repeat.ts'
 import type { AgentLoad } from '../domain/progress.ts'
 import { agentLog } from '../logging/logger.ts'
 import type { AgentWork, FollowedLoad } from '../source/session-replication.ts'
@@ -77,15 +78,7 @@ export class OwnLoad implements FollowedLoad {
 
   /** Measures and adapts until the signal aborts, and resolves then. */
   async watch(clock: Clock, signal: AbortSignal): Promise<void> {
-    const isOver = (): boolean => signal.aborted
-    while (!isOver()) {
-      this.look()
-      try {
-        await clock.sleep(LOOK_MS, signal)
-      } catch (error) {
-        if (!isOver()) throw error
-      }
-    }
+    await repeatUntilAborted(() => { this.look() }, { clock, pauseMs: LOOK_MS }, signal)
   }
 
   /** One look: what the agent took since the last one, and whether it steps back. */

@@ -4,6 +4,7 @@
  */
 import { memoryUsage } from 'node:process'
 import type { Clock } from '../clock/clock.ts'
+import { repeatUntilAborted } from '../clock/repeat.ts'
 import { native } from '../posix/native.ts'
 import { outgoingBodies } from '../wire/body-pool.ts'
 import { collectAll } from '../wire/garbage.ts'
@@ -25,19 +26,12 @@ const GROWN_TIMES = 1.3
 export async function keepSmall(clock: Clock, signal: AbortSignal): Promise<void> {
   let neededBytes = 0
   let gaveAtMs = -Infinity
-  const isOver = (): boolean => signal.aborted
-  while (!isOver()) {
+  await repeatUntilAborted(async () => {
     const residentBytes = memoryUsage.rss()
-    if (residentBytes > LARGE_BYTES || (residentBytes > SMALL_BYTES && clock.now() - gaveAtMs >= EVERY_MS)) {
-      neededBytes = await giveBack(neededBytes)
-      gaveAtMs = clock.now()
-    }
-    try {
-      await clock.sleep(LOOK_MS, signal)
-    } catch (error) {
-      if (!isOver()) throw error
-    }
-  }
+    if (residentBytes <= LARGE_BYTES && (residentBytes <= SMALL_BYTES || clock.now() - gaveAtMs < EVERY_MS)) return
+    neededBytes = await giveBack(neededBytes)
+    gaveAtMs = clock.now()
+  }, { clock, pauseMs: LOOK_MS }, signal)
 }
 
 /** @param neededBytes of V8's heap after the last collection; @returns the same */
