@@ -78,7 +78,12 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
   await changeTest(job, { vmId })
   await hypervisor.power(vmId, 'on', signal)
   await changeTest(job, { state: 'booting', poweredOnAtUtc: new Date(clock.now()).toISOString() })
-  await job.note('test-cutover', `the test VM ${made.vmName} was powered on in the network ${test.network}; ${test.kind === 'children' ? 'changes wait at the source until it is undone' : 'replication goes on'}`)
+  await job.note('test-cutover', `the test VM ${made.vmName} was powered on in the network ${test.network}; ${meanwhile(job)}`)
+}
+
+/** What becomes of the source's changes while there is a test. */
+function meanwhile(job: JobHandle): string {
+  return needsReplicaAsItIs(testOf(job)) ? 'changes wait at the source until it is undone' : 'replication goes on'
 }
 
 /** While the test reads from the replica's disks, to which nothing may be written then. Somebody follows it beside this. */
@@ -174,7 +179,7 @@ async function awaitProof(seams: TestSeams, job: JobHandle, signal: AbortSignal)
         }
       }
       if (clock.now() - Date.parse(poweredOnAtUtc) >= times.bootMs) {
-        await fail(`the test VM ${vmName} gave no sign of life within ${String(Math.round(times.bootMs / 1000))} s. Look at its console; ${needsReplicaAsItIs(testOf(job)) ? 'changes wait at the source until it is undone' : 'replication goes on'}`)
+        await fail(`the test VM ${vmName} gave no sign of life within ${String(Math.round(times.bootMs / 1000))} s. Look at its console; ${meanwhile(job)}`)
         return
       }
       await clock.sleep(POLL_MS, signal)
