@@ -1,10 +1,29 @@
 //! Which ranges of which files (by inode number) are to be looked at, bounded in bytes: past the bound the ranges are coarser, then whole
 //! files, and then it forgets them and says so.
+use crate::hash::HashMap;
+use crate::range_log::RangeLog;
 use crate::ranges::RangeSet;
-use std::collections::HashMap;
 
 /// File system (its index) and inode number.
 pub type FileKey = (u16, u64);
+
+/// Of a file, as it comes in.
+#[derive(Default)]
+struct Marked {
+    sure: RangeLog,
+    look: RangeLog,
+    at_ms: f64,
+}
+
+impl Marked {
+    fn runs(&self) -> usize {
+        self.sure.len() + self.look.len()
+    }
+
+    fn taken(self) -> FilePages {
+        FilePages { sure: self.sure.into_set(), look: self.look.into_set(), at_ms: self.at_ms }
+    }
+}
 
 #[derive(Default)]
 pub struct FilePages {
@@ -15,14 +34,8 @@ pub struct FilePages {
     pub at_ms: f64,
 }
 
-impl FilePages {
-    fn runs(&self) -> usize {
-        self.sure.len() + self.look.len()
-    }
-}
-
 pub struct DirtyPages {
-    files: HashMap<FileKey, FilePages>,
+    files: HashMap<FileKey, Marked>,
     /// files of which anything may have changed, and since when: their ranges were given up
     wholes: HashMap<FileKey, f64>,
     runs: usize,
@@ -50,9 +63,9 @@ impl Blur {
 /// All that was marked, taken out of the set.
 #[derive(Default)]
 pub struct TakenPages {
-    pub files: HashMap<FileKey, FilePages>,
+    files: HashMap<FileKey, Marked>,
     /// files of which anything may have changed
-    pub wholes: HashMap<FileKey, f64>,
+    wholes: HashMap<FileKey, f64>,
     pub bytes: usize,
     pub blur: Blur,
     /// by file system: since when to look at everything
@@ -69,7 +82,7 @@ impl TakenPages {
     }
 
     pub fn remove(&mut self, key: &FileKey) -> Option<FilePages> {
-        self.files.remove(key).or_else(|| self.wholes.remove(key).map(whole))
+        self.files.remove(key).map(Marked::taken).or_else(|| self.wholes.remove(key).map(whole))
     }
 
     /// Takes some of the files out, so many at most.
@@ -95,7 +108,7 @@ const WHOLE_BYTES: usize = 48;
 impl DirtyPages {
     pub fn new(file_systems: usize, limit_bytes: usize) -> Self {
         let forgotten = vec![false; file_systems];
-        DirtyPages { files: HashMap::new(), wholes: HashMap::new(), runs: 0, limit_bytes, oldest_ms: None, forgotten, blur: Blur::default() }
+        DirtyPages { files: HashMap::default(), wholes: HashMap::default(), runs: 0, limit_bytes, oldest_ms: None, forgotten, blur: Blur::default() }
     }
 
     /// @param sure stored to; else perhaps
@@ -104,7 +117,7 @@ impl DirtyPages {
             return;
         }
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
-        let file = self.files.entry(key).or_insert_with(|| FilePages { at_ms: now_ms, ..FilePages::default() });
+        let file = self.files.entry(key).or_insert_with(|| Marked { at_ms: now_ms, ..Marked::default() });
         let before = file.runs();
         if sure {
             file.sure.insert(from, to);
@@ -132,7 +145,7 @@ impl DirtyPages {
                 file.sure.coarsen();
                 file.look.coarsen();
             }
-            self.runs = self.files.values().map(FilePages::runs).sum();
+            self.runs = self.files.values().map(Marked::runs).sum();
             self.blur.coarse_since_ms.get_or_insert(now_ms);
         }
         if self.bytes() <= self.limit_bytes {
@@ -148,7 +161,7 @@ impl DirtyPages {
         for (file_system, _) in self.wholes.keys() {
             self.forgotten[usize::from(*file_system)] = true;
         }
-        self.wholes = HashMap::new();
+        self.wholes = HashMap::default();
     }
 
     pub fn count(&self) -> usize {
@@ -179,8 +192,7 @@ mod tests {
         set.mark((0, 7), 4096, 8192, true, 6.0);
         set.mark((0, 7), 65536, 65537, false, 7.0);
         assert_eq!((set.count(), set.oldest_ms()), (1, Some(5.0)));
-        let taken = set.take();
-        let file = &taken.files[&(0, 7)];
+        let file = set.take().remove(&(0, 7)).unwrap_or_default();
         assert_eq!(file.sure.iter().collect::<Vec<_>>(), [(0, 8192)]);
         assert_eq!(file.look.iter().collect::<Vec<_>>(), [(65536, 69632)]);
         assert_eq!((file.at_ms, set.count(), set.oldest_ms()), (5.0, 0, None));
@@ -194,11 +206,13 @@ mod tests {
             assert!(set.bytes() <= 20_000 + FILE_BYTES + RUN_BYTES);
         }
         assert!(set.blur().coarse_since_ms == Some(1.0) && set.blur().whole_since_ms.is_none());
-        let taken = set.take();
+        let mut taken = set.take();
         assert_eq!(taken.forgotten_since_ms, [None]);
-        assert!((0..5000u64).all(|n| taken.files[&(0, n % 10)].sure.covers(n * 7 * GRAIN, n * 7 * GRAIN + 1)));
-        assert!(taken.files.values().map(FilePages::runs).sum::<usize>() * RUN_BYTES < 20_000);
-        assert_eq!((set.blur(), taken.blur.coarse_since_ms), (Blur::default(), Some(1.0)), "what is new is precise again");
+        let blur = taken.blur;
+        let files: HashMap<FileKey, FilePages> = taken.some(usize::MAX).into_iter().collect();
+        assert!((0..5000u64).all(|n| files[&(0, n % 10)].sure.covers(n * 7 * GRAIN, n * 7 * GRAIN + 1)));
+        assert!(files.values().map(|file| file.sure.len() + file.look.len()).sum::<usize>() * RUN_BYTES < 20_000);
+        assert_eq!((set.blur(), blur.coarse_since_ms), (Blur::default(), Some(1.0)), "what is new is precise again");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What to look at again: names in directories (by file handle) and objects, joined, bounded in bytes. Past the bound the marks go to the
 //! disk where they may (spool.rs). Where that is full, or there is none, it forgets them and says "rescan" instead: less precise, never untrue.
 use crate::handle::Handle;
+use crate::hash::HashMap;
 use crate::origins::Origins;
 use crate::pending::Pending;
 use crate::rescans::{EVENTS_LOST, FULL, Rescans, Since};
+use crate::short_bytes::ShortBytes;
 use crate::spool::{OnDisk, Spool};
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 pub const ENTRY: u8 = 1;
 pub const DATA: u8 = 2;
@@ -16,7 +18,7 @@ pub const METADATA: u8 = 4;
 pub struct Key {
     pub file_system: u16,
     pub directory: Handle,
-    pub name: Box<[u8]>,
+    pub name: ShortBytes,
 }
 
 #[derive(Clone)]
@@ -51,7 +53,7 @@ const RETRY_SHARE: usize = 6;
 /// Of the limit: what may be remembered of where objects were.
 const ORIGINS_SHARE: usize = 4;
 
-/// What one mark costs beside its bytes: the entry of the table, three allocations, the table's free room.
+/// What one mark costs beside its bytes: the entry of the table, allocations where something is long, the table's free room.
 const MARK_BYTES: usize = 160;
 
 /// All that was marked, taken out of the set.
@@ -73,7 +75,7 @@ pub fn bytes_of(key: &Key, mark: &Mark) -> usize {
 impl DirtySet {
     pub fn new(file_systems: usize, limit_bytes: usize) -> Self {
         DirtySet {
-            marks: HashMap::new(),
+            marks: HashMap::default(),
             bytes: 0,
             limit_bytes: limit_bytes - limit_bytes / ORIGINS_SHARE,
             held_bytes: 0,
@@ -95,8 +97,10 @@ impl DirtySet {
     pub fn mark(&mut self, key: Key, kinds: u8, target: Option<Handle>, now_ms: f64) {
         self.oldest_ms = Some(self.oldest_ms.map_or(now_ms, |oldest| oldest.min(now_ms)));
         self.since.mark(now_ms);
-        let replaced = match self.marks.get_mut(&key) {
-            Some(mark) => {
+        let file_system = key.file_system;
+        let replaced = match self.marks.entry(key) {
+            Entry::Occupied(mut known) => {
+                let mark = known.get_mut();
                 mark.kinds |= kinds;
                 match (&mark.target, target) {
                     (_, None) => None,
@@ -109,16 +113,16 @@ impl DirtySet {
                     (Some(_), Some(after)) => mark.target.replace(after),
                 }
             }
-            None => {
+            Entry::Vacant(free) => {
                 let mark = Mark { kinds, at_ms: now_ms, target };
-                self.bytes += bytes_of(&key, &mark);
-                self.marks.insert(key.clone(), mark);
+                self.bytes += bytes_of(free.key(), &mark);
+                free.insert(mark);
                 None
             }
         };
         // the name passed from one object to another: the first one is looked at by itself, wherever it is now
         if let Some(before) = replaced {
-            self.mark(Key { file_system: key.file_system, directory: before, name: Box::default() }, DATA, None, now_ms);
+            self.mark(Key { file_system, directory: before, name: ShortBytes::new() }, DATA, None, now_ms);
         }
         if self.bytes > self.spill_bytes {
             self.spill(now_ms);
@@ -134,7 +138,7 @@ impl DirtySet {
             self.spill_bytes = self.bytes + self.limit_bytes / RETRY_SHARE;
             return;
         }
-        self.marks = HashMap::new();
+        self.marks = HashMap::default();
         self.bytes = 0;
         self.spill_bytes = self.limit_bytes / SPILL_SHARE;
         // nothing is said of what has moved
@@ -170,7 +174,7 @@ impl DirtySet {
         for key in self.marks.keys() {
             marked[usize::from(key.file_system)] = true;
         }
-        self.marks = HashMap::new();
+        self.marks = HashMap::default();
         self.bytes = 0;
         for (index, _) in marked.iter().enumerate().filter(|(_, marked)| **marked) {
             self.rescan(index, since, now_ms, FULL);
@@ -218,7 +222,7 @@ mod tests {
     use crate::rescans::Rescan;
 
     fn key(name: &[u8]) -> Key {
-        Key { file_system: 0, directory: Box::from([1u8].as_slice()), name: Box::from(name) }
+        Key { file_system: 0, directory: ShortBytes::from([1u8].as_slice()), name: ShortBytes::from(name) }
     }
     fn rescan(since_ms: f64, at_ms: f64, why: u8) -> Option<Rescan> {
         Some(Rescan { since_ms, at_ms, why })
@@ -228,7 +232,7 @@ mod tests {
     fn repeats_of_a_name_join_and_keep_the_first_time() {
         let mut set = DirtySet::new(1, 1 << 20);
         set.mark(key(b"a"), ENTRY, None, 10.0);
-        set.mark(key(b"a"), DATA, Some(Box::from([7u8].as_slice())), 20.0);
+        set.mark(key(b"a"), DATA, Some(ShortBytes::from([7u8].as_slice())), 20.0);
         assert_eq!(set.pending().count, 1);
         let taken = set.take();
         let mark = &taken.marks[&key(b"a")];
@@ -240,10 +244,10 @@ mod tests {
     #[test]
     fn an_object_that_lost_its_name_to_another_is_still_marked() {
         let mut set = DirtySet::new(1, 1 << 20);
-        set.mark(key(b"a"), DATA, Some(Box::from([7u8].as_slice())), 1.0);
-        set.mark(key(b"a"), DATA, Some(Box::from([8u8].as_slice())), 2.0);
+        set.mark(key(b"a"), DATA, Some(ShortBytes::from([7u8].as_slice())), 1.0);
+        set.mark(key(b"a"), DATA, Some(ShortBytes::from([8u8].as_slice())), 2.0);
         let taken = set.take();
-        let old = Key { file_system: 0, directory: Box::from([7u8].as_slice()), name: Box::default() };
+        let old = Key { file_system: 0, directory: ShortBytes::from([7u8].as_slice()), name: ShortBytes::new() };
         assert_eq!(taken.marks[&old].kinds, DATA);
         assert_eq!(taken.marks[&key(b"a")].target.as_deref(), Some([8u8].as_slice()));
     }

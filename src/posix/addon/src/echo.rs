@@ -1,7 +1,7 @@
 //! Direct writes that began a short while ago: which ranges an end is believed of, and which are to be looked at again where no end is told.
 use crate::dirty_pages::FileKey;
+use crate::hash::HashMap;
 use crate::ranges::RangeSet;
-use std::collections::HashMap;
 
 /// In this time a direct write should be over.
 const OVER_MS: f64 = 2000.0;

@@ -5,6 +5,7 @@ use crate::fanotify_abi::*;
 use crate::handle::Handle;
 use crate::mutex::lock;
 use crate::origins::{Departure, Name};
+use crate::short_bytes::ShortBytes;
 use crate::wall_clock::now_ms;
 
 impl Watch {
@@ -72,11 +73,11 @@ impl Watch {
             (Some((file_system, directory, name)), target) => {
                 // the object matters where the event is about the object, not only about the name
                 let target = target.filter(|_| kinds & (DATA | METADATA) != 0 && name != b".").map(|(_, handle)| handle);
-                set.mark(Key { file_system, directory, name: Box::from(name) }, kinds, target, now);
+                set.mark(Key { file_system, directory, name: ShortBytes::from(name) }, kinds, target, now);
             }
             // without a name: written through a handle (an NFS server), or a link count that changed, which the entry's event says
             (None, Some((file_system, handle))) if kinds & DATA != 0 => {
-                set.mark(Key { file_system, directory: handle, name: Box::default() }, DATA, None, now);
+                set.mark(Key { file_system, directory: handle, name: ShortBytes::new() }, DATA, None, now);
             }
             _ => {}
         }
@@ -90,15 +91,15 @@ impl Watch {
         let handle = info.get(12..20 + used)?;
         let name = info.get(20 + used..)?;
         let name = &name[..name.iter().position(|byte| *byte == 0).unwrap_or(name.len())];
-        Some((u16::try_from(file_system).ok()?, Box::from(handle), name))
+        Some((u16::try_from(file_system).ok()?, Handle::from(handle), name))
     }
 }
 
 /// One event with both names of an object.
 fn note_move(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, old: (&Handle, &[u8]), new: (&Handle, &[u8]), now: f64) {
-    let name = |(directory, name): (&Handle, &[u8])| Name { directory: directory.clone(), name: Box::from(name) };
+    let name = |(directory, name): (&Handle, &[u8])| Name { directory: directory.clone(), name: ShortBytes::from(name) };
     for (directory, name) in [old, new] {
-        set.mark(Key { file_system, directory: directory.clone(), name: Box::from(name) }, ENTRY, None, now);
+        set.mark(Key { file_system, directory: directory.clone(), name: ShortBytes::from(name) }, ENTRY, None, now);
     }
     let Some(object) = object else { return set.origins.lose() };
     set.origins.departed((file_system, object.clone()), name(old), Departure::Moved);
@@ -109,7 +110,7 @@ fn note_move(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, old:
 /// that the object counts as having arrived.
 fn note_names(set: &mut DirtySet, file_system: u16, object: Option<&Handle>, (directory, name): (&Handle, &[u8]), mask: u64) {
     let Some(object) = object else { return set.origins.lose() };
-    let name = Name { directory: directory.clone(), name: Box::from(name) };
+    let name = Name { directory: directory.clone(), name: ShortBytes::from(name) };
     let object = (file_system, object.clone());
     if mask & ARRIVALS != 0 {
         set.origins.arrived(object, name);

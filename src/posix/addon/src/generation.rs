@@ -77,7 +77,7 @@ impl Generation {
         let segments = taken.segments;
         let parted = segments > 0 || taken.marks.len() + pages.len() > most;
         let handed_out = HandedOut::new(if segments > 0 { taken.limit_bytes / HANDED_OUT_SHARE } else { 0 });
-        Generation { taken, parted, waiting: Vec::new(), bytes: 0, segments, late: Vec::new(), pages, claimed: Claimed::new(), handed_out }
+        Generation { taken, parted, waiting: Vec::new(), bytes: 0, segments, late: Vec::new(), pages, claimed: Claimed::default(), handed_out }
     }
 
     /// The next part, of about so many marks.

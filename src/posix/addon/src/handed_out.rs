@@ -2,7 +2,7 @@
 //! taking are older than the taking, and every look is newer: so one look does for all of them. What changes after it is marked for the next
 //! taking. Bounded: past it marks are handed out again, which only costs looks.
 use crate::dirty_set::{DATA, ENTRY, Key, METADATA, Mark};
-use std::collections::HashMap;
+use crate::hash::HashMap;
 
 /// What one mark takes that is remembered, with the table's free room.
 const BYTES: usize = 40;
@@ -27,7 +27,7 @@ fn digest(key: &Key, mark: &Mark) -> [u8; 16] {
 
 impl HandedOut {
     pub fn new(limit_bytes: usize) -> Self {
-        HandedOut { kinds: HashMap::new(), most: limit_bytes / BYTES }
+        HandedOut { kinds: HashMap::default(), most: limit_bytes / BYTES }
     }
 
     /// Whether what was handed out before covers the mark; else it counts as handed out now.
@@ -58,12 +58,13 @@ impl HandedOut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::short_bytes::ShortBytes;
 
     fn key(name: &[u8]) -> Key {
-        Key { file_system: 0, directory: Box::from([1u8].as_slice()), name: Box::from(name) }
+        Key { file_system: 0, directory: ShortBytes::from([1u8].as_slice()), name: ShortBytes::from(name) }
     }
     fn mark(kinds: u8, target: &[u8]) -> Mark {
-        Mark { kinds, at_ms: 1.0, target: (!target.is_empty()).then(|| Box::from(target)) }
+        Mark { kinds, at_ms: 1.0, target: (!target.is_empty()).then(|| ShortBytes::from(target)) }
     }
 
     #[test]

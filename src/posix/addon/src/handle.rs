@@ -1,5 +1,6 @@
 //! File handles: names for objects of a file system that stay true when the object is renamed.
 use crate::errno::{Errno, Result, check, owned};
+use crate::short_bytes::ShortBytes;
 use std::ffi::CStr;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -7,7 +8,7 @@ use std::os::fd::{OwnedFd, RawFd};
 const MAX_BYTES: usize = 128;
 
 /// Bytes as the kernel lays a `struct file_handle` out: length (u32), type (i32), then that many bytes.
-pub type Handle = Box<[u8]>;
+pub type Handle = ShortBytes;
 
 #[repr(C, align(8))]
 struct Raw {
@@ -37,11 +38,11 @@ pub fn handle_and_mount(directory: RawFd, name: &CStr) -> Result<(Handle, i32)> 
     if used > MAX_BYTES {
         return Err(Errno(libc::EOVERFLOW));
     }
-    let mut handle = Vec::with_capacity(8 + used);
+    let mut handle = Handle::with_capacity(8 + used);
     handle.extend_from_slice(&raw.length.to_ne_bytes());
     handle.extend_from_slice(&raw.kind.to_ne_bytes());
     handle.extend_from_slice(&raw.bytes[..used]);
-    Ok((handle.into_boxed_slice(), mount_id))
+    Ok((handle, mount_id))
 }
 
 /// What `name` leads to from an open directory, without looking into it.

@@ -27,11 +27,11 @@ struct Bulkstat {
 }
 
 fn handle(kind: i32, bytes: &[u8]) -> Handle {
-    let mut handle = Vec::with_capacity(8 + bytes.len());
+    let mut handle = Handle::with_capacity(8 + bytes.len());
     handle.extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
     handle.extend_from_slice(&kind.to_ne_bytes());
     handle.extend_from_slice(bytes);
-    handle.into_boxed_slice()
+    handle
 }
 
 /// What `open_handle` takes for the file with this number; it may be gone. ESTALE: it is.

@@ -6,13 +6,13 @@ use crate::dirty_pages::{FileKey, FilePages, TakenPages};
 use crate::errno::{Errno, Result, unless_gone};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
+use crate::hash::HashMap;
 use crate::inode_handle::handle_of_inode;
 use crate::ranges::RangeSet;
 use crate::rescans::Unplaced;
 use crate::taken::{KIND_DATA, KIND_ENTRY, KIND_METADATA, KIND_OBJECT, PATH_MAX_BYTES, below, record};
 use crate::trace::Trace;
 use crate::trace_events::Family;
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 
@@ -30,7 +30,7 @@ impl Sizes {
     /// From where on the file may be new; none: anything may be.
     fn grown_from(&mut self, key: FileKey, size: u64) -> Option<u64> {
         if self.known.len() >= MAX_SIZES && !self.known.contains_key(&key) {
-            self.known = HashMap::new();
+            self.known = HashMap::default();
             self.forgot = true;
         }
         match self.known.insert(key, size) {

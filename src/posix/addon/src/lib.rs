@@ -15,6 +15,7 @@ mod directories;
 mod fat;
 mod file_system;
 mod handle;
+mod hash;
 mod identity;
 mod inode;
 mod kept;
@@ -54,6 +55,7 @@ mod place;
 mod prompt;
 mod remove;
 mod settle;
+mod short_bytes;
 mod side_by_side;
 
 // capture: what fanotify and inotify tell, marks that wait, and how they are taken
@@ -82,6 +84,7 @@ mod dirty_pages;
 mod echo;
 mod inode_handle;
 mod join;
+mod range_log;
 mod ranges;
 mod reshaped;
 mod trace;

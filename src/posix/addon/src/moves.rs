@@ -14,11 +14,12 @@ use crate::dirty_set::{Key, Taken};
 use crate::errno::Result;
 use crate::fanotify::{Volume, Watch};
 use crate::handle::{Handle, handle_and_mount, handle_of, open_beside, open_handle, path_of, status};
+use crate::hash::{HashMap, HashSet};
 use crate::identity::{identity, split_device};
 use crate::mutex::lock;
 use crate::origins::{Name, Object, Origins, Whereabouts};
+use crate::short_bytes::ShortBytes;
 use crate::taken::{KIND_MOVED, PATH_MAX_BYTES, record};
-use std::collections::{HashMap, HashSet};
 use std::os::fd::AsRawFd;
 
 /// Deeper than any path that can be addressed; also the end of a climb in a circle, which contradicting reads could make.
@@ -35,7 +36,7 @@ struct Climbs<'a> {
 impl Climbs<'_> {
     fn of(volumes: &[Volume]) -> Climbs<'_> {
         let roots = volumes.iter().filter_map(|volume| handle_of(volume.root.as_raw_fd(), c"").ok().map(|handle| (volume.file_system, handle)));
-        Climbs { volumes, roots: roots.collect(), found: HashMap::new() }
+        Climbs { volumes, roots: roots.collect(), found: HashMap::default() }
     }
 
     fn climb(&mut self, file_system: u16, directory: &Handle) {
@@ -66,7 +67,7 @@ impl Climbs<'_> {
         }
         let path = path_of(fd.as_raw_fd()).ok()?;
         let name = path.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty())?;
-        Some(Name { directory, name: Box::from(name) })
+        Some(Name { directory, name: ShortBytes::from(name) })
     }
 }
 
@@ -124,7 +125,7 @@ impl Paths<'_> {
 
     /// The objects in which marks lie, or that marks are about.
     fn marked(&self, previous: &Taken) -> HashSet<Object> {
-        let mut marked = HashSet::new();
+        let mut marked = HashSet::default();
         for (key, mark) in &previous.marks {
             marked.insert((key.file_system, key.directory.clone()));
             marked.extend(mark.target.clone().map(|target| (key.file_system, target)));

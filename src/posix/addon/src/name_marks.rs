@@ -1,10 +1,10 @@
 //! Names in watched directories that are to be looked at again, joined and bounded in bytes; past the bound a rescan takes their place.
 //! Records, little-endian:  u8 kind (1 entry, 2 data, 3 metadata, 4 rescan) | u16 volume | f64 at (ms) | f64 since (ms, of a rescan)
 //! | u16 length | path below the root; of a rescan: one byte, why (rescans.rs)
+use crate::hash::HashMap;
 use crate::rescans::{EVENTS_LOST, FULL, Rescan, Since};
 use crate::watched::Wd;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 const KIND_ENTRY: u8 = 1;
 const KIND_DATA: u8 = 2;
@@ -41,7 +41,7 @@ pub struct Marks {
 impl Marks {
     pub fn new(limit_bytes: usize) -> Self {
         Marks {
-            names: HashMap::new(),
+            names: HashMap::default(),
             bytes: 0,
             limit_bytes,
             oldest_ms: None,
@@ -66,7 +66,7 @@ impl Marks {
         mark.data |= data;
         if self.bytes + self.waiting_bytes > self.limit_bytes {
             let since = self.since.marked_ms(now_ms);
-            self.names = HashMap::new();
+            self.names = HashMap::default();
             self.bytes = 0;
             self.rescan(since, now_ms, FULL);
         }
@@ -135,7 +135,7 @@ impl Marks {
         self.oldest_ms = None;
         self.since = self.since.afresh();
         if self.waiting.len() > most {
-            let mut places: HashMap<Wd, _> = HashMap::new();
+            let mut places: HashMap<Wd, _> = HashMap::default();
             for ((directory, _), _) in &self.waiting {
                 places.entry(*directory).or_insert_with(|| place(*directory));
             }

@@ -2,7 +2,8 @@
 //! arrived since had that name then. Exact, or silent: what cannot be told for sure has no origin. Bounded in bytes; past the bound
 //! nothing is known until the next taking.
 use crate::handle::Handle;
-use std::collections::HashMap;
+use crate::hash::HashMap;
+use crate::short_bytes::ShortBytes;
 
 /// A file system by number, and the handle of an object on it.
 pub type Object = (u16, Handle);
@@ -11,7 +12,7 @@ pub type Object = (u16, Handle);
 #[derive(PartialEq, Eq, Clone, Debug)]
 pub struct Name {
     pub directory: Handle,
-    pub name: Box<[u8]>,
+    pub name: ShortBytes,
 }
 
 /// What the events tell of one object.
@@ -55,7 +56,7 @@ fn cost(name: &Name) -> usize {
 
 impl Origins {
     pub fn new(limit_bytes: usize) -> Self {
-        Origins { objects: HashMap::new(), bytes: 0, limit_bytes, lost: false, early: true }
+        Origins { objects: HashMap::default(), bytes: 0, limit_bytes, lost: false, early: true }
     }
 
     /// Nothing, within the same limit.
@@ -70,7 +71,7 @@ impl Origins {
 
     /// Events were lost: nothing is known.
     pub fn lose(&mut self) {
-        self.objects = HashMap::new();
+        self.objects = HashMap::default();
         self.bytes = 0;
         self.lost = true;
     }
@@ -150,10 +151,10 @@ mod tests {
     use super::*;
 
     fn object(number: u8) -> Object {
-        (0, Box::from([number].as_slice()))
+        (0, ShortBytes::from([number].as_slice()))
     }
     fn name(text: &str) -> Name {
-        Name { directory: Box::from([0u8].as_slice()), name: Box::from(text.as_bytes()) }
+        Name { directory: ShortBytes::from([0u8].as_slice()), name: ShortBytes::from(text.as_bytes()) }
     }
     fn moved(origins: &mut Origins, number: u8, from: &str, to: &str) {
         origins.departed(object(number), name(from), Departure::Moved);

@@ -21,7 +21,26 @@ impl Default for RangeSet {
     }
 }
 
+/// The grains that hold what lies between two offsets.
+pub fn grains(from: u64, to: u64) -> (u64, u64) {
+    coarse_grains(from, to, GRAIN)
+}
+
+fn coarse_grains(from: u64, to: u64, grain: u64) -> (u64, u64) {
+    (from.min(END) / grain * grain, to.min(END).div_ceil(grain).saturating_mul(grain).min(END))
+}
+
 impl RangeSet {
+    /// @param runs in order, without any that touch, not too many, in whole grains
+    pub fn of_ordered(runs: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        RangeSet { runs: runs.into_iter().collect(), grain: GRAIN }
+    }
+
+    /// So many it would not keep.
+    pub fn is_too_many(runs: usize) -> bool {
+        runs > MAX_RUNS
+    }
+
     pub fn whole() -> Self {
         let mut set = RangeSet::default();
         set.insert(0, END);
@@ -30,8 +49,7 @@ impl RangeSet {
 
     /// Adds what lies between two offsets, and the rest of the grains that these cut.
     pub fn insert(&mut self, from: u64, to: u64) {
-        let mut from = from.min(END) / self.grain * self.grain;
-        let mut to = to.min(END).div_ceil(self.grain).saturating_mul(self.grain).min(END);
+        let (mut from, mut to) = coarse_grains(from, to, self.grain);
         if from >= to {
             return;
         }
@@ -48,7 +66,7 @@ impl RangeSet {
             to = to.max(end);
         }
         self.runs.insert(from, to);
-        if self.runs.len() > MAX_RUNS {
+        if Self::is_too_many(self.runs.len()) {
             self.coarsen();
         }
     }

@@ -1,8 +1,8 @@
 //! Ranges whose content changed otherwise than through pages: truncated, punched, shifted, remapped. What does so is followed by an event
 //! "modified" of the file, so the ranges wait for that: they may be noted before the change is done.
 use crate::dirty_pages::FileKey;
+use crate::hash::HashMap;
 use crate::ranges::RangeSet;
-use std::collections::HashMap;
 
 /// Files that wait at most; past it no file's ranges are believed until the next taking.
 const MAX_FILES: usize = 100_000;
@@ -33,7 +33,7 @@ impl Reshaped {
     pub fn note(&mut self, key: FileKey, from: u64, to: u64, early: bool, now_ms: f64) {
         if self.files.len() >= MAX_FILES {
             self.overflowed = true;
-            self.files = HashMap::new();
+            self.files = HashMap::default();
         }
         let shape = self.files.entry(key).or_insert_with(|| Shape { ranges: RangeSet::default(), at_ms: now_ms, early });
         shape.ranges.insert(from, to);

@@ -3,7 +3,9 @@
 //! cannot be written is not taken; what cannot be read, or is not what was written, is lost, which the caller makes good by a rescan.
 use crate::dirty_set::{Key, Mark};
 use crate::errno::{Errno, Result, check, owned};
-use std::collections::{HashMap, VecDeque};
+use crate::hash::HashMap;
+use crate::short_bytes::ShortBytes;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -177,7 +179,7 @@ fn decode(mut bytes: &[u8], count: usize) -> Option<Vec<(Key, Mark)>> {
             let (length, behind) = rest.split_first_chunk::<2>()?;
             let (field, behind) = behind.split_at_checked(u16::from_le_bytes(*length).into())?;
             rest = behind;
-            Some(Box::<[u8]>::from(field))
+            Some(ShortBytes::from(field))
         };
         let (directory, name, target) = (field()?, field()?, field()?);
         let key = Key { file_system: u16::from_le_bytes(*head.first_chunk()?), directory, name };
@@ -209,8 +211,8 @@ mod tests {
     fn marks(from: u32, to: u32) -> HashMap<Key, Mark> {
         (from..to)
             .map(|n| {
-                let key = Key { file_system: (n % 3) as u16, directory: Box::from(n.to_le_bytes().as_slice()), name: Box::from(format!("name {n}").as_bytes()) };
-                (key, Mark { kinds: (n % 7) as u8, at_ms: f64::from(n), target: (n % 2 == 0).then(|| Box::from([1u8, 2, 3].as_slice())) })
+                let key = Key { file_system: (n % 3) as u16, directory: ShortBytes::from(n.to_le_bytes().as_slice()), name: ShortBytes::from(format!("name {n}").as_bytes()) };
+                (key, Mark { kinds: (n % 7) as u8, at_ms: f64::from(n), target: (n % 2 == 0).then(|| ShortBytes::from([1u8, 2, 3].as_slice())) })
             })
             .collect()
     }

@@ -6,9 +6,9 @@ use crate::dirty_set::{DATA, ENTRY, Key, Mark};
 use crate::errno::{Errno, Result, unless_gone};
 use crate::fanotify::Volume;
 use crate::handle::{handle_of, open_handle, path_of, status, status_at};
+use crate::hash::HashMap;
 use crate::identity::{identity, split_device};
 use crate::rescans::{Rescans, Unplaced};
-use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -173,7 +173,7 @@ pub fn place_now(volumes: &[Volume], file_system: u16, directory: &[u8]) -> Opti
 /// placed is noted.
 pub fn resolve<'a>(volumes: &[Volume], marks: impl Iterator<Item = (&'a Key, &'a Mark)> + Clone, records: &mut Records) {
     let bases: Vec<_> = volumes.iter().map(|volume| path_of(volume.root.as_raw_fd()).ok()).collect();
-    let mut places = Places { volumes, bases: &bases, found: HashMap::new() };
+    let mut places = Places { volumes, bases: &bases, found: HashMap::default() };
     for (index, volume) in volumes.iter().enumerate() {
         for (key, mark) in marks.clone().filter(|(key, _)| key.file_system == volume.file_system) {
             if key.name.is_empty() {

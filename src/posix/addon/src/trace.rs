@@ -3,6 +3,7 @@ use crate::dirty_pages::{DirtyPages, FileKey, FilePages, TakenPages};
 use crate::echo::Echo;
 use crate::errno::{Errno, Result};
 use crate::fanotify::Volume;
+use crate::hash::{HashMap, HashSet};
 use crate::mutex::lock;
 use crate::pending::Pending;
 use crate::ranges::{END, RangeSet};
@@ -13,7 +14,6 @@ use crate::trace_instance::Instance;
 use crate::traced::{Traced, traced};
 use crate::wall_clock::now_ms;
 use crate::written::{Place, Writes};
-use std::collections::{HashMap, HashSet};
 use std::os::fd::RawFd;
 use std::sync::Mutex;
 
@@ -71,7 +71,7 @@ impl Trace {
         }
         let mut trace = Trace {
             instance,
-            events: HashMap::new(),
+            events: HashMap::default(),
             kind: Field { offset: 0, size: 2 },
             thread: Field { offset: 4, size: 4 },
             tells_ends: false,
@@ -112,7 +112,7 @@ impl Trace {
     fn drain(&self, read: &mut Read) {
         let now = now_ms();
         let Read { page, pages, reshaped, echo, writes, .. } = read;
-        let mut truncated = HashSet::new();
+        let mut truncated = HashSet::default();
         let mut remembered = true;
         let mut ended = Vec::new();
         let whole = self.instance.drain(page, |processor, record| {

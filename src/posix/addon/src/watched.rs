@@ -1,5 +1,5 @@
 //! Which directories of a volume inotify watches, and where each is now: a tree of watch numbers that follows what events tell.
-use std::collections::{HashMap, HashSet};
+use crate::hash::{HashMap, HashSet};
 
 /// A watch descriptor of inotify(7): names a directory for as long as it is watched.
 pub type Wd = i32;

@@ -6,11 +6,15 @@
 //! some time then all of its folios are looked at whole. What a program stores only into folios that writes have just made dirty, and never
 //! again, has a change time, by which the walks find it.
 use crate::dirty_pages::FileKey;
-use crate::ranges::RangeSet;
-use std::collections::HashMap;
+use crate::hash::HashMap;
+use crate::range_log::RangeLog;
+use smallvec::{SmallVec, smallvec};
 
 /// Processor (its index) and thread.
 pub type Place = (usize, u64);
+
+/// Ranges to be looked at, and whether each was surely stored to.
+pub type Dirtied = SmallVec<[(u64, u64, bool); 2]>;
 
 struct Write {
     key: FileKey,
@@ -28,7 +32,7 @@ const MAX_FILES: usize = 10_000;
 pub struct Writes {
     last: HashMap<Place, Write>,
     /// folios that were made dirty by writes since the last taking, of which only the bytes written are looked at
-    left_out: HashMap<FileKey, RangeSet>,
+    left_out: HashMap<FileKey, RangeLog>,
     /// since when files are known to be stored to through mmap
     mapped: HashMap<FileKey, f64>,
 }
@@ -37,14 +41,14 @@ impl Writes {
     /// A thread writes these bytes, or has just written them.
     pub fn written(&mut self, place: Place, key: FileKey, from: u64, to: u64) {
         if self.last.len() >= MAX_THREADS {
-            self.last = HashMap::new();
+            self.last = HashMap::default();
         }
         self.last.insert(place, Write { key, from, to });
     }
 
     /// What was marked so far is taken.
     pub fn taken(&mut self) {
-        self.left_out = HashMap::new();
+        self.left_out = HashMap::default();
     }
 
     /// It does something else.
@@ -53,7 +57,7 @@ impl Writes {
     }
 
     /// It has made a folio dirty that lies in the range. What is to be looked at therefore, and whether that was surely stored to.
-    pub fn dirtied(&mut self, place: Place, key: FileKey, from: u64, to: u64, now_ms: f64) -> Vec<(u64, u64, bool)> {
+    pub fn dirtied(&mut self, place: Place, key: FileKey, from: u64, to: u64, now_ms: f64) -> Dirtied {
         let part = self.last.get(&place).filter(|write| write.key.1 == key.1).map(|write| (write.key, write.from.max(from), write.to.min(to)));
         let Some((of, first, end)) = part.filter(|(_, first, end)| first < end) else {
             self.over(place);
@@ -61,20 +65,20 @@ impl Writes {
         };
         if of != key {
             // another file system on the same disk
-            return Vec::new();
+            return Dirtied::new();
         }
         if self.mapped.get(&key).is_some_and(|since| now_ms - since < MAPPED_MS) {
-            return vec![(first, end, true), (from, to, false)];
+            return smallvec![(first, end, true), (from, to, false)];
         }
         if self.left_out.len() >= MAX_FILES && !self.left_out.contains_key(&key) {
-            self.left_out = HashMap::new();
+            self.left_out = HashMap::default();
         }
         self.left_out.entry(key).or_default().insert(from, to);
-        vec![(first, end, true)]
+        smallvec![(first, end, true)]
     }
 
     /// Something else than a write has made the folio dirty.
-    fn stored(&mut self, key: FileKey, from: u64, to: u64, now_ms: f64) -> Vec<(u64, u64, bool)> {
+    fn stored(&mut self, key: FileKey, from: u64, to: u64, now_ms: f64) -> Dirtied {
         if self.mapped.len() >= MAX_FILES {
             self.mapped.retain(|_, since| now_ms - *since < MAPPED_MS);
         }
@@ -83,7 +87,7 @@ impl Writes {
         }
         let mut look = self.left_out.remove(&key).unwrap_or_default();
         look.insert(from, to);
-        look.iter().map(|(from, to)| (from, to, false)).collect()
+        look.into_set().iter().map(|(from, to)| (from, to, false)).collect()
     }
 }
 
@@ -98,9 +102,9 @@ mod tests {
     fn of_a_folio_that_a_write_made_dirty_its_bytes_alone_are_looked_at() {
         let mut writes = Writes::default();
         writes.written((0, 7), FILE, 5000, 9000);
-        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 1.0), [(5000, 9000, true)]);
-        assert_eq!(writes.dirtied((0, 7), FILE, 8192, FOLIO, 1.0), [(8192, 9000, true)], "its second folio");
-        assert_eq!(writes.dirtied((0, 7), (1, 12), 0, FOLIO, 1.0), [], "another file system on the disk");
+        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 1.0).as_slice(), [(5000, 9000, true)]);
+        assert_eq!(writes.dirtied((0, 7), FILE, 8192, FOLIO, 1.0).as_slice(), [(8192, 9000, true)], "its second folio");
+        assert_eq!(writes.dirtied((0, 7), (1, 12), 0, FOLIO, 1.0).as_slice(), [], "another file system on the disk");
     }
 
     #[test]
@@ -108,12 +112,12 @@ mod tests {
         for (place, key, from) in [((0, 8), FILE, 0), ((1, 7), FILE, 0), ((0, 7), (0, 13), 0), ((0, 7), FILE, 12288)] {
             let mut writes = Writes::default();
             writes.written((0, 7), FILE, 5000, 9000);
-            assert_eq!(writes.dirtied(place, key, from, FOLIO, 1.0), [(from, FOLIO, false)]);
+            assert_eq!(writes.dirtied(place, key, from, FOLIO, 1.0).as_slice(), [(from, FOLIO, false)]);
         }
         let mut writes = Writes::default();
         writes.written((0, 7), FILE, 5000, 9000);
         writes.over((0, 7));
-        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 1.0), [(0, FOLIO, false)]);
+        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 1.0).as_slice(), [(0, FOLIO, false)]);
     }
 
     #[test]
@@ -121,12 +125,12 @@ mod tests {
         let mut writes = Writes::default();
         writes.written((0, 7), FILE, 5000, 9000);
         writes.dirtied((0, 7), FILE, 0, FOLIO, 1.0);
-        assert_eq!(writes.dirtied((0, 9), FILE, 2 * FOLIO, 3 * FOLIO, 2.0), [(0, FOLIO, false), (2 * FOLIO, 3 * FOLIO, false)]);
+        assert_eq!(writes.dirtied((0, 9), FILE, 2 * FOLIO, 3 * FOLIO, 2.0).as_slice(), [(0, FOLIO, false), (2 * FOLIO, 3 * FOLIO, false)]);
         writes.written((0, 7), FILE, 5000, 9000);
-        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 3.0), [(5000, 9000, true), (0, FOLIO, false)]);
+        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 3.0).as_slice(), [(5000, 9000, true), (0, FOLIO, false)]);
         writes.written((0, 7), FILE, 5000, 9000);
-        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 2.0 + MAPPED_MS), [(5000, 9000, true)]);
+        assert_eq!(writes.dirtied((0, 7), FILE, 0, FOLIO, 2.0 + MAPPED_MS).as_slice(), [(5000, 9000, true)]);
         writes.taken();
-        assert_eq!(writes.dirtied((0, 9), FILE, 2 * FOLIO, 3 * FOLIO, 2.0), [(2 * FOLIO, 3 * FOLIO, false)], "of the time before nothing more is known");
+        assert_eq!(writes.dirtied((0, 9), FILE, 2 * FOLIO, 3 * FOLIO, 2.0).as_slice(), [(2 * FOLIO, 3 * FOLIO, false)], "of the time before nothing more is known");
     }
 }
