@@ -50,7 +50,7 @@ export const AgentConfig = z.strictObject({
   systemctl: z.templateLiteral(['/', z.string()]).optional(),
   /** how far the agent stands back (nice, 0 to 19) behind the work of the source; 0: not at all */
   maxNice: z.number().int().min(0).max(19).default(15),
-  /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward, and does not stand back */
+  /** the oldest change that is not safe on the replica may wait for so long before the agent comes forward, step by step */
   maxBehindSeconds: z.number().int().min(1).max(86_400).default(10),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(),
 }).superRefine(({ capture, queue }, context) => {

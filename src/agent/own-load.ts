@@ -1,11 +1,9 @@
 /**
  * What the agent costs the source, measured and held down by its priority (nice, and with it the order of its reads), within a limit. It never stops.
- * While it replicates it stands back at once, so that it takes what the source's own work leaves; but when replication is further behind than it
- * may be, the agent is as it was started, however short the source is: what waits would only get more. A mirror, which nothing measures against,
+ * While it replicates it stands back at once, so that it takes what the source's own work leaves; but while replication is further behind than it
+ * may be, the agent comes forward step by step until it is as it was started, however short the source is: what waits would only get more. A mirror, which nothing measures against,
  * steps back while the source is short of processor time, and less far. A drain, for which services are stopped and file systems frozen, never does.
  */
-import { readFileSync } from 'node:fs'
-import { availableParallelism, loadavg } from 'node:os'
 import { memoryUsage, resourceUsage } from 'node:process'
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../clock/clock.ts'
@@ -14,11 +12,12 @@ import type { AgentLoad } from '../domain/progress.ts'
 import { agentLog } from '../logging/logger.ts'
 import type { AgentWork, FollowedLoad } from '../source/session-replication.ts'
 import { OwnPriority } from './own-priority.ts'
+import { waitingForProcessor, WaitingSince } from './pressure.ts'
 
 const LOOK_MS = 5000
-/** how far a mirror steps back */
+/** how far a mirror steps back, and how far replication that is behind comes forward with each look: a burst of some seconds need not be caught up at once */
 const NICE_STEP = 5
-/** share of the time in which something waited for a processor, in percent (pressure stall information, over 10 s) */
+/** share of the time in which something waited for a processor, in percent */
 const SHORT_PERCENT = 40
 const PLENTY_PERCENT = 5
 
@@ -38,7 +37,7 @@ interface Limits { lowest: number, highest: number, maxBehindMs: number }
 export function nextStanding({ nice, isBehind }: Standing, { waitingPercent, work }: { waitingPercent: number, work: AgentWork }, { lowest, highest, maxBehindMs }: Limits): Standing {
   if (work === 'drain') return { nice: lowest, isBehind: false }
   if (work === 'other') return { nice: niceFor(waitingPercent, nice, { lowest, highest: Math.min(highest, lowest + NICE_STEP) }), isBehind: false }
-  if (work.behindMs() > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: lowest, isBehind: true }
+  if (work.behindMs() > maxBehindMs * (isBehind ? CAUGHT_UP_SHARE : 1)) return { nice: Math.max(lowest, Math.min(nice, highest) - NICE_STEP), isBehind: true }
   return { nice: highest, isBehind: false }
 }
 
@@ -56,8 +55,9 @@ export class OwnLoad implements FollowedLoad {
   #work: AgentWork = 'other'
   #cpuPercent = 0
   #before = this.#now()
+  #waiting: WaitingSince | undefined
 
-  /** @param limits maxNice: the agent never steps back further, 0 to 19; maxBehindMs: it does not stand back while replication is behind by more */
+  /** @param limits maxNice: the agent never steps back further, 0 to 19; maxBehindMs: it comes forward while replication is behind by more */
   constructor({ maxNice, maxBehindMs }: { maxNice: number, maxBehindMs: number }) {
     const { lowest } = this.#priority
     this.#limits = { lowest, highest: Math.max(lowest, maxNice), maxBehindMs }
@@ -74,6 +74,12 @@ export class OwnLoad implements FollowedLoad {
   follow(work: AgentWork): void {
     this.#work = work
     this.#stand(waitingForProcessor())
+  }
+
+  /** Whether the source was short of processor time since this was asked last; never while replication is behind: then its need goes before. */
+  isSourceShort(): boolean {
+    this.#waiting ??= new WaitingSince()
+    return this.#waiting.percent() >= SHORT_PERCENT && !this.#standing.isBehind
   }
 
   /** Measures and adapts until the signal aborts, and resolves then. */
@@ -96,7 +102,7 @@ export class OwnLoad implements FollowedLoad {
     const stands = next.nice === before.nice || this.#priority.set(next.nice)
     this.#standing = stands ? next : { ...next, nice: before.nice }
     const facts = { nice: this.#standing.nice, before: before.nice, waitingPercent, cpuPercent: this.#cpuPercent }
-    if (next.isBehind !== before.isBehind) agentLog.info(facts, next.isBehind ? 'replication is further behind than it may be: the agent does not stand back' : 'replication has caught up')
+    if (next.isBehind !== before.isBehind) agentLog.info(facts, next.isBehind ? 'replication is further behind than it may be: the agent comes forward' : 'replication has caught up')
     if (facts.nice !== before.nice) agentLog.info(facts, facts.nice > before.nice ? 'the agent steps back behind the work of the source' : 'the agent comes forward again')
   }
 
@@ -104,16 +110,4 @@ export class OwnLoad implements FollowedLoad {
     const { userCPUTime, systemCPUTime } = resourceUsage()
     return { atMs: performance.now(), cpuMs: (userCPUTime + systemCPUTime) / 1000 }
   }
-}
-
-/** Percent of the last 10 s in which a program waited for a processor; from the load where the kernel does not tell (before 4.20). */
-export function waitingForProcessor(): number {
-  try {
-    const some = /^some avg10=([0-9.]+)/m.exec(readFileSync('/proc/pressure/cpu', 'utf8'))
-    if (some?.[1] !== undefined) return Number(some[1])
-  } catch (error) {
-    agentLog.trace({ err: error }, 'the kernel does not tell the pressure')
-  }
-  const perProcessor = (loadavg()[0] ?? 0) / availableParallelism()
-  return Math.min(100, Math.max(0, (perProcessor - 1) * SHORT_PERCENT))
 }

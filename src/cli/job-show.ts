@@ -67,7 +67,7 @@ function describeJob(job: JobView, colours: boolean, nowMs: number): string {
 function agentText({ cpuPercent, memoryBytes, nice, isBehind = false }: AgentLoad): string {
   return [
     `${cpuPercent.toFixed(1)} % of a processor`, `${formatBytes(memoryBytes)} of memory`,
-    ...nice > 0 ? [`stands back (nice ${String(nice)})`] : [], ...isBehind ? ['further behind than it may be: it does not stand back'] : [],
+    ...nice > 0 ? [`stands back (nice ${String(nice)})`] : [], ...isBehind ? ['further behind than it may be: it comes forward'] : [],
   ].join(', ')
 }
 

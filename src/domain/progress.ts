@@ -29,7 +29,7 @@ export const AgentLoad = z.object({
   memoryBytes: count,
   /** its priority: higher is more modest */
   nice: z.number().int().min(-20).max(19),
-  /** replication is further behind than it may be: the agent does not stand back */
+  /** replication is further behind than it may be: the agent comes forward step by step */
   isBehind: z.boolean().optional(),
 })
 export type AgentLoad = z.infer<typeof AgentLoad>

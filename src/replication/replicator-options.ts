@@ -23,6 +23,8 @@ export interface ReplicatorOptions {
   safe?: SafePoint
   /** how long changes took, kept by whoever outlives the connection; left out: from now on */
   latency?: LatencyHistogram
+  /** whether the source was short of processor time since the last cycle ended: then they begin less often; left out: it never is */
+  isSourceShort?: () => boolean
   /** called within long cycles, too */
   moved?: () => void
   /** whether names that vanish are left on the replica; asked again for each part of a cycle */

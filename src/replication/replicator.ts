@@ -13,7 +13,7 @@
 import type { ReplicationProgress } from '../domain/progress.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CycleReports } from './cycle-reports.ts'
-import { CYCLE_MS, Cycles } from './cycles.ts'
+import { CYCLE_MS, Cycles, SHORT_OF_TIME_CYCLE_MS } from './cycles.ts'
 import type { Frozen } from './freezer.ts'
 import type { ReplicatorOptions } from './replicator-options.ts'
 
@@ -111,7 +111,8 @@ class ChangeReplicator implements Replicator {
         }
         this.#reports.report()
         const took = clock.now() - began
-        await clock.sleep(Math.max(0, CYCLE_MS - took, took < PACED_MS ? took : 0), signal)
+        const cycleMs = this.#options.isSourceShort?.() === true ? SHORT_OF_TIME_CYCLE_MS : CYCLE_MS
+        await clock.sleep(Math.max(0, cycleMs - took, took < PACED_MS ? took : 0), signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error

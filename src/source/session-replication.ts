@@ -12,10 +12,12 @@ import type { Capturing, SourceCapture } from './source-capture.ts'
 /** What an agent does: replication, which is so far behind now (ms); a drain; else a mirror, or nothing. */
 export type AgentWork = { behindMs: () => number } | 'drain' | 'other'
 
-/** What this agent costs the source: comes with the figures of replication, and is told what the agent does, of replication how far it is behind. */
+/** What this agent costs the source: comes with the figures of replication, which heeds it, and is told what the agent does, of replication how far it is behind. */
 export interface FollowedLoad {
   readonly current: AgentLoad
   follow: (work: AgentWork) => void
+  /** whether the source was short of processor time since this was asked last, and replication may wait a little */
+  isSourceShort: () => boolean
 }
 
 export interface SessionReplicationOptions {
@@ -77,11 +79,11 @@ export class SessionReplication {
   }
 
   #replicator(): Replicator {
-    const { capture: { current: capturing }, stream, clock, keepsDeleted } = this.#options
+    const { capture: { current: capturing }, stream, clock, keepsDeleted, load } = this.#options
     if (this.#current?.capturing !== capturing) {
       const { volumes, rules, changes, safe, latency } = capturing
       const replicator = createReplicator({
-        volumes, rules, changes, safe, latency, stream, clock, keepsDeleted,
+        volumes, rules, changes, safe, latency, stream, clock, keepsDeleted, isSourceShort: () => load?.isSourceShort() === true,
         report: (progress, findings) => {
           this.#barriers.noteSafe(clock.now() - progress.recoveryPointLatencyMs)
           this.#reports?.report(this.withState(progress, capturing.count), findings)

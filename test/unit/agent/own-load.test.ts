@@ -1,7 +1,8 @@
-import { getPriority } from 'node:os'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism, getPriority } from 'node:os'
+import { execa } from 'execa'
 import t from 'tap'
-import { nextStanding, OwnLoad, waitingForProcessor, type Standing } from '../../../src/agent/own-load.ts'
+import { nextStanding, OwnLoad, type Standing } from '../../../src/agent/own-load.ts'
 import type { AgentWork } from '../../../src/source/session-replication.ts'
 
 const limits = { lowest: 0, highest: 15, maxBehindMs: 10_000 }
@@ -23,11 +24,13 @@ void t.test('a mirror steps back while the source is short of processor time, a 
   t.equal(nextNice(12, 99, { ...limits, lowest: 12, highest: 12 }), 12, 'an agent that was started nicer than the limit is left alone')
 })
 
-void t.test('replication stands back at once, but is as the agent was started while it is behind by more than the limit, until it has caught up', async t => {
+void t.test('replication stands back at once, but comes forward step by step while it is behind by more than the limit, until it has caught up', async t => {
   const next = (ms: number, before: Standing): Standing => nextStanding(before, { waitingPercent: 0, work: behind(ms) }, { ...limits, lowest: 2 })
   t.same(next(0, { nice: 2, isBehind: false }), { nice: 15, isBehind: false })
   t.same(next(10_000, { nice: 15, isBehind: false }), { nice: 15, isBehind: false }, 'it may be behind by as much as the limit')
-  t.same(next(10_001, { nice: 15, isBehind: false }), { nice: 2, isBehind: true })
+  t.same(next(10_001, { nice: 15, isBehind: false }), { nice: 10, isBehind: true })
+  t.same(next(10_001, { nice: 10, isBehind: true }), { nice: 5, isBehind: true })
+  t.same(next(10_001, { nice: 5, isBehind: true }), { nice: 2, isBehind: true }, 'as the agent was started, and no further')
   t.same(next(5001, { nice: 2, isBehind: true }), { nice: 2, isBehind: true }, 'half of the limit is not caught up yet')
   t.same(next(5000, { nice: 2, isBehind: true }), { nice: 15, isBehind: false }, 'then it stands back again')
 })
@@ -61,6 +64,8 @@ void t.test('all its threads stand as its work wants it', { skip: process.getuid
   stands(19)
   behindMs = 10_001
   load.look(100)
+  stands(14)
+  for (let nice = 14; nice > before; nice -= 5) load.look(100)
   stands(before)
   t.match(load.current, { isBehind: true })
   behindMs = 400
@@ -74,7 +79,18 @@ void t.test('all its threads stand as its work wants it', { skip: process.getuid
   t.notOk('isBehind' in load.current, 'a drain is not behind')
 })
 
-void t.test('the pressure is a percentage', async t => {
-  const percent = waitingForProcessor()
-  t.ok(percent >= 0 && percent <= 100)
+void t.test('cycles begin less often while something waits for a processor, not when nothing does, nor while replication is behind', { skip: existsSync('/proc/pressure/cpu') ? false : 'the kernel does not tell' }, async t => {
+  const load = new OwnLoad({ maxNice: 19, maxBehindMs: 10_000 })
+  load.isSourceShort()
+  const spinning = availableParallelism() + 2
+  await keepBusy(spinning, 1500)
+  t.ok(load.isSourceShort())
+  load.follow({ behindMs: () => 20_000 })
+  await keepBusy(spinning, 500)
+  t.notOk(load.isSourceShort(), 'replication is behind')
 })
+
+/** Programs that want a processor each. */
+async function keepBusy(programs: number, ms: number): Promise<void> {
+  await Promise.all(Array.from({ length: programs }, async () => { await execa('timeout', [String(ms / 1000), 'sh', '-c', 'while :; do :; done'], { reject: false }) }))
+}

@@ -29,6 +29,6 @@ t.test('a job shows its queue, what the agent costs the source, and each degrada
   appliance.on('GET /jobs/move-web1/history?after=0&limit=1000', { status: 200, body: [] })
   const { out } = await run(appliance, ['job', 'show', 'move-web1'])
   for (const part of [/^Target data: +mirror required$/m, /^Queue: +3 changes, 4.00 KiB of memory, 1.00 KiB on disk$/m, /latency 120 ms, longest 2 s/,
-    /^Agent: +12.3 % of a processor, 96.0 MiB of memory, stands back \(nice 5\), further behind than it may be: it does not stand back$/m,
+    /^Agent: +12.3 % of a processor, 96.0 MiB of memory, stands back \(nice 5\), further behind than it may be: it comes forward$/m,
     /^agent-crashed +0 +2026-01-02 03:00:00 UTC +the agent or the source ended without warning/m, /^clock-set-back +all +2026-01-02 04:00:00 UTC/m]) t.match(out, part)
 })

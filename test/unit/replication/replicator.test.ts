@@ -120,6 +120,18 @@ t.test('what changed through a name that is gone is not written into another obj
   assert.deepStrictEqual(await describe(replica), await describe(source.tree))
 })
 
+t.test('cycles begin less often while the source is short of processor time', async t => {
+  const { source, replica } = await mirroredTrees([])
+  const { clock, signal } = cyclesClock(4)
+  const short = [false, true, true, false]
+  const paused: number[] = []
+  await createReplicator({
+    volumes: new Map([[0, source.tree]]), changes: source.changes, stream: new TreeStream(new Map([[0, replica]])), report: () => undefined, isSourceShort: () => short.shift() === true,
+    clock: { now: () => clock.now(), sleep: async (ms, signal) => { paused.push(ms); await clock.sleep(ms, signal) } },
+  }).run(signal)
+  t.same(paused, [400, 1000, 1000, 400])
+})
+
 t.test('a big file that was compared just now, and changed through a name that is gone, is compared later and does not look finished before', async t => {
   const { source, replica } = await mirroredTrees([file('f', 'old', LARGE_BYTES)])
   let comparedForMs = 0

@@ -17,6 +17,7 @@ class HeldTree extends MemoryTree {
 class ToldLoad implements FollowedLoad {
   readonly current: AgentLoad = { cpuPercent: 1, memoryBytes: 2, nice: 5, isBehind: true }
   works: AgentWork[] = []
+  isSourceShort(): boolean { return false }
   follow(work: AgentWork): void { this.works.push(work) }
   /** undefined while it does not replicate */
   get behindMs(): (() => number) | undefined {
