@@ -15,14 +15,6 @@ export interface Lsyncd extends AsyncDisposable {
   cpuMs(): number
 }
 
-/** Installs what the comparison needs and the tests do not. @throws {Error} when it cannot */
-export async function needLsyncd(say: (line: string) => void): Promise<void> {
-  const { exitCode } = await tool('dpkg-query', ['-W', 'lsyncd'], { allowedExitCodes: [1] })
-  if (exitCode === 0) return
-  say('installing the Debian package lsyncd, the peer')
-  await tool('apt-get', ['-q', 'install', '-y', '--no-install-recommends', 'lsyncd'], { timeoutMs: 300_000, env: { DEBIAN_FRONTEND: 'noninteractive' } })
-}
-
 /** Runs when this resolves: what is there is copied, and a change made then has arrived. */
 export async function startLsyncd(scratch: string, source: string, target: string): Promise<Lsyncd> {
   await using stack = new AsyncDisposableStack()

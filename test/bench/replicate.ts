@@ -10,9 +10,10 @@ import { processCpuMs, residentBytes } from '../lab/processor-time.ts'
 import { startReplication, type Replication } from '../lab/transfer.ts'
 import { makeLargeFiles, makeSmallFiles } from './corpus.ts'
 import { runLoad, type Load, type LoadReport } from './load.ts'
-import { needLsyncd, startLsyncd } from './lsyncd.ts'
+import { startLsyncd } from './lsyncd.ts'
+import { needPackage } from './package.ts'
 import { Probe, type ProbeReport } from './probe.ts'
-import { slowDowns, type SlowDown } from './slow-down.ts'
+import { kernelSource, slowDowns, type SlowDown } from './slow-down.ts'
 import { DIFFERENCES, type Figure } from './verdict.ts'
 import { openVolumes, type FileSystemType, type Volumes } from './volumes.ts'
 
@@ -84,16 +85,17 @@ const MEASURES: Record<ReplicateWork, (bench: Bench) => Promise<ReplicateRow>> =
   },
   'slow-down': async bench => {
     const { type, on, runs, size } = bench.options
-    await using volumes = await openVolumes({ type, on, sizeMiB: 4096, files: 60_000 })
+    const archive = await kernelSource(bench.say)
+    await using volumes = await openVolumes({ type, on, sizeMiB: 5120, files: 120_000 })
     const raw: SlowDown[] = []
-    for await (const one of slowDowns(volumes, runs, size, bench.signal)) {
+    for await (const one of slowDowns(volumes, { runs, size, kernelSource: archive }, bench.signal)) {
       bench.say(`${one.work}: without ${one.withoutMs.join(' ')} ms, with ${one.withMs.join(' ')} ms`)
       raw.push(one)
     }
-    return { work: `slow-down of the work on the source, median of ${String(runs)}`, raw, figures: raw.map(({ work, withMs, withoutMs }) => ({ what: work, value: (median(withMs) / median(withoutMs) - 1) * 100, unit: '%', most: 10 })) }
+    return { work: `slow-down of the work on the source, median of ${String(runs)}`, raw, figures: raw.map(({ work, isExtreme, withMs, withoutMs }) => ({ what: work, value: (median(withMs) / median(withoutMs) - 1) * 100, unit: '%', ...isExtreme ? {} : { most: 10 } })) }
   },
   lsyncd: async bench => {
-    await needLsyncd(bench.say)
+    await needPackage('lsyncd', 'the peer', bench.say)
     await using volumes = await mixedVolumes(bench)
     const ours = await replicateUnder(bench, volumes, volumes.source, mixedLoad(bench))
     const target = await volumes.freshTarget()
