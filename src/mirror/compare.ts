@@ -27,7 +27,7 @@ export type Verdict =
 /** A name that at least one side has. */
 export interface Pair { source: ListingEntry | undefined, target: ListingEntry | undefined }
 
-/** The verdict for an entry of the source; pure. `arrivals`: what an interrupted mirror has left there. Hard links are judged by `link-groups.ts` before. */
+/** The verdict for an entry of the source; pure. `arrivals`: what interrupted mirrors and forgotten captures have left there. Hard links are judged by `link-groups.ts` before. */
 export function judge(source: ListingEntry, target: ListingEntry | undefined, compare: Compare, arrivals?: Arrivals): Verdict {
   if (target === undefined) return 'create'
   if (source.type !== target.type) return 'replace'
@@ -42,7 +42,7 @@ export function judge(source: ListingEntry, target: ListingEntry | undefined, co
   }
   if (!source.sameContentAttributes(target)) return 'content'
   if (compare === 'none' && arrivals?.wasSent(target) !== true) return 'content'
-  if (compare === 'data' || arrivals?.isUnsure(target) === true) return 'verify'
+  if (compare === 'data' || arrivals?.isUnsure(target) === true || arrivals?.mayHaveChanged(source) === true) return 'verify'
   return source.sameRecord(target) ? 'same' : 'metadata'
 }
 

@@ -119,7 +119,7 @@ async function mirrorRound(work: MirrorWork, front: MirrorFront, tally: Tally, r
   for (const [volume, tree] of work.volumes) {
     const orphans = orphansOf(volume, work, tally)
     const edges = (work.rules?.get(volume) ?? EVERYTHING).all ? undefined : new EdgeLinks()
-    const mirror: VolumeMirror = { orphans, edges, volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work.resume), inTheWay, front }
+    const mirror: VolumeMirror = { orphans, edges, volume, tree, stream, request: work.request, links: new LinkGroups(), tally, arrivals: arrivalsOn(volume, work), inTheWay, front }
     // a directory's turn comes after the operation that makes it was sent
     await walkGroups<PendingDirectory>([{ path: ROOT_PATH, fresh: false }], async (group, inner) => await mirrorGroup(mirror, group, inner), collect, signal)
     await front.alone(async () => {
@@ -149,7 +149,7 @@ function pathOf({ path }: AppliedFailure): RelPath {
   return parseRelPath(Buffer.from(path, 'base64'))
 }
 
-function arrivalsOn(volume: number, resume: readonly ResumePoint[] = []): Arrivals | undefined {
+function arrivalsOn(volume: number, { resume = [], clock }: Pick<MirrorWork, 'resume' | 'clock'>): Arrivals | undefined {
   const point = resume.find(p => p.volume === volume)
-  return point === undefined ? undefined : new Arrivals(point)
+  return point === undefined ? undefined : new Arrivals(point, clock.now())
 }

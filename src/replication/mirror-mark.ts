@@ -29,6 +29,8 @@ export const MirrorMark = z.strictObject({
   durableBeforeMs: time,
   /** from, to: written last in between by mirrors that were interrupted, and perhaps never flushed */
   unsure: z.array(z.tuple([time, time])).max(MAX_RANGES),
+  /** changes of the source since then may have been captured and forgotten */
+  forgottenSinceMs: time.optional(),
 })
 export type MirrorMark = z.infer<typeof MirrorMark>
 
@@ -41,15 +43,26 @@ export interface BegunMirror {
 /** The mark of a mirror that begins now; `left` is what an interrupted one has left. Pure. */
 export function beginMark(left: MirrorMark | undefined, { compare, settledBeforeMs }: BegunMirror, nowMs: number): MirrorMark {
   const goesOn = compare === 'none' && left?.compare === 'none'
+  const forgottenSinceMs = forgottenSince(left, settledBeforeMs)
   return {
     version: 1, compare, startedMs: goesOn ? left.startedMs : nowMs + TICK_MS, durableBeforeMs: flushedBefore(nowMs),
     unsure: joined(unsureRanges(left, settledBeforeMs, nowMs).map(([from, to]): [number, number] => [from, Math.min(to, nowMs + TICK_MS)])),
+    ...forgottenSinceMs === undefined ? {} : { forgottenSinceMs },
   }
 }
 
 /** What the agent is to know about what an interrupted mirror, or a capture that is forgotten, has left. Pure. */
 export function resumePoint(left: MirrorMark | undefined, { compare, settledBeforeMs }: BegunMirror, volume: number, nowMs: number): ResumePoint {
-  return { volume, sentSinceMs: left?.compare === 'none' && compare === 'none' ? left.startedMs : null, unsure: unsureRanges(left, settledBeforeMs, nowMs) }
+  const forgottenSinceMs = forgottenSince(left, settledBeforeMs)
+  return {
+    volume, sentSinceMs: left?.compare === 'none' && compare === 'none' ? left.startedMs : null, unsure: unsureRanges(left, settledBeforeMs, nowMs),
+    forgottenForMs: forgottenSinceMs === undefined ? null : Math.max(0, nowMs - forgottenSinceMs),
+  }
+}
+
+function forgottenSince(left: MirrorMark | undefined, settledBeforeMs: number | undefined): number | undefined {
+  const known = [left?.forgottenSinceMs, settledBeforeMs].filter(ms => ms !== undefined)
+  return known.length === 0 ? undefined : Math.trunc(Math.min(...known))
 }
 
 /** Everything written last before the result was written before a flush that begins at nowMs, also where ctimes are whole seconds. */

@@ -74,9 +74,12 @@ export const MAX_DIFFERENCES = 500
 /**
  * What an interrupted mirror has left on a volume, by the ctimes of the replica's objects in milliseconds. `sentSinceMs`: what was written last
  * from then on was sent by a mirror that compares nothing (null: nothing was). `unsure`: what was written last in between (from, to) may have
- * been torn by a power loss, though its attributes are right.
+ * been torn by a power loss, though its attributes are right. `forgottenForMs`: for so long changes of the source may have been captured and forgotten (null:
+ * none were); a program may have given a file its old times again.
  */
-export const ResumePoint = z.strictObject({ volume: z.number().int().min(0).max(65535), sentSinceMs: z.number().nullable(), unsure: z.array(z.tuple([z.number(), z.number()])).max(64) })
+export const ResumePoint = z.strictObject({
+  volume: z.number().int().min(0).max(65535), sentSinceMs: z.number().nullable(), unsure: z.array(z.tuple([z.number(), z.number()])).max(64), forgottenForMs: z.number().nonnegative().nullable(),
+})
 export type ResumePoint = z.infer<typeof ResumePoint>
 
 /** Longest text about what of an operation was refused. */

@@ -5,7 +5,7 @@ import { encodeListing, listingEntries, type ListedObject, type ListingEntry } f
 
 const SENT_MS = 1000
 const UNSURE_MS = 5000
-const arrivals = new Arrivals({ volume: 0, sentSinceMs: SENT_MS, unsure: [[UNSURE_MS, 6000], [9000, Number.MAX_SAFE_INTEGER]] })
+const arrivals = new Arrivals({ volume: 0, sentSinceMs: SENT_MS, unsure: [[UNSURE_MS, 6000], [9000, Number.MAX_SAFE_INTEGER]], forgottenForMs: null }, 0)
 
 function entry(ctimeMs: number, mode = 0o644, sizeBytes = 10): ListingEntry {
   const object: ListedObject = {
@@ -33,6 +33,16 @@ t.test('what may be torn is compared block by block, not believed and not sent w
   t.equal(verdict('attributes', entry(6000)), 'same')
   t.equal(verdict('attributes', entry(SENT_MS - 1)), 'same')
   t.equal(verdict('data', entry(6000)), 'verify')
+})
+
+t.test('what changed on the source while changes were forgotten is compared, though it has its times from before', async t => {
+  const now = 1_000_000
+  const arrivals = new Arrivals({ volume: 0, sentSinceMs: null, unsure: [], forgottenForMs: 60_000 }, now)
+  const verdict = (changedMs: number): string => judge(entry(changedMs), entry(1), 'attributes', arrivals)
+  t.equal(verdict(now), 'verify')
+  t.equal(verdict(now - 60_000), 'verify')
+  t.equal(verdict(now - 60_000 - 10_000), 'verify', 'a margin for clocks')
+  t.equal(verdict(now - 60_000 - 10_001), 'same')
 })
 
 t.test('times before the epoch and beyond any clock are answered, too', async t => {

@@ -40,6 +40,9 @@ t.test('what was written while changes were captured that are forgotten is unsur
   t.ok(isUnsure(next, T - 3000), 'also for the mirror that comes after an interrupted one')
   t.notOk(isUnsure(next, T + 2000), 'what that one wrote and flushed is right')
   t.ok(isUnsure(resumePoint(undefined, begun, 0, T - 4000), 0), 'a clock that was set back tells nothing')
+  t.equal(point.forgottenForMs, 3000)
+  t.equal(next.forgottenForMs, 12_000, 'the source may have changed since then in any case')
+  t.equal(resumePoint(beginMark(undefined, { compare: 'attributes' }, T), { compare: 'attributes' }, 0, T).forgottenForMs, null)
 })
 
 t.test('only an unbroken chain of mirrors that compare nothing has sent what they find', async t => {
