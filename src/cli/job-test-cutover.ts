@@ -17,7 +17,7 @@ const Options = z.object({
 export function addJobTestCutover(parent: Command, surroundings: Surroundings): void {
   addCommand(parent, {
     usage: 'test-cutover <name>', summary: 'start a copy of the replica on an isolated network beside the source, or take it away again',
-    details: 'Only from the state protecting. The source is not asked for anything. The test VM boots with the same proof as at a cutover.\n  --disks copies    changes wait at the source while the disks are copied (the datastore needs room), then replication goes on beside the test\n  --disks children  made at once, next to no room; changes wait at the source until the test is undone\nThe VM and its disks stay until --undo, or for the time of --keep after it has proved its boot, or failed. With --wait it ends when the copy has proved that it booted, or when it is undone.',
+    details: 'Only from the state protecting. The source is not asked for anything. The test VM boots with the same proof as at a cutover.\n  --disks copies    changes wait at the source while the disks are copied (the datastore needs room), then replication goes on beside the test\n  --disks children  made at once, next to no room; replication goes on into further children, which are thrown away at the undo: what has changed since is mirrored again\nThe VM and its disks stay until --undo, or for the time of --keep after it has proved its boot, or failed. With --wait it ends when the copy has proved that it booted, or when it is undone.',
   }, surroundings, async ({ args, options, json, client, ...around }) => {
     const { network, disks, keep, undo, wait } = Options.parse(options)
     const { terminal, signal } = around
@@ -53,7 +53,7 @@ function isUndone({ name, testCutover: test }: JobView): boolean {
 function describeTest({ name, testCutover: test }: JobView): string {
   const { proof } = test ?? {}
   return fields([
-    ['Test VM', test?.vmName], ['Network', test?.network], ['Disks', test?.kind === 'children' ? 'children: changes wait at the source until it is undone' : 'copies'], ['Host name', proof?.hostName], ['Addresses', proof?.addresses.join(' ')], ['System', proof?.systemState],
+    ['Test VM', test?.vmName], ['Network', test?.network], ['Disks', test?.kind === 'children' ? 'children: replication goes on into stand-ins; at the undo what has changed since is mirrored again' : 'copies'], ['Host name', proof?.hostName], ['Addresses', proof?.addresses.join(' ')], ['System', proof?.systemState],
     ['Failed units', proof?.failedUnits.join(' ')], ['Script', proof?.scriptExitCode === undefined ? undefined : `exit code ${String(proof.scriptExitCode)}`], ['Screenshot', test?.screenshot === undefined ? undefined : `landfall job screenshot ${name} --test --output FILE`],
     ['Undo', `landfall job test-cutover ${name} --undo`],
   ])

@@ -6,8 +6,8 @@ import { BootProof, FixUpReport, Screenshot } from './replica.ts'
 import { VirtualDisk } from './target.ts'
 
 /**
- * What the VM starts from. copies: whole copies, beside which replication goes on; children: made at once and without room, they read from the replica's disks, to which nothing
- * can be written while there is one: changes wait at the source until the test is undone.
+ * What the VM starts from, while replication goes on. copies: whole copies of the replica's disks; children: made at once and next to no room, they read from those disks, to
+ * which nothing can be written while there is one: replication goes on into further children, its stand-ins, which are thrown away at the undo, and a mirror of what differs follows.
  */
 export const TestDisks = z.enum(['copies', 'children'])
 export type TestDisks = z.infer<typeof TestDisks>
@@ -28,6 +28,10 @@ export const TestCutover = z.object({
   keepMs: z.number().int().min(1).optional(),
   /** copies or children that exist, or may exist */
   disks: z.array(VirtualDisk),
+  /** further children of the replica's disks, into which replication goes on while the test's read from those; exist, or may exist */
+  standIns: z.array(VirtualDisk).default([]),
+  /** up to when what is on the replica's own disks is known to be what the source had, milliseconds by the appliance's clock; with stand-ins */
+  settledBeforeMs: z.number().optional(),
   /** a VM was, or was about to be, made */
   hasVm: z.boolean(),
   vmId: z.string().optional(),
@@ -46,10 +50,10 @@ export type TestCutover = z.infer<typeof TestCutover>
 
 /** Whether there is something to undo, or soon will be. Pure. */
 export function isTested(test: TestCutover | undefined): test is TestCutover {
-  return test !== undefined && test.state !== 'undone' && !(test.state === 'failed' && test.disks.length === 0 && !test.hasVm)
+  return test !== undefined && test.state !== 'undone' && !(test.state === 'failed' && test.disks.length === 0 && test.standIns.length === 0 && !test.hasVm)
 }
 
-/** Whether its disks read from those of the replica, to which nothing may be written then. Pure. */
-export function needsReplicaAsItIs(test: TestCutover | undefined): boolean {
+/** Whether its disks read from those of the replica, to which nothing may be written then: stand-ins are. Pure. */
+export function needsReplicaAsItIs(test: TestCutover | undefined): test is TestCutover {
   return isTested(test) && test.kind === 'children' && test.state !== 'wanted'
 }

@@ -27,7 +27,7 @@ export interface Hypervisor extends AsyncDisposable {
   copyDisk(disk: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk>
   /**
    * Makes a child of the disk, which is attached to nothing, and attaches it to the appliance VM: it shows what the disk holds, takes next to no room, and what is written to it
-   * stays in it. While there is a child nobody may write to the disk. What an earlier try left at the path is deleted first by the caller.
+   * stays in it. While there is a child nobody may write to the disk; there may be several, on several VMs. What an earlier try left at the path is deleted first by the caller.
    * @throws {AppError} VSPHERE_EXISTS, VSPHERE_BUSY when the disk is attached to a VM, VSPHERE_NOT_FOUND, VSPHERE_STATE (no free slot)
    */
   attachChild(parent: VirtualDisk, path: string, signal: AbortSignal): Promise<VirtualDisk>

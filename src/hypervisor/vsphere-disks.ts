@@ -89,7 +89,7 @@ export async function attachChild(work: DiskWork, parent: VirtualDisk, path: str
   const doing = `make ${path}, a child of ${parent.path}, and attach it to ${site.vmName}`
   const [from, to] = [parseDatastorePath(parent.path), parseDatastorePath(path)]
   const store = await readDatastore(session, site, from.datastore, signal)
-  await refuseHeld(session, store, parent.path, doing, signal)
+  await refuseHeld(session, store, parent.path, doing, signal, { alsoChildren: false })
   if (await diskSize(session, site, store, from, signal) === undefined) throw new AppError('VSPHERE_NOT_FOUND', `cannot ${doing}: ${parent.path} does not exist`)
   const toStore = from.datastore === to.datastore ? store : await readDatastore(session, site, to.datastore, signal)
   if (await diskSize(session, site, toStore, to, signal) !== undefined) throw new AppError('VSPHERE_EXISTS', `cannot ${doing}: there is a disk`)
@@ -167,16 +167,16 @@ export async function deleteDisk(work: DiskWork, disk: VirtualDisk): Promise<voi
   })
 }
 
-/** Throws VSPHERE_BUSY when the disk, or a child of it, belongs to a VM. The server's own lock tells it only while that VM runs. */
-export async function refuseHeld(session: VsphereSession, store: SiteDatastore, path: string, doing: string, signal: AbortSignal): Promise<void> {
+/** Throws VSPHERE_BUSY when the disk, or (left out) a child of it, belongs to a VM. The server's own lock tells it only while that VM runs. */
+export async function refuseHeld(session: VsphereSession, store: SiteDatastore, path: string, doing: string, signal: AbortSignal, { alsoChildren = true } = {}): Promise<void> {
   const paths = ['name', 'config.hardware.device']
   const vms = await readObjects(session, store.vms, paths, { signal, doing }).catch(async (error: unknown) => {
     // One of the VMs went between the two reads, and that fails the reading of all.
     if (!isAppError(error, 'VSPHERE_NOT_FOUND')) throw error
     return await readThoseLeft(session, store.vms, paths, { signal, doing })
   })
-  const holder = vms.find(vm => readDevices(vm.properties.get('config.hardware.device')).disks.some(d => [d.path, ...d.parents].some(held => samePath(held, path))))
-  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: ${path}, or a child of it, is attached to the VM ${shownName(text(holder, 'name'))}`)
+  const holder = vms.find(vm => readDevices(vm.properties.get('config.hardware.device')).disks.some(d => [d.path, ...alsoChildren ? d.parents : []].some(held => samePath(held, path))))
+  if (holder !== undefined) throw new AppError('VSPHERE_BUSY', `cannot ${doing}: ${path}${alsoChildren ? ', or a child of it,' : ''} is attached to the VM ${shownName(text(holder, 'name'))}`)
 }
 
 /** The devices of a VM as they are now. */

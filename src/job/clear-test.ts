@@ -3,9 +3,12 @@ import type { ReplicaPlan } from '../domain/replica.ts'
 import { isTested, needsReplicaAsItIs, type TestCutover } from '../domain/test-cutover.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import { discardStandIns } from './stand-ins.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { changeTest, testOf } from './test-record.ts'
 
 type ClearSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>
+type EndSeams = ClearSeams & Pick<Seams, 'sources'>
 
 export const UNDO = 'Undo it with: landfall job test-cutover NAME --undo'
 
@@ -24,26 +27,38 @@ export function testPlan(plan: ReplicaPlan, { network, vmName }: Pick<TestCutove
 }
 
 /** What was interrupted while its disks were, or may have been, in the appliance is taken away, before the disks of the replica come there. Nothing otherwise. */
-export async function abandonTest(seams: ClearSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+export async function abandonTest(seams: EndSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
   const state = job.record.testCutover?.state
   if (state === 'making') await clearTest(seams, job, signal, 'failed', 'it was interrupted in the middle')
-  if (state === 'undoing') await clearTest(seams, job, signal, 'undone')
+  if (state !== 'undoing') return
+  await sourceOfStandIns(seams, job, signal)
+  await clearTest(seams, job, signal, 'undone')
+}
+
+/** What stand-ins hold is newer than the replica: they go only while there is a source from which it can be mirrored. */
+async function sourceOfStandIns({ sources }: Pick<Seams, 'sources'>, job: JobHandle, signal: AbortSignal): Promise<void> {
+  const { source, testCutover } = job.record
+  if (testCutover === undefined || testCutover.standIns.length === 0 || sources.find(source) !== undefined) return
+  await job.update({ health: 'warning', activity: 'the test cutover is undone when the source is connected: until then the stand-ins of the disks hold what it had last' })
+  await sources.waitFor(source, signal)
 }
 
 /** A test that reads from the disks of the replica ends before anything is written to them. @throws {AppError} VSPHERE_STATE when it cannot be undone */
-export async function endTestThatReads(seams: ClearSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
+export async function endTestThatReads(seams: EndSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
   if (!needsReplicaAsItIs(job.record.testCutover)) return
   await job.note('test-cutover', 'the test cutover is undone: it reads from the disks of the replica, which are written to again')
+  await sourceOfStandIns(seams, job, signal)
   await clearTest(seams, job, signal, 'undone')
-  if (needsReplicaAsItIs(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover?.message ?? 'the test cutover could not be undone')
+  if (needsReplicaAsItIs(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover.message ?? 'the test cutover could not be undone')
 }
 
 /** Nothing of the test is left: VM, mounts, disks. What cannot be taken away is told, stays in the record, and can be tried again. Nothing when there is no test. */
-export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal, outcome: 'undone' | 'failed', message?: string): Promise<void> {
+export async function clearTest(seams: ClearSeams, job: JobHandle, signal: AbortSignal, outcome: 'undone' | 'failed', message?: string): Promise<void> {
   const { volumes, replica, clock, log } = seams
   if (outcome === 'failed') await job.note('test-cutover', `the test cutover failed: ${message ?? ''}. Replication goes on, nothing else was touched.`)
   const test = job.record.testCutover
   if (!isTested(test)) return
+  const hasStandIns = test.standIns.length > 0
   const jobId = testId(job.record.id)
   try {
     await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
@@ -54,6 +69,7 @@ export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' 
       await changeTest(job, { disks: rest.disks, vmId: rest.vmId, hasVm: rest.vmId !== undefined })
     }, signal)
     await changeTest(job, { disks: [], vmId: undefined, hasVm: false })
+    await discardStandIns({ volumes, replica }, job, hypervisor, signal)
   } catch (error) {
     signal.throwIfAborted()
     const why = error instanceof Error ? error.message : String(error)
@@ -63,7 +79,7 @@ export async function clearTest(seams: Pick<Seams, 'openHypervisor' | 'volumes' 
     return
   }
   await end(job, { state: outcome, ...message === undefined ? {} : { message } }, clock)
-  if (outcome === 'undone') await job.note('test-cutover', 'the test cutover was undone: its VM and its disks are gone')
+  if (outcome === 'undone') await job.note('test-cutover', `the test cutover was undone: its VM and its disks are gone${hasStandIns ? '; what the source changed since it was made is mirrored again' : ''}`)
 }
 
 /** The VM of a test that was killed between making it and writing its id down. Making it again finds it. */
@@ -77,17 +93,6 @@ async function unrecordedVm(job: JobHandle, hypervisor: Hypervisor, signal: Abor
     if (isAppError(error, 'VM_NAME_TAKEN') || isAppError(error, 'VSPHERE_NOT_FOUND')) return undefined
     throw error
   }
-}
-
-export function testOf(job: JobHandle): TestCutover {
-  const test = job.record.testCutover
-  if (test === undefined) throw new AppError('INTERNAL', 'the job has no test cutover')
-  return test
-}
-
-/** What a person orders meanwhile, an undo, stays. */
-export async function changeTest(job: JobHandle, changed: Partial<TestCutover>): Promise<void> {
-  await job.amend(({ testCutover }) => (testCutover === undefined ? {} : { testCutover: { ...testCutover, ...changed, state: testCutover.state === 'undoing' ? 'undoing' : changed.state ?? testCutover.state } }))
 }
 
 async function end(job: JobHandle, changed: Partial<TestCutover>, clock: Seams['clock']): Promise<void> {

@@ -4,12 +4,15 @@ import type { Targets } from '../source/source-server.ts'
 import type { TargetTree } from '../tree/target-tree.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { ReplicaPlan } from '../domain/replica.ts'
+import { needsReplicaAsItIs } from '../domain/test-cutover.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
 import { abandonTest, endTestThatReads } from './clear-test.ts'
 import { retrying } from './retrying.ts'
+import { makeStandIns, standInPlan } from './stand-ins.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { changeTest } from './test-record.ts'
 
 /** What validation stored. @throws {AppError} JOB_VALIDATION_FAILED when the job was never validated */
 export function planned(job: JobHandle): { plan: ReplicaPlan, workload: Workload } {
@@ -25,18 +28,21 @@ export async function passphraseOf({ passphrases }: Pick<Seams, 'passphrases'>, 
   return kept
 }
 
-/** Disks made, attached and mounted as planned, as far as they are not; each effect is in the job's record when the next one begins. */
-export async function mountReplica(
-  seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal,
-): Promise<readonly MountedVolume[]> {
+type MountSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>
+
+/** Disks made, attached and mounted as planned, as far as they are not, or their stand-ins while a test reads from them; each effect is in the job's record when the next one begins. */
+export async function mountReplica(seams: MountSeams, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal): Promise<readonly MountedVolume[]> {
   const { plan } = planned(job)
   if (job.record.state !== 'protecting') { // that state follows its test itself
     await abandonTest(seams, job, signal)
     await endTestThatReads(seams, job, signal)
   }
-  const build = async (): Promise<readonly MountedVolume[]> => await seams.replica.build(
-    { jobId: job.record.id, plan, built: job.record.built ?? { disks: [] }, hypervisor, volumes: seams.volumes, passphrase: async () => await passphraseOf(seams, job) },
-    async built => { await job.update({ built }) }, signal)
+  const request = { jobId: job.record.id, hypervisor, volumes: seams.volumes, passphrase: async () => await passphraseOf(seams, job) }
+  const build = async (): Promise<readonly MountedVolume[]> => {
+    if (!needsReplicaAsItIs(job.record.testCutover)) return await seams.replica.build({ ...request, plan, built: job.record.built ?? { disks: [] } }, async built => { await job.update({ built }) }, signal)
+    const disks = [...await makeStandIns(job, plan, hypervisor, signal)]
+    return await seams.replica.build({ ...request, plan: standInPlan(plan), built: { disks } }, async built => { await changeTest(job, { standIns: built.disks }) }, signal)
+  }
   const failed = async (error: Error, pauseMs: number): Promise<void> => {
     await job.update({ health: 'warning', activity: `waiting to try again: ${error.message}` })
     await job.note('retry', `${error.message}; next try in ${String(Math.round(pauseMs / 1000))} s`)
@@ -45,7 +51,7 @@ export async function mountReplica(
 }
 
 /** As `mountReplica`, with a connection of its own. */
-export async function remountReplica(seams: Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log'>, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
+export async function remountReplica(seams: MountSeams, job: JobHandle, signal: AbortSignal): Promise<readonly MountedVolume[]> {
   await using hypervisor = await seams.openHypervisor(job.record.vmware, signal)
   return await mountReplica(seams, job, hypervisor, signal)
 }

@@ -17,7 +17,7 @@ export function testOrder({ state, plan, options, testCutover }: Pick<Job, 'stat
   if (network === undefined || network === '') throw new AppError('REQUEST_INVALID', 'a test cutover needs the name of a network that reaches neither the source nor its users')
   const own = new Set([...(plan?.adapters ?? []).map(a => a.network), ...options.networks.map(n => n.network), options.defaultNetwork])
   if (own.has(network)) throw new AppError('TEST_NETWORK_REFUSED', `"${network}" is a network of this job: the test VM has the addresses of the source, and would meet it there`)
-  return { testCutover: { state: 'wanted', network, vmName: `${options.vmName.slice(0, MAX_NAME - SUFFIX.length)}${SUFFIX}`, kind: testDisks ?? 'copies', ...keepMs === undefined ? {} : { keepMs }, disks: [], hasVm: false, startedAtUtc: nowUtc } }
+  return { testCutover: { state: 'wanted', network, vmName: `${options.vmName.slice(0, MAX_NAME - SUFFIX.length)}${SUFFIX}`, kind: testDisks ?? 'copies', ...keepMs === undefined ? {} : { keepMs }, disks: [], standIns: [], hasVm: false, startedAtUtc: nowUtc } }
 }
 
 /** @throws {AppError} JOB_TRANSITION_INVALID when there is nothing to undo, or nobody to do it */

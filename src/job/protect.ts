@@ -1,5 +1,4 @@
 /** Step of `protecting`: every change of the source goes to the replica, until a cutover, a stop, or the need for a new mirror. */
-import { needsReplicaAsItIs } from '../domain/test-cutover.ts'
 import { isAppError } from '../errors/app-error.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import type { JobEvent } from './job-state.ts'
@@ -8,7 +7,7 @@ import { prepareSource } from './prepare-source.ts'
 import { withRehearsals } from './rehearse.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { settledNow } from './settled.ts'
-import { makeTest, restForTest, withTest } from './test-cutover.ts'
+import { makeTest, withTest } from './test-cutover.ts'
 import { PROTECTING, ToldDegradations } from './told-degradations.ts'
 import { transmitting } from './transmitting.ts'
 import { noteInterruptedTasks, withUserTasks } from './user-tasks.ts'
@@ -16,14 +15,13 @@ import { withSource } from './with-source.ts'
 
 type ProtectSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'openTarget' | 'replica' | 'passphrases' | 'clock' | 'bootId' | 'scripts' | 'log' | 'times' | 'store'>
 
-/** Replicates; a test cutover that is wanted interrupts it while it needs the replica's disks, and is followed beside it, or beside the rest, afterwards. */
+/** Replicates; a test cutover interrupts it while it is made, or its stand-ins are thrown away, and is followed beside it meanwhile. */
 export async function protect(seams: ProtectSeams, job: JobHandle, signal: AbortSignal): Promise<JobEvent | undefined> {
   for (;;) {
+    const before = job.record.captureEpoch
     await makeTest(seams, job, signal)
-    const ended = await withTest(seams, job, async inner => {
-      if (needsReplicaAsItIs(job.record.testCutover)) await restForTest(job, inner)
-      return { event: await replicate(seams, job, inner) }
-    }, signal)
+    if (before !== undefined && job.record.captureEpoch === undefined) return 'mirror-required'
+    const ended = await withTest(seams, job, async inner => ({ event: await replicate(seams, job, inner) }), signal)
     if (ended !== undefined) return ended.event
   }
 }

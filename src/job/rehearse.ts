@@ -6,6 +6,7 @@ import type { Job } from '../domain/job.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { MountedVolume } from '../storage/volume-stack.ts'
 import { planned } from './open-replica.ts'
+import { disksInUse } from './stand-ins.ts'
 import type { BootRequest, JobHandle, Seams } from './step.ts'
 
 /** In so much time a source gets new kernels, or other settings. */
@@ -24,8 +25,8 @@ export async function needsRehearsal(seams: RehearsalSeams, job: JobHandle, moun
 }
 
 function requestFor({ volumes }: RehearsalSeams, job: JobHandle, mounted: readonly MountedVolume[]): BootRequest {
-  const { id: jobId, options, built } = job.record
-  return { jobId, ...planned(job), options, built: { disks: built?.disks ?? [] }, volumes, mounted }
+  const { id: jobId, options } = job.record
+  return { jobId, ...planned(job), options, built: { disks: [...disksInUse(job.record)] }, volumes, mounted }
 }
 
 /** Runs one. An abort puts it back to where it waits. @throws {AppError} BOOT_FIXUP_FAILED and what else the fix-ups end with; it is in the job's record then, too */

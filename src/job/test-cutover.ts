@@ -1,23 +1,23 @@
 /**
  * Makes, follows and undoes a test cutover. A disk that is written to cannot be the parent of a child, and one that is attached cannot be copied: replication
  * rests while the replica's disks are let go by the appliance, the test's are made from them, and are made to boot, so that two file systems with the same
- * identifiers are never in the appliance at once. With copies it goes on then, and the VM boots beside it; with children it rests until the test is undone.
+ * identifiers are never in the appliance at once. Then it goes on, and the VM boots beside it; with children it goes on into stand-ins (stand-ins.ts).
  * Everything is written down before it is made.
  */
-import { unlessAborted } from '../clock/unless-aborted.ts'
 import type { VirtualDisk } from '../domain/target.ts'
 import { isTested, needsReplicaAsItIs } from '../domain/test-cutover.ts'
 import { AppError, isAppError } from '../errors/app-error.ts'
 import { CODES } from '../errors/codes.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { placedGroups, volumeIdOf } from '../storage/volume-stack.ts'
-import { abandonTest, changeTest, clearTest, testId, testOf, testPlan, UNDO } from './clear-test.ts'
+import { abandonTest, clearTest, testId, testPlan, UNDO } from './clear-test.ts'
 import { CollectedFindings } from './collect-findings.ts'
 import { keepScreenshot } from './keep-screenshot.ts'
 import { passphraseOf, planned } from './open-replica.ts'
 import type { JobHandle, Seams } from './step.ts'
+import { changeTest, testOf } from './test-record.ts'
 
-type TestSeams = Pick<Seams, 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times' | 'store'>
+type TestSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replica' | 'passphrases' | 'clock' | 'log' | 'times' | 'store'>
 
 const POLL_MS = 2000
 
@@ -83,18 +83,12 @@ async function build(seams: TestSeams, job: JobHandle, signal: AbortSignal): Pro
 
 /** What becomes of the source's changes while there is a test. */
 function meanwhile(job: JobHandle): string {
-  return needsReplicaAsItIs(testOf(job)) ? 'changes wait at the source until it is undone' : 'replication goes on'
-}
-
-/** While the test reads from the replica's disks, to which nothing may be written then. Somebody follows it beside this. */
-export async function restForTest(job: JobHandle, signal: AbortSignal): Promise<never> {
-  await job.update({ activity: 'a test cutover reads from the disks of the replica; changes wait at the source until it is undone' })
-  return await unlessAborted(new Promise<never>(() => undefined), signal)
+  return needsReplicaAsItIs(testOf(job)) ? 'replication goes on into stand-ins of the disks, which are thrown away when it is undone: what has changed since is mirrored again then' : 'replication goes on'
 }
 
 /**
  * Does the work, whose end is theirs, with the test followed and undone beside it.
- * @returns undefined when the work was interrupted, as a test is wanted, or one no longer reads from the disks of the replica
+ * @returns undefined when the work was interrupted, as a test is wanted, or stand-ins are to be thrown away
  */
 export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   const over = new AbortController()
@@ -121,14 +115,15 @@ export async function withTest<T>(seams: TestSeams, job: JobHandle, work: (signa
 }
 
 async function follow(seams: TestSeams, job: JobHandle, anew: AbortController, signal: AbortSignal): Promise<void> {
-  const rests = needsReplicaAsItIs(job.record.testCutover)
+  const hasStandIns = needsReplicaAsItIs(job.record.testCutover)
   for (;;) {
     signal.throwIfAborted()
     const round = new AbortController()
     const ordered = job.ordered(AbortSignal.any([signal, round.signal]))
     try {
       const state = job.record.testCutover?.state
-      if (state === 'wanted' || (rests && !needsReplicaAsItIs(job.record.testCutover))) {
+      // what is written to is let go before it is thrown away
+      if (state === 'wanted' || (hasStandIns && (state === 'undoing' || !needsReplicaAsItIs(job.record.testCutover)))) {
         anew.abort(new DOMException('a test cutover is wanted, or is over', 'AbortError'))
         return
       }

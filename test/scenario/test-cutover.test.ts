@@ -1,26 +1,14 @@
-/** Test cutovers: beside replication, or while it rests, proved, undone, failed, killed; the source never notices. */
+/** Test cutovers beside replication: proved, undone, failed, killed; the source never notices. */
 import t, { type Test } from 'tap'
-import type { TestCutover } from '../../src/domain/test-cutover.ts'
 import { offeredActions } from '../../src/job/job-state.ts'
+import { mirrors, NETWORK, thrownAway, untilTest } from './tests.ts'
 import { World } from './world.ts'
 
-const NETWORK = { network: 'Isolated' }
-
-async function untilTest(world: World, ...states: readonly TestCutover['state'][]): Promise<TestCutover> {
-  const deadline = Date.now() + 20_000
-  for (;;) {
-    const test = world.engine?.list()[0]?.testCutover
-    if (test !== undefined && states.includes(test.state)) return test
-    if (Date.now() > deadline) throw new Error(`the test did not become ${states.join(' or ')}: ${JSON.stringify(world.engine?.list().map(j => [j.state, j.activity, j.testCutover]))}`)
-    await new Promise(resolve => { setImmediate(resolve) })
-  }
-}
-
 /** What a test may never have done to the source, and what of it may not be left. */
-function nothingLeft(t: Test, world: World): void {
+function nothingLeft(t: Test, world: World, mirrored = 1): void {
   t.equal(world.source.calls.filter(c => c === 'drain' || c === 'power-off').length, 0, 'the source was neither frozen nor switched off')
-  t.equal(world.source.calls.filter(c => c.startsWith('mirror')).length, 1, 'no new mirror was needed')
-  t.strictSame([...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')), [], 'no copy is left')
+  t.equal(mirrors(world), mirrored, mirrored === 1 ? 'no new mirror was needed' : 'what had been sent into stand-ins was mirrored')
+  t.strictSame(thrownAway(world), [], 'no copy and no child is left')
   t.equal(world.hypervisor.vms.size, 0, 'no VM is left')
 }
 
@@ -51,28 +39,59 @@ t.test('a test cutover boots from copies on the isolated network while replicati
   t.strictSame(world.violations, [])
 })
 
-t.test('a test cutover from children needs no copies; nothing is written to their parents until it is undone, and then replication goes on where it was', async t => {
+t.test('a test cutover from children needs no copies; replication goes on into stand-ins, nothing is written to the parents until it is undone, and a mirror brings what differs', async t => {
   await using world = new World()
   const engine = await world.start()
   const { id } = await world.protect()
   await engine.act(id, 'test-cutover', { ...NETWORK, testDisks: 'children' })
   t.match(await untilTest(world, 'proved', 'failed'), { state: 'proved', kind: 'children', hasVm: true, proof: { systemState: 'running' } })
   t.notOk(world.hypervisor.calls.includes('copy-disk'))
-  const disks = [...world.hypervisor.disks.values()]
-  t.ok(disks.filter(d => d.parent === undefined).every(d => d.holder === ''), 'nobody has the replica\'s disks')
-  t.ok(disks.some(d => d.parent !== undefined) && disks.filter(d => d.parent !== undefined).every(d => d.holder === 'shop-replica-test'), 'the test VM has their children')
-  t.match((await engine.get(id)).activity, /changes wait at the source until it is undone/)
+  t.equal((await world.replicating())?.state, 'protecting')
+  const holders = (): string[] => [...world.hypervisor.disks.values()].map(d => `${d.parent === undefined ? 'disk' : 'child'} ${d.holder}`).toSorted()
+  const own = [...world.hypervisor.disks.values()].filter(d => d.parent === undefined).length
+  const wanted = ['child appliance', 'child shop-replica-test', 'disk '].flatMap(held => Array.from({ length: own }, () => held))
+  t.strictSame(holders(), wanted, 'nobody has the replica\'s disks; the test VM has children of them, and the appliance has')
+  t.ok((await engine.history(id, 0, 200)).some(e => e.message.includes('goes on into stand-ins')))
   await t.rejects(engine.act(id, 'cutover'), { code: 'JOB_TRANSITION_INVALID', message: /--undo/ })
   const again = await world.start()
-  for (let i = 0; i < 200; i += 1) await new Promise(resolve => { setImmediate(resolve) })
-  t.match((await again.get(id)), { state: 'protecting', testCutover: { state: 'proved' } }, 'a restart of the appliance leaves them as they are')
+  t.match(await world.replicating(), { state: 'protecting', testCutover: { state: 'proved' } })
+  t.strictSame(holders(), wanted, 'a restart of the appliance leaves them as they are')
+  const before = world.source.settledBefore.length
   await again.act(id, 'undo-test-cutover')
   await untilTest(world, 'undone')
   await world.replicating()
-  nothingLeft(t, world)
+  nothingLeft(t, world, 2)
+  t.strictSame(world.source.settledBefore.slice(before).map(ms => typeof ms), ['number'], 'the mirror knows since when the replica\'s disks have missed changes')
   await again.act(id, 'cutover')
   t.equal((await world.until('completed', 'failed'))?.state, 'completed')
   t.strictSame(world.violations, [])
+})
+
+t.test('what stand-ins hold is not thrown away while the source is away, who alone has it then; removing the job does not wait', async t => {
+  for (const action of ['undo-test-cutover', 'remirror', 'remove'] as const) {
+    await using world = new World()
+    const engine = await world.start()
+    const { id } = await world.protect()
+    await engine.act(id, 'test-cutover', { ...NETWORK, testDisks: 'children' })
+    await untilTest(world, 'proved')
+    await world.replicating()
+    const standIns = thrownAway(world).filter(path => path.includes('-meanwhile/'))
+    t.ok(standIns.length > 0)
+    world.source.disconnect()
+    await engine.act(id, action)
+    if (action === 'remove') {
+      while (engine.list().length > 0) await new Promise(resolve => { setImmediate(resolve) })
+      t.equal(world.hypervisor.disks.size, 0)
+      continue
+    }
+    for (let i = 0; i < 500; i += 1) await new Promise(resolve => { setImmediate(resolve) })
+    t.strictSame(thrownAway(world).filter(path => path.includes('-meanwhile/')), standIns, action)
+    t.match((await engine.get(id)), { health: 'warning', activity: /when the source is connected/ })
+    world.source.connect()
+    await untilTest(world, 'undone')
+    await world.replicating()
+    nothingLeft(t, world, 2)
+  }
 })
 
 for (const action of ['stop', 'remirror'] as const) {
@@ -106,7 +125,7 @@ for (const testDisks of ['copies', 'children'] as const) {
     const undone = await untilTest(world, 'undone')
     t.ok(Date.parse(undone.endedAtUtc ?? '') - Date.parse(proved.endedAtUtc ?? '') >= 2 * 3600_000, 'after an hour, and after another one')
     await world.replicating()
-    nothingLeft(t, world)
+    nothingLeft(t, world, testDisks === 'copies' ? 1 : 2)
   })
 }
 
@@ -198,46 +217,3 @@ for (const action of ['stop', 'remirror'] as const) {
     t.ok(offeredActions(await engine.get(id)).includes('test-cutover'))
   })
 }
-
-for (const testDisks of ['copies', 'children'] as const) t.test(`killed at any call of a test cutover from ${testDisks}, replication goes on and the test can be undone or made anew`, async t => {
-  const begin = async (world: World): Promise<string> => {
-      await world.start()
-    return (await world.protect()).id
-  }
-  let calls: number
-  {
-    await using world = new World()
-    const id = await begin(world)
-    const before = world.calls
-    await world.engine?.act(id, 'test-cutover', { ...NETWORK, testDisks })
-    await untilTest(world, 'proved')
-    calls = world.calls - before
-  }
-  t.ok(calls > 40, `a test makes ${String(calls)} calls to what is outside`)
-  const ends = new Set<string>()
-  for (let at = 1; at <= calls; at += 2) {
-    await using world = new World()
-    const id = await begin(world)
-    world.killAt = world.calls + at
-    void world.engine?.act(id, 'test-cutover', { ...NETWORK, testDisks }).catch(() => undefined)
-    while (!world.isKilled() && world.engine?.list()[0]?.testCutover?.state !== 'proved') await new Promise(resolve => { setImmediate(resolve) })
-    world.killAt = Infinity
-    const engine = await world.start()
-    if (testDisks === 'copies') await world.replicating()
-    if (engine.list()[0]?.testCutover === undefined) {
-      ends.add('never ordered')
-      continue
-    }
-    const { state } = await untilTest(world, 'failed', 'proved')
-    ends.add(state)
-    if (state === 'proved') {
-      await engine.act(id, 'undo-test-cutover')
-      await untilTest(world, 'undone')
-    }
-    await world.replicating()
-    const left = [...world.hypervisor.disks.keys()].filter(path => path.includes('-test/')).length + world.hypervisor.vms.size
-    const mirrors = world.source.calls.filter(c => c.startsWith('mirror')).length
-    if (left > 0 || mirrors > 1) t.fail(`killed at call ${String(at)}`, { left, mirrors, state })
-  }
-  t.ok(ends.has('failed') && ends.has('proved'), [...ends].join(', '))
-})

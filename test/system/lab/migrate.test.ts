@@ -47,7 +47,7 @@ async function comeToRestInVain(t: Test, lab: Lab, view: () => Promise<JobView>,
 
 /**
  * A copy of the replica, or its child, boots on the isolated network while the source is written to, and is taken away without a trace. Changes reach the replica
- * beside a copy, and behind a child.
+ * meanwhile: beside a child its stand-ins, which go with it, so that they come again by a mirror.
  */
 async function cutOverForATest(t: Test, lab: Lab, kind: TestDisks, view: () => Promise<JobView>, signal: AbortSignal): Promise<void> {
   const before = await view()
@@ -60,18 +60,21 @@ async function cutOverForATest(t: Test, lab: Lab, kind: TestDisks, view: () => P
   const name = `/data/while-a-test-runs-from-${kind}`
   await writeFile(join(lab.source.root, name), '')
   const arrived = async (): Promise<void> => { await until(`${name} on the replica`, signal, async () => existsSync(onReplica(lab, job, name)) ? true : undefined) }
-  if (kind === 'copies') await arrived()
-  else t.notOk((job.built?.disks ?? []).some(disk => lab.follower.vms.some(vm => vm.disks.some(({ fileName }) => fileName === disk.path))), 'nobody has the parents')
+  await arrived()
+  if (kind === 'children') t.notOk((job.built?.disks ?? []).some(disk => lab.follower.vms.some(vm => vm.disks.some(({ fileName }) => fileName === disk.path))), 'nobody has the parents')
   t.ok(lab.follower.machine(`${VM}-test`)?.isRunning(), 'both at the same time')
-  const thrownAway = testCutover?.disks.map(disk => lab.vcsim.fileOf(disk.path)) ?? []
-  t.ok(thrownAway.length > 0 && thrownAway.every(existsSync))
+  const thrownAway = [...testCutover?.disks ?? [], ...testCutover?.standIns ?? []].map(disk => lab.vcsim.fileOf(disk.path))
+  t.equal(thrownAway.length, (job.built?.disks.length ?? 0) * (kind === 'copies' ? 1 : 2))
+  t.ok(thrownAway.every(existsSync))
   const undone = await lab.cli.run(['job', 'test-cutover', JOB, '--undo', '--wait'], { signal, timeoutMs: LIMIT_MS })
   t.equal(undone.exitCode, 0, undone.stderr)
   t.notOk(thrownAway.some(file => existsSync(dirname(file))), 'the disks and their folder are gone')
   t.notOk(lab.follower.vms.some(vm => vm.name === `${VM}-test`), 'and the VM')
+  const mirrorings = ({ phases }: JobView): number => phases.filter(({ phase, endedAtUtc }) => phase === 'mirroring' && endedAtUtc !== undefined).length
+  if (kind === 'children') await until('a new mirror to be complete', signal, async () => mirrorings(await view()) > mirrorings(before) ? true : undefined)
   await arrived()
   const after = await view()
-  t.same(after.mirror, before.mirror, 'no new mirror was made')
+  if (kind === 'copies') t.same(after.mirror, before.mirror, 'no new mirror was made')
   t.equal(after.state, 'protecting')
 }
 

@@ -7,7 +7,7 @@ const ASK = 'POST /jobs/x/actions/test-cutover?network=Isolated+net&testDisks=co
 const proof = { hostName: 'web1', systemState: 'running', failedUnits: [], addresses: ['192.0.2.10'], scriptOutput: '', bootedAtUtc: '2026-01-02T03:05:00Z' }
 
 function test(changes: Partial<TestCutover>): TestCutover {
-  return { state: 'wanted', network: 'Isolated net', vmName: 'web1-test', kind: 'copies', disks: [], hasVm: false, startedAtUtc: '2026-01-02T03:00:00.000Z', ...changes }
+  return { state: 'wanted', network: 'Isolated net', vmName: 'web1-test', kind: 'copies', disks: [], standIns: [], hasVm: false, startedAtUtc: '2026-01-02T03:00:00.000Z', ...changes }
 }
 
 t.test('without --wait it says that it has begun, or is being undone', async t => {
@@ -31,7 +31,7 @@ t.test('children and a time to stay are passed on, and shown', async t => {
   await using appliance = await startAppliance(t.testdir({}))
   appliance.on('POST /jobs/x/actions/test-cutover?network=n&testDisks=children&keepMs=5400000', { status: 202, body: protecting({ testCutover: test({ kind: 'children' }) }) })
   appliance.on('GET /jobs/j-1/events', eventStream([{ event: 'job', data: protecting({ testCutover: test({ kind: 'children', state: 'proved', proof, hasVm: true }) }) }], true))
-  t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--disks', 'children', '--keep', '90m', '--wait']), { code: 0, out: /Disks: +children: changes wait at the source/ })
+  t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--disks', 'children', '--keep', '90m', '--wait']), { code: 0, out: /Disks: +children: replication goes on into stand-ins/ })
   t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--disks', 'clones']), { code: 2, err: /copies, children/ })
   t.match(await run(appliance, ['job', 'test-cutover', 'x', '--network', 'n', '--keep', 'long']), { code: 2, err: /--keep/ })
 })
