@@ -1,7 +1,7 @@
 /** Takes a test cutover away, wherever it was broken off; and its record. */
 import type { ReplicaPlan } from '../domain/replica.ts'
-import { isTested, needsReplicaAsItIs, type TestCutover } from '../domain/test-cutover.ts'
-import { AppError, isAppError } from '../errors/app-error.ts'
+import { isTested, type TestCutover } from '../domain/test-cutover.ts'
+import { isAppError } from '../errors/app-error.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { discardStandIns } from './stand-ins.ts'
 import type { JobHandle, Seams } from './step.ts'
@@ -41,15 +41,6 @@ async function sourceOfStandIns({ sources }: Pick<Seams, 'sources'>, job: JobHan
   if (testCutover === undefined || testCutover.standIns.length === 0 || sources.find(source) !== undefined) return
   await job.update({ health: 'warning', activity: 'the test cutover is undone when the source is connected: until then the stand-ins of the disks hold what it had last' })
   await sources.waitFor(source, signal)
-}
-
-/** A test that reads from the disks of the replica ends before anything is written to them. @throws {AppError} VSPHERE_STATE when it cannot be undone */
-export async function endTestThatReads(seams: EndSeams, job: JobHandle, signal: AbortSignal): Promise<void> {
-  if (!needsReplicaAsItIs(job.record.testCutover)) return
-  await job.note('test-cutover', 'the test cutover is undone: it reads from the disks of the replica, which are written to again')
-  await sourceOfStandIns(seams, job, signal)
-  await clearTest(seams, job, signal, 'undone')
-  if (needsReplicaAsItIs(job.record.testCutover)) throw new AppError('VSPHERE_STATE', job.record.testCutover.message ?? 'the test cutover could not be undone')
 }
 
 /** Nothing of the test is left: VM, mounts, disks. What cannot be taken away is told, stays in the record, and can be tried again. Nothing when there is no test. */

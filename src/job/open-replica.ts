@@ -8,7 +8,7 @@ import { needsReplicaAsItIs } from '../domain/test-cutover.ts'
 import type { Workload } from '../domain/workload.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import type { VolumeRoot } from '../wire/messages.ts'
-import { abandonTest, endTestThatReads } from './clear-test.ts'
+import { abandonTest } from './clear-test.ts'
 import { retrying } from './retrying.ts'
 import { makeStandIns, standInPlan } from './stand-ins.ts'
 import type { JobHandle, Seams } from './step.ts'
@@ -33,10 +33,7 @@ type MountSeams = Pick<Seams, 'sources' | 'openHypervisor' | 'volumes' | 'replic
 /** Disks made, attached and mounted as planned, as far as they are not, or their stand-ins while a test reads from them; each effect is in the job's record when the next one begins. */
 export async function mountReplica(seams: MountSeams, job: JobHandle, hypervisor: Hypervisor, signal: AbortSignal): Promise<readonly MountedVolume[]> {
   const { plan } = planned(job)
-  if (job.record.state !== 'protecting') { // that state follows its test itself
-    await abandonTest(seams, job, signal)
-    await endTestThatReads(seams, job, signal)
-  }
+  if (job.record.state !== 'protecting') await abandonTest(seams, job, signal) // that state follows its test itself
   const request = { jobId: job.record.id, hypervisor, volumes: seams.volumes, passphrase: async () => await passphraseOf(seams, job) }
   const build = async (): Promise<readonly MountedVolume[]> => {
     if (!needsReplicaAsItIs(job.record.testCutover)) return await seams.replica.build({ ...request, plan, built: job.record.built ?? { disks: [] } }, async built => { await job.update({ built }) }, signal)
