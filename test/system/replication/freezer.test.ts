@@ -182,12 +182,15 @@ void t.test('a file system in whose freezing a writer hangs is given up, and tha
   holder.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
   holder.stderr.on('data', (chunk: Buffer) => { said += chunk.toString() })
   await until(() => said.includes('FREEZE_TIMEOUT'), 20_000)
+  const { watch, guard } = await watchdogOf(holder.pid ?? 0)
   holder.kill('SIGKILL')
   writer.stdin.write('go on\n')
   t.ok((await writesWithin(volume.path, 20_000)).ended)
   const ended = once(writer, 'exit')
   writer.kill('SIGKILL')
   await ended
+  // they hold the volume until they have seen that it thawed
+  await until(() => ![holder.pid ?? 0, watch, guard].some(pid => existsSync(`/proc/${String(pid)}`)), 20_000)
 })
 
 for (const who of ['watch', 'guard', 'watch and guard', 'agent and watch', 'agent and guard', 'agent'] as const) {
