@@ -3,7 +3,7 @@ import type { ReplicaPlan } from '../domain/replica.ts'
 import { isTested, type TestCutover } from '../domain/test-cutover.ts'
 import { isAppError } from '../errors/app-error.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
-import { discardStandIns } from './stand-ins.ts'
+import { discardStandIns, inFolder } from './stand-ins.ts'
 import type { JobHandle, Seams } from './step.ts'
 import { changeTest, testOf } from './test-record.ts'
 
@@ -19,11 +19,7 @@ export function testId(jobId: string): string {
 
 /** The plan with other disks, another VM, and every adapter on the isolated network. Pure. */
 export function testPlan(plan: ReplicaPlan, { network, vmName }: Pick<TestCutover, 'network' | 'vmName'>): ReplicaPlan {
-  const folder = `${plan.folder}-test`
-  return {
-    ...plan, vmName, folder, disks: plan.disks.map(disk => ({ ...disk, path: disk.path.replace(`] ${plan.folder}/`, `] ${folder}/`) })),
-    adapters: plan.adapters.map(adapter => ({ ...adapter, network })),
-  }
+  return { ...inFolder(plan, `${plan.folder}-test`), vmName, adapters: plan.adapters.map(adapter => ({ ...adapter, network })) }
 }
 
 /** What was interrupted while its disks were, or may have been, in the appliance is taken away, before the disks of the replica come there. Nothing otherwise. */

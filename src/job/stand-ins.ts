@@ -13,7 +13,11 @@ import { changeTest, testOf } from './test-record.ts'
 
 /** The plan with the stand-ins as its disks. Pure. */
 export function standInPlan(plan: ReplicaPlan): ReplicaPlan {
-  const folder = `${plan.folder}-meanwhile`
+  return inFolder(plan, `${plan.folder}-meanwhile`)
+}
+
+/** The plan with disks of the same names in another folder. Pure. */
+export function inFolder(plan: ReplicaPlan, folder: string): ReplicaPlan {
   return { ...plan, folder, disks: plan.disks.map(disk => ({ ...disk, path: disk.path.replace(`] ${plan.folder}/`, `] ${folder}/`) })) }
 }
 
@@ -32,8 +36,10 @@ export async function makeStandIns(job: JobHandle, plan: ReplicaPlan, hypervisor
     if (known !== undefined && known.uuid !== '') continue
     const path = standInPlan(plan).disks[i]?.path ?? ''
     // nothing was written to what a try before this one has left
-    if (known !== undefined) await hypervisor.detachDisks([known], signal)
-    if (known !== undefined) await hypervisor.deleteDisk(known, signal)
+    if (known !== undefined) {
+      await hypervisor.detachDisks([known], signal)
+      await hypervisor.deleteDisk(known, signal)
+    }
     standIns[i] = { ...disk, path, uuid: '' }
     await changeTest(job, { standIns: [...standIns] })
     standIns[i] = await hypervisor.attachChild(disk, path, signal)
