@@ -64,6 +64,11 @@ export type FileOperation =
   | { kind: 'rename', path: RelPath, to: RelPath }
   /** Remove path and all below it; nothing there is fine. Never crosses a mount. */
   | { kind: 'remove', path: RelPath }
+  /**
+   * Remove path if what it names has further names; those stay. For an object of the source that has one name: whatever has more on the replica
+   * is another one, into which nothing of it may be written.
+   */
+  | { kind: 'unshare', path: RelPath }
   /** Move path and all below it out of the replica, into the folder that the receiver (and only it) knows; refused where it has none. */
   | { kind: 'set-aside', path: RelPath }
   /**

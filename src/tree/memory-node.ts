@@ -103,6 +103,11 @@ export class MemoryNodes {
       case 'remove':
         if (this.find(path) !== undefined) this.#remove(path)
         return
+      case 'unshare': {
+        const node = this.find(path)
+        if (node !== undefined && node.type !== 'directory' && node.linkCount > 1) this.#remove(path)
+        return
+      }
     }
   }
 

@@ -4,6 +4,7 @@
  *
  *   operation   u32 length of what follows | u8 kind | u8 flags | u16 path length | path | body by kind
  *   kinds       1 directory  2 file  3 write  4 punch  5 resize  6 symlink  7 node  8 link  9 rename  10 remove  11 metadata  12 set-aside
+ *               13 unshare
  *   directory   metadata
  *   file        u64 size | metadata | u32 extent count | extents: { u64 offset | u32 length | data };  flags bit 0 = complete
  *   write       u64 offset | u32 length | data
@@ -13,7 +14,7 @@
  *   node        u8 type (1 fifo, 2 socket, 3 character, 4 block) | u32 major | u32 minor | metadata
  *   link        u16 length | existing path
  *   rename      u16 length | new path
- *   remove, set-aside   nothing
+ *   remove, set-aside, unshare   nothing
  *   metadata    metadata
  *
  *   metadata    core | i64 atime seconds | u32 atime nanoseconds
@@ -41,9 +42,11 @@ const MAX_SYMLINK_BYTES = 4095
 /** Codes by kind; the Rust addon has the same table. */
 const KIND_CODES = {
   directory: 1, file: 2, write: 3, punch: 4, resize: 5, symlink: 6, node: 7, link: 8, rename: 9, remove: 10, metadata: 11, 'set-aside': 12,
+  unshare: 13,
 } as const satisfies Record<OperationKind, number>
 const KINDS = new Map<number, OperationKind>([
   [1, 'directory'], [2, 'file'], [3, 'write'], [4, 'punch'], [5, 'resize'], [6, 'symlink'], [7, 'node'], [8, 'link'], [9, 'rename'], [10, 'remove'], [11, 'metadata'], [12, 'set-aside'],
+  [13, 'unshare'],
 ])
 const NODE_CODES = { fifo: 1, socket: 2, character: 3, block: 4 } as const satisfies Record<NodeType, number>
 const NODE_TYPES = new Map<number, NodeType>([[1, 'fifo'], [2, 'socket'], [3, 'character'], [4, 'block']])
@@ -192,6 +195,7 @@ function writeBody(to: ByteWriter, operation: FileOperation): void {
       return
     case 'remove':
     case 'set-aside':
+    case 'unshare':
       return
   }
 }
@@ -231,6 +235,7 @@ function readBody(from: ByteReader, kind: number, flags: number, path: RelPath):
     case KIND_CODES.rename: return { kind: 'rename', path, to: readPath(from) }
     case KIND_CODES.remove: return { kind: 'remove', path }
     case KIND_CODES['set-aside']: return { kind: 'set-aside', path }
+    case KIND_CODES.unshare: return { kind: 'unshare', path }
     case KIND_CODES.metadata: return { kind: 'metadata', path, metadata: readMetadata(from) }
     default: throw invalid(`operation kind ${String(kind)}`)
   }

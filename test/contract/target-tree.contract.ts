@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { READ_ONLY_SUBVOLUME_FLAG, SUBVOLUME_FLAG } from '../../src/domain/file-operation.ts'
 import { asOperationBatch, encodeOperation, encodeOperations } from '../../src/wire/operation-codec.ts'
+import type { FileOperation } from '../../src/domain/file-operation.ts'
 import { apply, content, describeTree, directory, entry, fifo, file, link, metadata, METADATA, refusals, rel, remove, rename, symlink, write, xattr, type OpenPair, type TreePair } from '../zoo/tree-pair.ts'
 
 const signal = new AbortController().signal
@@ -83,6 +84,14 @@ export function targetTreeContract(name: string, open: OpenPair, skip: string | 
     t.same(refusals(await apply(target, link('d/b', 'a'), link('d/b', 'a'), link('c', 'missing'), link('e', 'd'), link('d/b', 'd/b'))), { 2: 'ENOENT', 3: 'EPERM' })
     t.equal((await entry(source, 'd/b'))?.inode, (await entry(source, 'a'))?.inode)
     t.equal((await entry(source, 'a'))?.linkCount, 2)
+  })
+
+  check('a name that is unshared goes only where its object has others, which stay', async ({ target, source }, t) => {
+    await apply(target, directory('d'), file('d/f', 'F'), file('a', 'A'), link('b', 'a'), symlink('s', 'a'), link('d/s', 's'))
+    const unshare = (path: string): FileOperation => ({ kind: 'unshare', path: rel(path) })
+    t.same(refusals(await apply(target, unshare('d'), unshare('d/f'), unshare('b'), unshare('b'), unshare('a'), unshare('d/s'), unshare('d/f/below'), unshare('none/below'))), {})
+    t.same((await describeTree(source)).map(line => line.split(' ')[0]), ['a', 'd', 'd/f', 's'])
+    t.same(refusals(await apply(target, unshare(''))), { 0: 'EINVAL' })
   })
 
   check('a rename replaces what is there, and one of two names of a file goes', async ({ target, source }, t) => {

@@ -16,7 +16,7 @@ const OPERATIONS: readonly FileOperation[] = [
   { kind: 'file', path: rel('piecewise'), sizeBytes: 20_000, complete: false, metadata: METADATA, extents: [] },
   write('piecewise', 4096, 'w'.repeat(8192)), { kind: 'punch', path: rel('piecewise'), offset: 8192, lengthBytes: 4096 }, { kind: 'resize', path: rel('piecewise'), sizeBytes: 10_000 }, metadata('piecewise', { flags: 0x40 }),
   symlink('s', 'to/nowhere'), fifo('p'), { kind: 'node', path: rel('c'), nodeType: 'character', deviceMajor: 300, deviceMinor: 70_000, metadata: METADATA },
-  file('old', 'moved'), rename('old', 'new'), link('other', 'new'), file('gone', ''), remove('gone'), metadata('d', { uid: 4_294_967_294, gid: 3, mode: 0o1777, xattrs: [xattr('user.a', ''), xattr('user.b', 'value')] }),
+  file('old', 'moved'), rename('old', 'new'), link('other', 'new'), link('third', 'new'), { kind: 'unshare', path: rel('third') }, file('gone', ''), remove('gone'), metadata('d', { uid: 4_294_967_294, gid: 3, mode: 0o1777, xattrs: [xattr('user.a', ''), xattr('user.b', 'value')] }),
 ]
 
 /** Compares with the vector, or makes it with GOLDEN=update. */

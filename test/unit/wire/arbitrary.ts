@@ -43,6 +43,7 @@ export const operation: fc.Arbitrary<FileOperation> = fc.oneof(
   fc.record({ kind: kind('rename'), path, to: path }),
   fc.record({ kind: kind('remove'), path }),
   fc.record({ kind: kind('set-aside'), path }),
+  fc.record({ kind: kind('unshare'), path }),
   fc.record({ kind: kind('metadata'), path, metadata }),
 )
 

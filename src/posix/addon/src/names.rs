@@ -67,4 +67,17 @@ impl Writing {
             place => self.clear(&place?, path),
         }
     }
+
+    /// What has the name and further names loses this one.
+    pub fn unshare(&mut self, tree: &Tree, path: &[u8]) -> Done {
+        let place = match self.place(tree, path) {
+            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => return Ok(()),
+            place => place?,
+        };
+        match stat(place.fd(), place.name) {
+            Ok(found) if file_type(&found) != libc::S_IFDIR && found.stx_nlink > 1 => Ok(place.remove()?),
+            Ok(_) | Err(Errno(libc::ENOENT)) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
 }

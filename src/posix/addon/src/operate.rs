@@ -80,6 +80,7 @@ impl Writing {
             Body::Rename { to } => self.rename(tree, path, to),
             Body::Remove => self.remove(tree, path),
             Body::SetAside => Err(failure(libc::EOPNOTSUPP, "there is no folder for what is set aside")),
+            Body::Unshare => self.unshare(tree, path),
             Body::Metadata(metadata) => self.metadata(tree, path, metadata),
         }
     }

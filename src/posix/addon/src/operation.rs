@@ -14,6 +14,7 @@ pub const RENAME: u8 = 9;
 pub const REMOVE: u8 = 10;
 pub const METADATA: u8 = 11;
 pub const SET_ASIDE: u8 = 12;
+pub const UNSHARE: u8 = 13;
 pub const FLAG_COMPLETE: u8 = 1;
 
 pub const BATCH_MAX: usize = 4 * 1024 * 1024;
@@ -56,6 +57,7 @@ pub enum Body<'a> {
     Rename { to: &'a [u8] },
     Remove,
     SetAside,
+    Unshare,
     Metadata(Metadata<'a>),
 }
 
@@ -205,6 +207,7 @@ impl<'a> Reader<'a> {
             RENAME => Body::Rename { to: self.path()? },
             REMOVE => Body::Remove,
             SET_ASIDE => Body::SetAside,
+            UNSHARE => Body::Unshare,
             METADATA => Body::Metadata(self.metadata()?),
             _ => return Err("an operation of unknown kind"),
         })
