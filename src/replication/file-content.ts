@@ -62,6 +62,8 @@ export interface InPlace {
   inode: bigint
   /** where its content may have changed, in order and without overlaps; undefined: anywhere */
   ranges: readonly ChangedRange[] | undefined
+  /** it has one name, and the replica may have another object there, with further ones */
+  unshare?: boolean
 }
 
 /**
@@ -76,8 +78,8 @@ export async function updateFiles(of: VolumeReplication, files: readonly InPlace
 }
 
 /** As updateFiles, of one file. */
-export async function updateFile(of: VolumeReplication, path: RelPath, inode: bigint, ranges: readonly ChangedRange[] | undefined, signal: AbortSignal): Promise<boolean> {
-  const [done] = await updateFiles(of, [{ path, inode, ranges }], signal)
+export async function updateFile(of: VolumeReplication, file: InPlace, signal: AbortSignal): Promise<boolean> {
+  const [done] = await updateFiles(of, [file], signal)
   return done === true
 }
 
@@ -94,7 +96,7 @@ interface Piece extends DataRange { file: SourceFile, path: RelPath }
  */
 async function updateOpened(of: VolumeReplication, files: readonly InPlace[], signal: AbortSignal): Promise<boolean[]> {
   await using open = new AsyncDisposableStack()
-  const asked = files.map(({ path, inode, ranges = [EVERYWHERE] }) => ({ path, inode, ranges }))
+  const asked = files.map(({ path, inode, ranges = [EVERYWHERE], unshare = false }) => ({ path, inode, ranges, unshare }))
   const paths = files.map(({ path }) => path)
   const before = of.besideMirror ? await metadataOfAll(of.tree, paths, signal) : undefined
   const opened = (await of.tree.openSettled(asked, signal)).map(one => (isAppError(one) ? one : { ...one, file: open.use(one.file) }))
@@ -117,8 +119,9 @@ async function updateOpened(of: VolumeReplication, files: readonly InPlace[], si
   }
   const sure: Piece[] = []
   const compared: Piece[] = []
-  for (const { path, ranges, file, extents } of sent) {
+  for (const { path, ranges, unshare, file, extents } of sent) {
     const { sizeBytes } = file
+    if (unshare) await of.sender.operation({ kind: 'unshare', path }, signal)
     await of.sender.operation({ kind: 'resize', path, sizeBytes }, signal)
     const plan = sortOut(ranges, extents, sizeBytes)
     for (const hole of plan.holes) await of.sender.operation({ kind: 'punch', path, ...hole }, signal)

@@ -9,12 +9,12 @@ import { parentOf, ROOT_PATH, type RelPath } from '../domain/rel-path.ts'
 import { isAppError, type AppError } from '../errors/app-error.ts'
 import type { SeenMetadata } from '../tree/source-tree.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
-import type { OperationBatch } from '../wire/operation-codec.ts'
 import { updateFile, updateFiles, type InPlace } from './file-content.ts'
 import type { Placed } from './moving.ts'
 import { isBelowOneOf, keyOf, pathOfKey } from './path-key.ts'
+import { replicaHas, type ReplicaHas } from './replica-has.ts'
 import { replaceNames, sendPaths, SMALL_FILE_BYTES } from './send-objects.ts'
-import { leadsThereToo, settleLinks } from './settle-links.ts'
+import { settleLinks } from './settle-links.ts'
 import { lookAtAll, metadataInParts, touchParent, unlessError, unreadable, type VolumeReplication } from './volume-replication.ts'
 
 type PathChange = Extract<Change, { path: RelPath }>
@@ -122,6 +122,7 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
     const entry = readableAt(of, change.path, entries[i])
     return entry === UNREADABLE ? [] : [{ change, entry }]
   })
+  const has = looked.some(({ entry }) => entry !== undefined && (entry.linkCount > 1 || entry.sizeBytes > SMALL_FILE_BYTES)) ? await replicaHas(of, signal) : allSame
   const small: RelPath[] = []
   const inPlace: InPlace[] = []
   const joined = rangesByInode(looked)
@@ -141,26 +142,34 @@ async function sendData(of: VolumeReplication, changes: readonly DataChange[], m
       of.links.note(entry.inode, path)
       // several names of it may be marked: one look at the object is enough, and settling looks at those with new names
       if (of.links.hasFresh(entry.inode) || of.seen.has(entry.inode)) continue
+      if (isPutOff(has(path), true)) {
+        of.again.push(change)
+        continue
+      }
       inPlace.push({ path, inode: entry.inode, ranges })
     } else if (entry.sizeBytes <= SMALL_FILE_BYTES) {
       small.push(path)
       touchParent(of, path)
+    } else if (isPutOff(has(path), false)) {
+      of.again.push(change)
+      continue
     } else if (ranges !== undefined || of.pace.may(path)) {
-      inPlace.push({ path, inode: entry.inode, ranges })
+      inPlace.push({ path, inode: entry.inode, ranges, unshare: has(path) === 'unknown' })
     } else {
       postponed.push(change)
       continue
     }
     of.seen.add(entry.inode)
   }
+  for (const path of small) await of.sender.operation({ kind: 'unshare', path }, signal)
   // those of one directory together
   await sendPaths(of, [...Map.groupBy(small, directoryKey).values()].flat(), signal)
   // what is known to be little need not wait for its turn
   const known = inPlace.filter(({ ranges }) => ranges !== undefined)
   const updated = await updateFiles(of, known, signal)
   for (const [at, { inode }] of known.entries()) if (updated[at] !== true) lookForObject(of, inode)
-  for (const { path, inode, ranges } of inPlace) {
-    if (ranges === undefined && !await of.pace.timed(path, async () => updateFile(of, path, inode, undefined, signal))) lookForObject(of, inode)
+  for (const one of inPlace) {
+    if (one.ranges === undefined && !await of.pace.timed(one.path, async () => updateFile(of, one, signal))) lookForObject(of, one.inode)
   }
   return postponed
 }
@@ -183,11 +192,11 @@ async function sendByInode(of: VolumeReplication, changes: readonly ObjectChange
   if (open.length === 0) return { postponed: [], walked: false }
   if (!of.mayWalk) return { postponed: open, walked: false }
   const names = await of.changes.namesOf(of.volume, open.map(({ inode }) => inode), { frozen: of.frozen }, signal)
-  const isThere = await leadsThereToo(of, signal)
+  const has = await replicaHas(of, signal)
   const found: { path: RelPath, object: ObjectIdentity }[] = []
   for (const [inode, paths] of names) {
     const [first] = paths
-    const path = paths.find(isThere)
+    const path = paths.find(one => has(one) === 'same')
     if (path !== undefined) found.push({ path, object: { inode, linkCount: paths.length } })
     else if (first !== undefined) of.again.push({ kind: 'entry', volume: of.volume, path: first, atMs: of.atMs })
   }
@@ -225,28 +234,41 @@ function lookForObject(of: VolumeReplication, inode: bigint): void {
 async function sendMetadata(of: VolumeReplication, named: readonly NamedObject[], signal: AbortSignal): Promise<void> {
   let at = 0
   for await (const part of metadataInParts(of.tree, named.map(({ path }) => path), signal)) {
+    const has = part.some(one => unlessError(one)?.isDirectory === false) ? await replicaHas(of, signal) : allSame
     for (const one of part) {
       const name = named[at++]
-      if (name !== undefined) await of.sender.add(metadataOf(of, name, one), signal)
+      if (name !== undefined) await sendMetadataOf(of, name, one, has, signal)
     }
   }
 }
 
-function metadataOf(of: VolumeReplication, named: NamedObject, found: SeenMetadata | AppError | undefined): OperationBatch | undefined {
+async function sendMetadataOf(of: VolumeReplication, named: NamedObject, found: SeenMetadata | AppError | undefined, has: (path: RelPath) => ReplicaHas, signal: AbortSignal): Promise<void> {
   const { path } = named
   of.looked.path(path)
   const seen = readableAt(of, path, found)
-  if (seen === UNREADABLE || !isTheObject(of, named, seen)) return undefined
-  if (of.besideMirror && !seen.isDirectory) {
-    // with the new times a mirror that goes on after an interruption would take it for equal, though its data may have changed just now
-    of.again.push({ kind: 'metadata', volume: of.volume, path, ...named.object === undefined ? {} : { object: named.object }, atMs: of.atMs })
-    return undefined
+  if (seen === UNREADABLE || !isTheObject(of, named, seen)) return
+  if (!seen.isDirectory) {
+    const isLinked = seen.linkCount > 1
+    // beside a mirror: with the new times one that goes on after an interruption would take it for equal, though its data may have changed just now
+    if (of.besideMirror || isPutOff(has(path), isLinked)) {
+      of.again.push({ kind: 'metadata', volume: of.volume, path, ...named.object === undefined ? {} : { object: named.object }, atMs: of.atMs })
+      return
+    }
+    if (isLinked) of.links.note(seen.inode, path)
+    else if (has(path) === 'unknown') await of.sender.operation({ kind: 'unshare', path }, signal)
+    // else it may be another object's: told of by the mark of its entry, and perhaps refused by what the replica has here yet
+    if (seen.batch === undefined && isLinked) lookForObject(of, seen.inode)
   }
-  const isLinked = !seen.isDirectory && seen.linkCount > 1
-  if (isLinked) of.links.note(seen.inode, path)
-  // else it may be another object's: told of by the mark of its entry, and perhaps refused by what the replica has here yet
-  if (seen.batch === undefined && isLinked) lookForObject(of, seen.inode)
-  return seen.batch
+  await of.sender.add(seen.batch, signal)
+}
+
+/** What is not put off has its name to itself on the replica (`unshare` sees to that), or is what the replica has. */
+function isPutOff(has: ReplicaHas, isLinked: boolean): boolean {
+  return has === 'other' || (has === 'unknown' && isLinked)
+}
+
+function allSame(): ReplicaHas {
+  return 'same'
 }
 
 /** names that are replaced together, or those of one directory more */

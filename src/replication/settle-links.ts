@@ -3,7 +3,8 @@ import type { Change } from '../capture/change-source.ts'
 import type { RelPath } from '../domain/rel-path.ts'
 import type { ListingEntry } from '../wire/listing-codec.ts'
 import { sendWholeFile, updateFile } from './file-content.ts'
-import { isBelowOneOf, keyOf } from './path-key.ts'
+import { keyOf } from './path-key.ts'
+import { replicaHas, type ReplicaHas } from './replica-has.ts'
 import { SMALL_FILE_BYTES, sendPaths } from './send-objects.ts'
 import { lookAtAll, orUnreadable, stillNames, touchParent, unlessError, type VolumeReplication } from './volume-replication.ts'
 
@@ -33,8 +34,8 @@ export async function settleLinks(of: VolumeReplication, signal: AbortSignal): P
   }
   if (incomplete.length > 0) await findNames(of, incomplete, groups, signal)
   if (groups.size === 0) return false
-  const isThere = await leadsThereToo(of, signal)
-  for (const [inode, group] of groups) await settle(of, inode, group, isThere, signal)
+  const has = await replicaHas(of, signal)
+  for (const [inode, group] of groups) await settle(of, inode, group, has, signal)
   return incomplete.length > 0
 }
 
@@ -47,21 +48,8 @@ async function findNames(of: VolumeReplication, incomplete: readonly bigint[], g
   for (const inode of incomplete) groups.set(inode, { ...await verified(of, inode, signal), later: false })
 }
 
-/**
- * Tells of a name that leads to an object now whether the replica has that object under it: not where an entry was marked since this cycle's
- * changes were taken, or one above it. There it may be another one's yet, and is no name to link to, or to write to.
- */
-export async function leadsThereToo(of: VolumeReplication, signal: AbortSignal): Promise<(path: RelPath) => boolean> {
-  const newer = await of.changes.peek(signal)
-  // too many to be told one by one: any name may be another's there
-  if (newer.some(change => change.kind === 'rescan' && change.volume === of.volume)) return () => false
-  const moved = new Map<string, RelPath>()
-  for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
-  return path => !moved.has(keyOf(path)) && !isBelowOneOf(path, moved)
-}
-
-async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, isThere: (path: RelPath) => boolean, signal: AbortSignal): Promise<void> {
-  const trusted = of.links.isDistrusted(inode) ? undefined : names.find(path => !of.links.isFresh(inode, path) && isThere(path))
+async function settle(of: VolumeReplication, inode: bigint, { names, entry, later }: Group & { later: boolean }, has: (path: RelPath) => ReplicaHas, signal: AbortSignal): Promise<void> {
+  const trusted = of.links.isDistrusted(inode) ? undefined : names.find(path => !of.links.isFresh(inode, path) && has(path) === 'same')
   const first = trusted ?? names[0]
   if (first === undefined || entry === undefined) {
     of.links.settled(inode, later)
@@ -94,7 +82,7 @@ type Settled = 'done' | 'other' | 'unreadable'
 
 /** Makes the object that the replica has equal: it may have changed through a name that was not one object with this one there. */
 async function renew(of: VolumeReplication, path: RelPath, inode: bigint, entry: ListingEntry, signal: AbortSignal): Promise<Settled> {
-  if (entry.type === 'file') return await updateFile(of, path, inode, undefined, signal) ? 'done' : 'other'
+  if (entry.type === 'file') return await updateFile(of, { path, inode, ranges: undefined }, signal) ? 'done' : 'other'
   const metadata = await orUnreadable(of, path, async () => of.tree.readMetadata(path, signal))
   if (!await stillNames(of, path, inode, signal)) return 'other'
   await of.sender.add(metadata, signal)
