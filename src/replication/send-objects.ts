@@ -49,10 +49,10 @@ export async function replaceNames(of: VolumeReplication, named: readonly RelPat
 
 /**
  * Where deleted names stay, one that was deleted still leads to its object, which may have further names: what takes the name now must not
- * be written into it. A directory is made of what is there, and keeps what is in it.
+ * be written into it. A directory is made of what is there, and keeps what is in it; by the time that it is read the name may be another file's.
  */
 async function makeRoom(of: VolumeReplication, path: RelPath, entry: ListingEntry, signal: AbortSignal): Promise<void> {
-  if (of.keepsDeleted && entry.type !== 'directory') await of.sender.operation({ kind: 'remove', path }, signal)
+  if (of.keepsDeleted) await of.sender.operation({ kind: entry.type === 'directory' ? 'unshare' : 'remove', path }, signal)
 }
 
 /** Those of the paths that can be looked at, and what is there. */
