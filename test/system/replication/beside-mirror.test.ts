@@ -20,11 +20,18 @@ const OPERATIONS = Number(process.env['CHURN_OPERATIONS'] ?? 1000)
 const DIRECTORIES = 300
 const signal = AbortSignal.timeout(300_000)
 
-/** A line on which each batch takes its time, so that the mirror takes some cycles of replication on any machine. */
+/** A line on which each batch takes its time, and more until replication has brought something: a mirror takes some of its cycles on any machine. */
 class SlowStream extends TreeStream {
+  readonly #hasBrought: () => boolean
+
+  constructor(targets: ConstructorParameters<typeof TreeStream>[0], hasBrought: () => boolean) {
+    super(targets)
+    this.#hasBrought = hasBrought
+  }
+
   override async send(...given: Parameters<TreeStream['send']>): Promise<number> {
     const sequence = await super.send(...given)
-    await systemClock.sleep(8, given[2])
+    await systemClock.sleep(this.#hasBrought() ? 8 : 25, given[2])
     return sequence
   }
 }
@@ -54,7 +61,7 @@ for (const [type, compare] of [['ext4', 'none'], ['ext4', 'data'], ['xfs', 'attr
       let besides = 0
       const mirror = async (changes: Parameters<typeof mirrorBesideReplication>[0]['changes'], request: MirrorRequest): Promise<void> => {
         await mirrorBesideReplication({
-          volumes: new Map([[3, from]]), stream: new SlowStream(new Map([[3, to]])), request, clock: systemClock, changes, ratio: () => ({ mirror: 1, replication: 1 }), keepsDeleted: () => false,
+          volumes: new Map([[3, from]]), stream: new SlowStream(new Map([[3, to]]), () => besides > 0), request, clock: systemClock, changes, ratio: () => ({ mirror: 1, replication: 1 }), keepsDeleted: () => false,
           report: (_, found) => findings.push(...found.map(({ code, subject, message }) => `${code} ${subject} ${message}`)),
           reportReplication: ({ changesApplied }, found) => {
             besides = changesApplied

@@ -9,7 +9,7 @@ import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
 import type { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { cyclesClock, describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write, type LiveSource } from './live-source.ts'
+import { changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write, type LiveSource } from './live-source.ts'
 
 const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
 const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
@@ -96,3 +96,21 @@ for (const [what, changing] of Object.entries(CHANGES)) for (const [size, bytes]
     t.strictSame(await describe(replica), await describe(source.tree))
   })
 }
+
+void t.test('where deleted names stay, a name that was a directory and is another file by the time that it is read', async t => {
+  const { source, replica } = await mirroredTrees([directory('d'), file('k', 'one', 9), link('d/name', 'k'), file('large', 'two', LARGE_BYTES)])
+  await source.does({ kind: 'remove', path: path('d/name') })
+  await source.does(directory('d/name'))
+  const meanwhile: FileOperation[] = [link('d/name', 'large')]
+  let looks = 0
+  const tree = changingMeanwhile(source.tree, async () => {
+    // the second call reads what the first one has looked at
+    const [operation] = looks++ === 1 ? meanwhile.splice(0, 1) : []
+    if (operation !== undefined) await source.does(operation)
+  })
+  await createReplicator({
+    volumes: new Map([[0, tree]]), changes: source.changes, stream: new TreeStream(new Map([[0, replica]])), clock: cyclesClock(Infinity).clock, keepsDeleted: () => true, report: () => undefined,
+  }).drain({}, SIGNAL)
+  t.strictSame(meanwhile, [])
+  t.strictSame(await describe(replica), await describe(source.tree))
+})
