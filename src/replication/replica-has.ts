@@ -20,7 +20,7 @@ export type ReplicaHas = 'same' | 'other' | 'unknown'
 export async function replicaHas(of: VolumeReplication, signal: AbortSignal): Promise<(path: RelPath) => ReplicaHas> {
   const newer = await of.changes.peek(signal)
   if (newer.some(change => change.kind === 'rescan' && change.volume === of.volume)) return () => 'unknown'
-  const moved = new Map<string, RelPath>()
-  for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.set(keyOf(change.path), change.path)
+  const moved = new Set<string>()
+  for (const change of newer) if (change.kind === 'entry' && change.volume === of.volume) moved.add(keyOf(change.path))
   return path => (moved.has(keyOf(path)) || isBelowOneOf(path, moved) ? 'other' : 'same')
 }

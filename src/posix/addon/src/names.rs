@@ -1,7 +1,8 @@
 //! Operations on names alone: other names, moves, removals.
 use crate::directories::is_at_or_below;
 use crate::errno::{Errno, check};
-use crate::operate::Writing;
+use crate::operate::{Answer, Writing};
+use crate::place::Place;
 use crate::settle::{Done, Failure, failure};
 use crate::sys::{file_type, stat, with_c};
 use crate::tree::Tree;
@@ -61,23 +62,27 @@ impl Writing {
     }
 
     pub fn remove(&mut self, tree: &Tree, path: &[u8]) -> Done {
-        match self.place(tree, path) {
-            // no directory there, so nothing in it
-            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => Ok(()),
-            place => self.clear(&place?, path),
+        match self.place_if_any(tree, path)? {
+            None => Ok(()),
+            Some(place) => self.clear(&place, path),
         }
     }
 
     /// What has the name and further names loses this one.
     pub fn unshare(&mut self, tree: &Tree, path: &[u8]) -> Done {
-        let place = match self.place(tree, path) {
-            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => return Ok(()),
-            place => place?,
-        };
+        let Some(place) = self.place_if_any(tree, path)? else { return Ok(()) };
         match stat(place.fd(), place.name) {
             Ok(found) if file_type(&found) != libc::S_IFDIR && found.stx_nlink > 1 => Ok(place.remove()?),
             Ok(_) | Err(Errno(libc::ENOENT)) => Ok(()),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// None where there is no directory that could hold the name.
+    fn place_if_any<'a>(&mut self, tree: &Tree, path: &'a [u8]) -> Answer<Option<Place<'a>>> {
+        match self.place(tree, path) {
+            Err(Failure { errno: Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP), .. }) => Ok(None),
+            place => place.map(Some),
         }
     }
 }
