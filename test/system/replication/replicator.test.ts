@@ -26,13 +26,15 @@ function withoutScans(changes: ChangeSource): ChangeSource {
 }
 
 const ONLY = process.env['CHURN_CAPTURE']
+const marksAlone: typeof openFanotifyChangeSource = async (options, inner) => withoutScans(await openFanotifyChangeSource(options, inner))
+
 const CAPTURES = {
   fanotify: openFanotifyChangeSource, inotify: openInotifyChangeSource,
   'fanotify before 5.17': (options, inner) => openFanotifyChangeSource({ ...options, lesser: { before517: true } }, inner),
   // whoever lost a mark does not find it again by change time
-  'marks alone': async (options, inner) => withoutScans(await openFanotifyChangeSource(options, inner)),
+  'marks alone': marksAlone,
   // what moves between two looks is met more often
-  'marks alone with slow looks': async (options, inner) => withoutScans(await openFanotifyChangeSource(options, inner)),
+  'marks alone with slow looks': marksAlone,
   // so little that all is compared again and again
   'fanotify within 400 KB': (options, inner) => openFanotifyChangeSource({ ...options, limitBytes: 400_000 }, inner),
   'fanotify within 100 KB': (options, inner) => openFanotifyChangeSource({ ...options, limitBytes: 100_000 }, inner),

@@ -25,10 +25,12 @@ export const metadata = (mode: number, xattr = ''): FileMetadata => ({
   xattrs: xattr === '' ? [] : [{ name: Buffer.from('user.x'), value: Buffer.from(xattr) }],
 })
 
-/** How a test makes a file of so many bytes, of which the text is the beginning, writes into it, and gives it another name. */
+/** How a test makes a file of so many bytes, of which the text is the beginning, writes into it, gives it another name, renames it, and makes a directory. */
 export const file = (at: string, text = 'abc', sizeBytes = 3): FileOperation => ({ kind: 'file', path: path(at), sizeBytes, complete: true, metadata: metadata(0o644), extents: [{ offset: 0, data: Buffer.from(text) }] })
 export const write = (at: string): FileOperation => ({ kind: 'write', path: path(at), offset: 0, data: Buffer.from('x') })
 export const link = (at: string, existing: string): FileOperation => ({ kind: 'link', path: path(at), existing: path(existing) })
+export const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
+export const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
 
 async function entryAt(tree: SourceTree, at: RelPath): Promise<ListingEntry | undefined> {
   const page = await tree.look(at, SIGNAL)

@@ -6,7 +6,7 @@ import { createReplicator, type Replicator } from '../../../src/replication/repl
 import { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { decodeOperations, encodeOperation, type OperationBatch } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation } from './live-source.ts'
+import { anyOperation, anyRename, changingMeanwhile, cyclesClock, describe, directory, file, LARGE_BYTES, link, LiveSource, metadata, mirroredTrees, path, rename, SIGNAL, type SourceOperation } from './live-source.ts'
 import { propertyRuns } from '../../seed.ts'
 
 class CountingStream extends TreeStream {
@@ -20,9 +20,7 @@ class CountingStream extends TreeStream {
   count(kind: FileOperation['kind']): number { return this.counts.get(kind) ?? 0 }
 }
 
-const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
 const large = (at: string, text: string): FileOperation => file(at, text, LARGE_BYTES)
-const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
 
 interface World { source: LiveSource, replica: MemoryTree, stream: CountingStream, findings: string[] }
 

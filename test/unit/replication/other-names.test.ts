@@ -9,10 +9,8 @@ import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
 import type { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { changingMeanwhile, cyclesClock, describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write, type LiveSource } from './live-source.ts'
+import { changingMeanwhile, cyclesClock, describe, directory, file, LARGE_BYTES, link, type LiveSource, metadata, mirroredTrees, path, rename, SIGNAL, write } from './live-source.ts'
 
-const rename = (from: string, to: string): FileOperation => ({ kind: 'rename', path: path(from), to: path(to) })
-const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
 const chmod = (at: string): FileOperation => ({ kind: 'metadata', path: path(at), metadata: metadata(0o600, 'v') })
 
 /** A capture that answers as `source`'s, but for some of its answers. */

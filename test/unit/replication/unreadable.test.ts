@@ -2,17 +2,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import t from 'tap'
-import type { FileOperation } from '../../../src/domain/file-operation.ts'
 import { AppError } from '../../../src/errors/app-error.ts'
 import { createReplicator, type Replicator } from '../../../src/replication/replicator.ts'
 import type { MemoryTree } from '../../../src/tree/memory-tree.ts'
 import { encodeOperation } from '../../../src/wire/operation-codec.ts'
 import { TreeStream } from '../../tree-stream.ts'
-import { describe, file, LARGE_BYTES, link, metadata, mirroredTrees, path, SIGNAL, write, type LiveSource, type SourceOperation } from './live-source.ts'
+import { describe, directory, file, LARGE_BYTES, link, type LiveSource, metadata, mirroredTrees, path, SIGNAL, type SourceOperation, write } from './live-source.ts'
 import { refusingTree, type Refusing } from './refusing-tree.ts'
 
 const large = (at: string): SourceOperation => file(at, 'large', LARGE_BYTES)
-const directory = (at: string): FileOperation => ({ kind: 'directory', path: path(at), metadata: metadata(0o755) })
 /** cycles that no drain of so little needs */
 const TOO_MANY = 200
 
